@@ -1,0 +1,132 @@
+package protocol
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// How long what we write lives, unless a setting says otherwise.
+const (
+	// DefaultTTL is the life of a snapshot and of a heartbeat.
+	DefaultTTL = 30 * time.Second
+	// IndexLife is how long a key that is no longer written stays in [IndexKey].
+	IndexLife = 24 * time.Hour
+)
+
+// IndexKey is a sorted set of the snapshot and heartbeat keys that exist or lately existed,
+// scored by the Unix milliseconds at which each was last seen.
+const IndexKey = "pulse:index"
+
+const (
+	queuesPrefix = "pulse:queues:"
+	serverPrefix = "pulse:server:"
+	// Older agents write nodes here; they are read as heartbeats and snapshots.
+	quasarPrefix = "gravito:quasar:node:"
+)
+
+// QueuesKey is where a reporter SETs its snapshot of one app. Reporters that share an app set a
+// source, so that they don't overwrite each other; source may be empty.
+func QueuesKey(app, source string) string {
+	if source == "" {
+		return queuesPrefix + app
+	}
+	return queuesPrefix + app + ":" + source
+}
+
+// ServerKey is where one process or host SETs its heartbeat.
+func ServerKey(app, id string) string { return serverPrefix + app + ":" + id }
+
+// Kind says what a key holds.
+type Kind int
+
+// What a key can hold.
+const (
+	KindOther  Kind = iota // not a key of this protocol
+	KindQueues             // a QueueSnapshot
+	KindServer             // a Heartbeat
+	KindQuasar             // a node of the older namespace
+)
+
+// KindOf tells from a key's prefix what it holds.
+func KindOf(key string) Kind {
+	switch {
+	case strings.HasPrefix(key, queuesPrefix):
+		return KindQueues
+	case strings.HasPrefix(key, serverPrefix):
+		return KindServer
+	case strings.HasPrefix(key, quasarPrefix):
+		return KindQuasar
+	}
+	return KindOther
+}
+
+// Address is what a key alone says: for a key whose document is gone, the only thing left.
+type Address struct {
+	Kind Kind
+	App  string
+	Rest string // the source of a snapshot, the id of a server; may be empty for a snapshot
+}
+
+// ParseKey reads a key of this protocol. ok is false for any other key, and for one whose parts
+// are not names. While a document exists its body is the authority, not this.
+func ParseKey(key string) (a Address, ok bool) {
+	a.Kind = KindOf(key)
+	var rest string
+	switch a.Kind {
+	case KindQueues:
+		rest = key[len(queuesPrefix):]
+	case KindServer:
+		rest = key[len(serverPrefix):]
+	case KindQuasar:
+		rest = key[len(quasarPrefix):]
+	case KindOther:
+		return a, false
+	}
+	a.App, a.Rest, ok = strings.Cut(rest, ":")
+	switch {
+	case a.Kind == KindQueues && !ok:
+		return a, ValidName(a.App)
+	case a.Kind == KindQuasar:
+		a.App, a.Rest = NameFrom(a.App), NameFrom(a.Rest)
+	}
+	return a, ok && ValidName(a.App) && ValidName(a.Rest)
+}
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$`)
+
+// ValidName tells whether s can be an app, an id or a source.
+func ValidName(s string) bool { return namePattern.MatchString(s) }
+
+// CheckName is [ValidName] with an error that says what is wrong with s, named as what.
+func CheckName(what, s string) error {
+	if ValidName(s) {
+		return nil
+	}
+	return fmt.Errorf("%s is %s: it takes 1 to 128 letters, digits, '.', '_', '@' or '-', the first a letter or digit", what, quote(s))
+}
+
+// NameFrom makes a name of free text, such as a host's: what a name cannot hold becomes '-'. It is
+// empty only where s is.
+func NameFrom(s string) string {
+	out := strings.Map(func(r rune) rune {
+		if r < 128 && namePattern.MatchString("a"+string(r)) {
+			return r
+		}
+		return '-'
+	}, strings.TrimLeft(s, " "))
+	if out != "" && !ValidName(out[:1]) {
+		out = "x" + out
+	}
+	return out[:min(len(out), 128)]
+}
+
+// quote shows text somebody else wrote: escaped, and cut so that rubbish can't fill a log.
+func quote(s string) string {
+	const most = 80
+	if len(s) > most {
+		return fmt.Sprintf("%q… (%d bytes)", s[:most], len(s))
+	}
+	return fmt.Sprintf("%q", s)
+}

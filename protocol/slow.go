@@ -1,0 +1,91 @@
+package protocol
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// SlowEntry is one request, job or query that took longer than its threshold. It travels as the
+// fields of a stream entry, all of them text.
+type SlowEntry struct {
+	Timestamp   int64
+	Kind        string // "http", "job", "query" or "other"
+	Name        string
+	DurationMS  int64
+	ThresholdMS int64
+	Host        string         // may be empty
+	Meta        map[string]any // may be nil
+}
+
+// SlowMaxLen is how many entries a stream keeps, unless a setting says otherwise.
+const SlowMaxLen = 1000
+
+// SlowKey is the stream of an app's slow entries.
+func SlowKey(app string) string { return "pulse:slow:" + app }
+
+// Fields checks e and returns its stream fields.
+func (e *SlowEntry) Fields() (map[string]string, error) {
+	if err := e.validate(); err != nil {
+		return nil, err
+	}
+	f := map[string]string{
+		"timestamp":    strconv.FormatInt(e.Timestamp, 10),
+		"kind":         e.Kind,
+		"name":         e.Name,
+		"duration_ms":  strconv.FormatInt(e.DurationMS, 10),
+		"threshold_ms": strconv.FormatInt(e.ThresholdMS, 10),
+	}
+	if e.Host != "" {
+		f["host"] = e.Host
+	}
+	if len(e.Meta) > 0 {
+		meta, err := json.Marshal(e.Meta)
+		if err != nil {
+			return nil, fmt.Errorf("encode meta of slow %s %s: %w", e.Kind, quote(e.Name), err)
+		}
+		f["meta"] = string(meta)
+	}
+	return f, nil
+}
+
+func (e *SlowEntry) validate() error {
+	errs := []error{checkTimestamp(e.Timestamp)}
+	if !slowKind(e.Kind) {
+		errs = append(errs, fmt.Errorf("kind is %s: it takes http, job, query or other", quote(e.Kind)))
+	}
+	if e.Name == "" {
+		errs = append(errs, errors.New("name is empty"))
+	}
+	if e.DurationMS < 0 || e.ThresholdMS < 0 {
+		errs = append(errs, fmt.Errorf("duration_ms is %d and threshold_ms %d: neither can be negative", e.DurationMS, e.ThresholdMS))
+	}
+	return errors.Join(errs...)
+}
+
+func slowKind(k string) bool { return k == "http" || k == "job" || k == "query" || k == "other" }
+
+// DecodeSlow reads the fields of a stream entry that anybody may have written. Unknown fields are
+// ignored, an unknown kind reads as other, and a meta that is not a JSON object is dropped.
+func DecodeSlow(fields map[string]string) (SlowEntry, error) {
+	e := SlowEntry{Kind: fields["kind"], Name: fields["name"], Host: fields["host"]}
+	if !slowKind(e.Kind) {
+		e.Kind = "other"
+	}
+	for name, into := range map[string]*int64{"timestamp": &e.Timestamp, "duration_ms": &e.DurationMS, "threshold_ms": &e.ThresholdMS} {
+		var c count
+		if text, ok := fields[name]; ok {
+			_ = c.UnmarshalJSON([]byte(text)) // it never fails: what is wrong is in c
+		}
+		n, err := c.required(name)
+		if err != nil {
+			return SlowEntry{}, err
+		}
+		*into = n
+	}
+	if meta, ok := fields["meta"]; ok {
+		_ = json.Unmarshal([]byte(meta), &e.Meta) // forgiving: the entry is worth more than its meta
+	}
+	return e, e.validate()
+}
