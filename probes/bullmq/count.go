@@ -1,0 +1,297 @@
+package bullmq
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// queuesAtOnce keeps a round well below the 200,000 requests a host allows.
+const queuesAtOnce = 10_000
+
+// metaFields are the fields of a queue's meta hash that we read.
+var metaFields = []string{"version", "opts.maxLenEvents", "paused", "concurrency", "max"}
+
+// counts is what a queue answered.
+type counts struct {
+	replies []adapter.Reply // perQueue of them
+	waiting int64
+	meta    map[string]string // the fields of metaFields that are set
+	next    string            // id of the job a worker would take next, where the lists tell
+	madeAt  int64             // when that job was made, Unix ms; 0 where it isn't known
+	limited bool              // the queue's own rate limit is reached
+	err     error             // why waiting is unknown
+	partial []string          // why another number is
+}
+
+// count asks for the numbers of the queues from first on, and once who is connected.
+func (s *session) count(first int) adapter.Step {
+	if first == 0 {
+		s.poll.counts = make([]counts, len(s.queues))
+	}
+	last := min(first+queuesAtOnce, len(s.queues))
+	requests := make([]adapter.Request, 0, 1+(last-first)*perQueue)
+	for _, q := range s.queues[first:last] {
+		requests = append(requests, q.requests...)
+	}
+	if first == 0 && last > 0 {
+		requests = append(requests, adapter.Request{"CLIENT", "LIST"})
+	}
+	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
+		for i := first; i < last; i++ {
+			s.poll.counts[i].read(r[:perQueue])
+			r = r[perQueue:]
+		}
+		if len(r) > 0 {
+			s.poll.workers = workers(r[0], s.prefix)
+		}
+		if last < len(s.queues) {
+			return s.count(last)
+		}
+		return s.lookCloser()
+	})
+}
+
+// read takes the answers to a queue's requests.
+func (c *counts) read(r []adapter.Reply) {
+	c.replies = r
+	for _, k := range []int{wait, paused, prioritized} {
+		n, err := r[k].Int()
+		if err != nil {
+			c.err = err
+			return
+		}
+		c.waiting += n
+	}
+	c.withoutMarkers(wait, r[waitTail], r[waitHead])
+	c.meta = map[string]string{}
+	values, err := r[meta].List()
+	if err != nil || len(values) != len(metaFields) {
+		c.partial = append(c.partial, fmt.Sprintf("meta: %v", err))
+		return
+	}
+	for i, v := range values {
+		if text, ok := v.(string); ok {
+			c.meta[metaFields[i]] = text
+		}
+	}
+}
+
+// withoutMarkers takes off waiting the marker that BullMQ 3 and 4 keep in a list of waiting jobs.
+// It stands at the tail where it came first, at the head where LIFO jobs came after it. The list's
+// next job, skipping the marker, is the queue's next if it has none yet.
+func (c *counts) withoutMarkers(list int, tail, head adapter.Reply) {
+	jobs, err := tail.List() // the last two of them
+	if err != nil {
+		c.err = err
+		return
+	}
+	first, err := head.Text()
+	if err != nil {
+		c.err = err
+		return
+	}
+	if n := len(jobs); n > 0 && isMarker(jobs[n-1]) {
+		c.waiting--
+		jobs = jobs[:n-1]
+	}
+	// Where the tail was the marker and nothing is left, head and tail were the same.
+	if len(jobs) > 0 && isMarker(first) {
+		c.waiting--
+	}
+	if n := len(jobs); n > 0 && c.next == "" && !isMarker(jobs[n-1]) {
+		c.next, _ = jobs[n-1].(string)
+	}
+}
+
+func isMarker(job any) bool {
+	id, _ := job.(string)
+	return strings.HasPrefix(id, "0:")
+}
+
+// lookCloser asks what only some queues need: the ends of a paused list that holds something,
+// when the next job was made, and how far a rate limit is used.
+func (s *session) lookCloser() adapter.Step {
+	var f followUp
+	for i, q := range s.queues {
+		c := &s.poll.counts[i]
+		if c.err != nil {
+			continue
+		}
+		if n, _ := c.replies[paused].Int(); n > 0 {
+			var tail adapter.Reply
+			f.ask(func(r adapter.Reply) { tail = r }, "LRANGE", q.keys+"paused", "-2", "-1")
+			f.ask(func(r adapter.Reply) { c.withoutMarkers(paused, tail, r) }, "LINDEX", q.keys+"paused", "0")
+		}
+		if c.next != "" {
+			f.ask(c.takeMadeAt, "HGET", q.keys+c.next, "timestamp")
+		}
+		if c.waiting > 0 && c.meta["max"] != "" {
+			f.ask(c.takeUsed, "GET", q.keys+"limiter")
+		}
+	}
+	return s.Ask(f.requests, func(r []adapter.Reply) adapter.Step {
+		f.answer(r)
+		return s.ageOfPaused()
+	})
+}
+
+// ageOfPaused asks for the age of the next job where only the paused list had one.
+func (s *session) ageOfPaused() adapter.Step {
+	var f followUp
+	for i, q := range s.queues {
+		c := &s.poll.counts[i]
+		if n, _ := c.replies[paused].Int(); c.err == nil && n > 0 && c.next != "" && c.madeAt == 0 {
+			f.ask(c.takeMadeAt, "HGET", q.keys+c.next, "timestamp")
+		}
+	}
+	return s.Ask(f.requests, func(r []adapter.Reply) adapter.Step {
+		f.answer(r)
+		return s.finish()
+	})
+}
+
+// followUp pairs requests with who takes the reply.
+type followUp struct {
+	requests []adapter.Request
+	take     []func(adapter.Reply)
+}
+
+func (f *followUp) ask(take func(adapter.Reply), request ...string) {
+	f.requests = append(f.requests, request)
+	f.take = append(f.take, take)
+}
+
+func (f *followUp) answer(replies []adapter.Reply) {
+	for i, r := range replies {
+		f.take[i](r)
+	}
+}
+
+func (c *counts) takeMadeAt(r adapter.Reply) {
+	text, _ := r.Text() // nothing, where the job was taken since
+	c.madeAt, _ = strconv.ParseInt(text, 10, 64)
+}
+
+func (c *counts) takeUsed(r adapter.Reply) {
+	text, _ := r.Text()
+	used, err := strconv.ParseInt(text, 10, 64)
+	limit, limitErr := strconv.ParseInt(c.meta["max"], 10, 64)
+	c.limited = err == nil && limitErr == nil && used >= limit
+}
+
+// workers counts the connected workers by base64 of their queue's name, from the client names that
+// BullMQ and Bull give to blocking connections: "bull:b3JkZXJz", or that with ":w:" and the
+// worker's name. It is nil where Redis doesn't tell.
+func workers(r adapter.Reply, prefix string) map[string]int64 {
+	list, err := r.Text()
+	if err != nil {
+		return nil
+	}
+	found := map[string]int64{}
+	for line := range strings.Lines(list) {
+		_, name, ok := strings.Cut(line, " name="+prefix+":")
+		if !ok {
+			continue
+		}
+		name, _, _ = strings.Cut(name, " ")
+		queue, rest, named := strings.Cut(name, ":")
+		if !named || strings.HasPrefix(rest, "w:") {
+			found[queue]++
+		}
+	}
+	return found
+}
+
+// finish makes the snapshot of what the poll has learned.
+func (s *session) finish() adapter.Step {
+	out := &protocol.QueueSnapshot{
+		Timestamp: s.poll.now.UnixMilli(), App: s.app, Source: s.source,
+		Queues:   make([]protocol.Queue, 0, len(s.queues)),
+		Problems: s.poll.problems,
+	}
+	var first error
+	for i, q := range s.queues {
+		c := &s.poll.counts[i]
+		if c.err == nil {
+			out.Queues = append(out.Queues, s.queue(q, c))
+			continue
+		}
+		reason := s.explain(c.err)
+		if first == nil {
+			first = fmt.Errorf("read queue %q of %s: %s", q.name, s.prefix, reason)
+		}
+		out.Problems = append(out.Problems, protocol.Problem{Queue: q.name, Reason: reason})
+	}
+	if len(out.Queues) == 0 && first != nil {
+		return adapter.Step{Err: first}
+	}
+	return adapter.Done(out)
+}
+
+func (s *session) queue(q *queue, c *counts) protocol.Queue {
+	exists := len(c.meta) > 0
+	optional := func(k int, name string) *int64 {
+		n, err := c.replies[k].Int()
+		if err != nil {
+			c.partial = append(c.partial, name+": "+s.explain(err))
+			return nil
+		}
+		exists = exists || n > 0
+		return &n
+	}
+	out := protocol.Queue{
+		Name: q.name, Driver: protocol.DriverBullMQ, Meta: map[string]any{},
+		Metrics: protocol.Metrics{
+			Waiting: c.waiting,
+			Active:  optional(active, "active"),
+			Delayed: optional(delayed, "delayed"),
+			Failed:  optional(failed, "failed"),
+		},
+	}
+	for _, m := range []struct {
+		place int
+		name  string
+	}{{prioritized, "prioritized"}, {completed, "completed"}, {waitingChildren, "waiting_children"}} {
+		if n := optional(m.place, m.name); n != nil {
+			out.Meta[m.name] = *n
+		}
+	}
+	if _, ok := c.meta["paused"]; ok {
+		out.Meta["paused"] = true
+	}
+	if n, err := strconv.ParseInt(c.meta["concurrency"], 10, 64); err == nil {
+		out.Meta["concurrency"] = n
+	}
+	if c.limited {
+		out.Meta["rate_limited"] = true
+	}
+	if c.madeAt > 0 {
+		out.Meta["oldest_ms"] = max(s.poll.now.UnixMilli()-c.madeAt, 0)
+	}
+	if s.poll.workers != nil {
+		out.Meta["workers"] = s.poll.workers[base64.StdEncoding.EncodeToString([]byte(q.name))]
+	}
+	if !exists && c.waiting == 0 && q.named {
+		c.partial = append(c.partial, "Redis has no job of this queue and no meta key: it is new and empty, or its name or the prefix "+s.prefix+" is wrong")
+	}
+	if len(c.partial) > 0 {
+		out.Meta["error"] = strings.Join(c.partial, "; ")
+	}
+	return out
+}
+
+// explain adds to a refusal what to do about it.
+func (s *session) explain(err error) string {
+	switch (adapter.Reply{Value: err}).Code() {
+	case "NOPERM":
+		return fmt.Sprintf("%v; allow +llen +zcard +hmget +hget +lrange +lindex +get +scan on ~%s:* (docs/acl.md)", err, s.prefix)
+	case "WRONGTYPE":
+		return fmt.Sprintf("%v; something other than BullMQ wrote to its keys", err)
+	}
+	return err.Error()
+}
