@@ -1,0 +1,260 @@
+// Package config turns the environment into the settings of each program, or into an error that
+// names the variable, what it held and what it takes.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Error is a wrong environment: every sentence a variable to mend. Programs end with status 2.
+type Error struct{ problems []error }
+
+func (e *Error) Error() string { return errors.Join(e.problems...).Error() }
+
+// Getenv looks up a variable, like [os.Getenv].
+type Getenv func(name string) string
+
+// Common is what every program takes.
+type Common struct {
+	LogLevel slog.Level
+	LogJSON  bool
+	Env      string // PULSE_ENV
+}
+
+// Reporting is what programs that publish take.
+type Reporting struct {
+	App, Source   string
+	Interval, TTL time.Duration
+	Redis         *Redis
+}
+
+// SQSReporter is the settings of functions/sqs-reporter.
+type SQSReporter struct {
+	Common
+	Reporting
+	Queues, CallsPerMonth string
+}
+
+// RedisReporter is the settings of functions/redis-reporter.
+type RedisReporter struct {
+	Common
+	Reporting
+	Monitor                    *Redis // where the app's own queues live
+	BullMQQueues, BullMQPrefix string
+}
+
+// Host is the settings of probes/host.
+type Host struct {
+	Common
+	Reporting
+}
+
+// Aggregator is the settings of functions/aggregator.
+type Aggregator struct {
+	Common
+	Redis  *Redis
+	Listen string
+	Token  string
+}
+
+// NewSQSReporter reads the environment. Without publish, as for a single look, PULSE_REDIS_URL may
+// be missing.
+func NewSQSReporter(get Getenv, publish bool) (SQSReporter, error) {
+	r := newReader(get)
+	s := SQSReporter{Common: r.common(), Reporting: r.reporting("sqs", publish)}
+	s.Queues = r.patterns("PULSE_SQS_QUEUES", "*")
+	s.CallsPerMonth = r.get("PULSE_SQS_CALLS_PER_MONTH")
+	if n, err := strconv.ParseInt(s.CallsPerMonth, 10, 64); s.CallsPerMonth != "" && (err != nil || n <= 0) {
+		r.wrong("PULSE_SQS_CALLS_PER_MONTH", "a whole number of calls above 0, such as 1000000; not set, it is unlimited")
+	}
+	return s, r.err()
+}
+
+// NewRedisReporter reads the environment. Without publish, PULSE_REDIS_URL may be missing where
+// PULSE_MONITOR_REDIS_URL is set.
+func NewRedisReporter(get Getenv, publish bool) (RedisReporter, error) {
+	r := newReader(get)
+	monitor := r.redis("PULSE_MONITOR_REDIS_URL")
+	s := RedisReporter{Common: r.common(), Reporting: r.reporting("redis", publish || monitor == nil)}
+	if s.Monitor = monitor; monitor == nil {
+		s.Monitor = s.Redis
+	}
+	for _, name := range []string{"PULSE_LARAVEL_QUEUES", "PULSE_STREAM_QUEUES", "PULSE_LIST_KEYS", "PULSE_ADAPTERS"} {
+		if get(name) != "" {
+			r.wrong(name, "nothing yet: this version reads BullMQ only; unset it")
+		}
+	}
+	if get("PULSE_BULLMQ_QUEUES") == "" {
+		r.add("PULSE_BULLMQ_QUEUES is not set, so there is nothing to poll: it takes names or globs, comma-separated; * is all")
+	} else {
+		s.BullMQQueues = r.patterns("PULSE_BULLMQ_QUEUES", "")
+	}
+	s.BullMQPrefix = r.or("PULSE_BULLMQ_PREFIX", "bull")
+	return s, r.err()
+}
+
+// NewHost reads the environment. Without publish, PULSE_REDIS_URL may be missing.
+func NewHost(get Getenv, publish bool) (Host, error) {
+	r := newReader(get)
+	s := Host{Common: r.common(), Reporting: r.reporting("", publish)}
+	return s, r.err()
+}
+
+// NewAggregator reads the environment. In Lambda nothing listens, and a Function URL's own
+// authentication may stand in for a token.
+func NewAggregator(get Getenv) (Aggregator, error) {
+	r := newReader(get)
+	s := Aggregator{Common: r.common(), Redis: r.needRedis(), Token: get("PULSE_TOKEN")}
+	s.Listen = r.or("PULSE_LISTEN", "127.0.0.1:8787")
+	host, _, err := net.SplitHostPort(s.Listen)
+	switch {
+	case err != nil:
+		r.wrong("PULSE_LISTEN", "an address and a port, such as 127.0.0.1:8787")
+	case s.Token == "" && !InLambda(get) && !isLoopback(host):
+		r.wrong("PULSE_LISTEN", "a loopback address such as 127.0.0.1:8787 as long as PULSE_TOKEN is not set; set PULSE_TOKEN to listen to others")
+	}
+	return s, r.err()
+}
+
+// InLambda tells whether this process is a Lambda function.
+func InLambda(get Getenv) bool { return get("AWS_LAMBDA_RUNTIME_API") != "" }
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// reader looks up variables and collects what is wrong with them.
+type reader struct {
+	get      Getenv
+	problems []error
+}
+
+func newReader(get Getenv) *reader {
+	return &reader{get: func(name string) string { return strings.TrimSpace(get(name)) }}
+}
+
+func (r *reader) err() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	return &Error{r.problems}
+}
+
+func (r *reader) add(format string, args ...any) {
+	r.problems = append(r.problems, fmt.Errorf(format, args...))
+}
+
+// wrong says that the variable called name doesn't hold what it takes.
+func (r *reader) wrong(name, takes string) { r.add("%s is %q: it takes %s", name, r.get(name), takes) }
+
+func (r *reader) or(name, otherwise string) string {
+	if v := r.get(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func (r *reader) common() Common {
+	c := Common{Env: r.or("PULSE_ENV", "production"), LogJSON: InLambda(r.get)}
+	if err := c.LogLevel.UnmarshalText([]byte(r.or("PULSE_LOG_LEVEL", "info"))); err != nil {
+		r.wrong("PULSE_LOG_LEVEL", "debug, info, warn or error")
+	}
+	switch r.get("PULSE_LOG_FORMAT") {
+	case "":
+	case "json", "text":
+		c.LogJSON = r.get("PULSE_LOG_FORMAT") == "json"
+	default:
+		r.wrong("PULSE_LOG_FORMAT", "json or text")
+	}
+	return c
+}
+
+func (r *reader) reporting(source string, publish bool) Reporting {
+	s := Reporting{
+		App: r.get("PULSE_APP"), Source: r.or("PULSE_SOURCE", source),
+		Interval: r.duration("PULSE_INTERVAL", 10*time.Second), TTL: r.duration("PULSE_TTL", protocol.DefaultTTL),
+	}
+	if s.App == "" {
+		r.add("PULSE_APP is not set: it takes the name of the app whose queues or hosts these are, such as shop")
+	} else if err := protocol.CheckName("PULSE_APP", s.App); err != nil {
+		r.problems = append(r.problems, err)
+	}
+	if s.Source != "" {
+		if err := protocol.CheckName("PULSE_SOURCE", s.Source); err != nil {
+			r.problems = append(r.problems, err)
+		}
+	}
+	if s.Interval > 0 && s.TTL > 0 && s.TTL <= s.Interval {
+		r.wrong("PULSE_TTL", fmt.Sprintf("more than PULSE_INTERVAL, which is %v: a queue would vanish between two polls", s.Interval))
+	}
+	if publish {
+		s.Redis = r.needRedis()
+	} else {
+		s.Redis = r.redis(r.redisVariable())
+	}
+	return s
+}
+
+func (r *reader) duration(name string, otherwise time.Duration) time.Duration {
+	text := r.get(name)
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		r.wrong(name, "a duration with its unit, such as 5s or 1m")
+		return 0
+	case d < time.Second || d > protocol.IndexLife:
+		r.wrong(name, "a duration from 1s to 24h")
+		return 0
+	}
+	return d
+}
+
+func (r *reader) patterns(name, otherwise string) string {
+	text := r.or(name, otherwise)
+	if _, err := adapter.ParsePatterns(text); err != nil {
+		r.wrong(name, "names or globs, comma-separated, where * is all and a '[' needs its ']'")
+	}
+	return text
+}
+
+func (r *reader) redisVariable() string {
+	if r.get("PULSE_REDIS_URL") == "" && r.get("REDIS_URL") != "" {
+		return "REDIS_URL"
+	}
+	return "PULSE_REDIS_URL"
+}
+
+func (r *reader) needRedis() *Redis {
+	name := r.redisVariable()
+	if r.get(name) == "" {
+		r.add("PULSE_REDIS_URL is not set: it takes the Redis to publish to and read from, such as redis://127.0.0.1:6379")
+		return nil
+	}
+	return r.redis(name)
+}
+
+func (r *reader) redis(name string) *Redis {
+	text := r.get(name)
+	if text == "" {
+		return nil
+	}
+	parsed, err := ParseRedis(text)
+	if err != nil {
+		r.add("%s is %w", name, err)
+		return nil
+	}
+	return parsed
+}

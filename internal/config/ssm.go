@@ -1,0 +1,61 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+)
+
+// secrets are the variables that may name an SSM parameter instead of holding its value, so that
+// the secret is in no template and no function's configuration.
+var secrets = []string{"PULSE_REDIS_URL", "PULSE_MONITOR_REDIS_URL", "PULSE_TOKEN"}
+
+const ssmPrefix = "ssm:"
+
+// WithSSM is get with the variables that hold "ssm:/name" read from that parameter of AWS Systems
+// Manager, once, now.
+func WithSSM(ctx context.Context, get Getenv) (Getenv, error) {
+	var names []string
+	of := map[string]string{} // the parameter of each variable
+	for _, variable := range secrets {
+		if name, ok := strings.CutPrefix(get(variable), ssmPrefix); ok {
+			of[variable] = name
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return get, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	out, err := ssm.NewFromConfig(cfg).GetParameters(ctx, &ssm.GetParametersInput{Names: names, WithDecryption: new(true)})
+	if err != nil {
+		return nil, fmt.Errorf("read the SSM parameters %s: %w; allow ssm:GetParameters on them", strings.Join(names, ", "), err)
+	}
+	values := map[string]string{}
+	for _, p := range out.Parameters {
+		values[*p.Name] = *p.Value
+	}
+	for variable, name := range of {
+		if _, ok := values[name]; !ok {
+			return nil, &Error{[]error{fmt.Errorf("%s is %q: there is no SSM parameter %s in this account and region", variable, get(variable), name)}}
+		}
+	}
+	return func(variable string) string {
+		if name, ok := of[variable]; ok {
+			return values[name]
+		}
+		return get(variable)
+	}, nil
+}

@@ -1,0 +1,37 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// ownerLife is how long a claim stands without being renewed.
+const ownerLife = 45 * time.Second
+
+// Claim makes id the owner of a reporter, whoever was it before: EventBridge may start a function
+// while the one before it still runs, and the newest wins.
+func (p *Store) Claim(ctx context.Context, reporter, id string) error {
+	if err := p.client.Set(ctx, ownerKey(reporter), id, ownerLife).Err(); err != nil {
+		return fmt.Errorf("claim %s at %s: %w", ownerKey(reporter), p.name, err)
+	}
+	return nil
+}
+
+// renew refreshes a claim if it is still ours, or takes it if it has run out.
+const renew = `
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`
+
+// Renew keeps a claim alive, and tells whether it is still ours.
+func (p *Store) Renew(ctx context.Context, reporter, id string) (bool, error) {
+	n, err := p.client.Eval(ctx, renew, []string{ownerKey(reporter)}, id, ownerLife.Milliseconds()).Int()
+	if err != nil {
+		return false, fmt.Errorf("renew %s at %s: %w", ownerKey(reporter), p.name, err)
+	}
+	return n == 1, nil
+}
+
+func ownerKey(reporter string) string { return "pulse:owner:" + reporter }

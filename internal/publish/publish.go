@@ -1,0 +1,76 @@
+// Package publish writes the keys of the Gravito Pulse Protocol, each write one round trip, each
+// key with an end of life.
+package publish
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Store is the Redis where the protocol's keys live. It is safe for concurrent use.
+type Store struct {
+	client redis.UniversalClient
+	name   string
+	ttl    time.Duration
+}
+
+// New makes a store of client whose keys live for ttl. name is how errors call it, such as
+// "redis 10.0.0.7:6379".
+func New(client redis.UniversalClient, name string, ttl time.Duration) *Store {
+	return &Store{client, name, ttl}
+}
+
+// setNewer SETs a snapshot unless a newer one is there: of two reporters that overlap, the newer
+// reading wins whichever is written last. Our own snapshots begin with their timestamp; of any
+// other text there is nothing to compare, and it is overwritten.
+const setNewer = `
+local there = redis.pcall('GETRANGE', KEYS[1], 0, 40)
+local newer = type(there) == 'string' and tonumber(string.match(there, '^{"timestamp":(%d+)'))
+if newer and newer > tonumber(ARGV[2]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return 1`
+
+// Snapshot publishes s, and tells whether it did: false without an error means that a newer one is
+// there; true with one that only the index could not be written.
+func (p *Store) Snapshot(ctx context.Context, s *protocol.QueueSnapshot) (bool, error) {
+	data, err := s.Encode()
+	if err != nil {
+		return false, err
+	}
+	pipe := p.client.Pipeline()
+	set := pipe.Eval(ctx, setNewer, []string{s.Key()}, data, s.Timestamp, p.ttl.Milliseconds())
+	Note(ctx, pipe, s.Key(), s.Timestamp)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return false, fmt.Errorf("publish %s to %s: %w", s.Key(), p.name, err)
+	}
+	return set.Val() == int64(1), nil
+}
+
+// Heartbeat publishes h as that of the server called id.
+func (p *Store) Heartbeat(ctx context.Context, id string, h *protocol.Heartbeat) error {
+	data, err := h.Encode()
+	if err != nil {
+		return err
+	}
+	key := protocol.ServerKey(h.App(), id)
+	pipe := p.client.Pipeline()
+	pipe.Set(ctx, key, data, p.ttl)
+	Note(ctx, pipe, key, h.Timestamp)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("publish %s to %s: %w", key, p.name, err)
+	}
+	return nil
+}
+
+// Note adds to pipe what notes key in the index as seen at ms, and forgets what was seen last a day
+// before that.
+func Note(ctx context.Context, pipe redis.Pipeliner, key string, ms int64) {
+	pipe.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: float64(ms), Member: key})
+	pipe.ZRemRangeByScore(ctx, protocol.IndexKey, "-inf", "("+strconv.FormatInt(ms-protocol.IndexLife.Milliseconds(), 10))
+}

@@ -1,0 +1,65 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+// shutdownTimeout is how long requests may take to end after a signal.
+const shutdownTimeout = 5 * time.Second
+
+// HTTP serves handler: in Lambda the requests of a Function URL and of an HTTP API, elsewhere those
+// that come to listen, until ctx ends. Requests' contexts end with ctx.
+func HTTP(ctx context.Context, handler http.Handler, listen string, log *slog.Logger) error {
+	if InLambda() {
+		lambda.StartWithOptions(func(ctx context.Context, event *events.APIGatewayV2HTTPRequest) (any, error) {
+			return serveEvent(ctx, handler, event)
+		}, lambda.WithContext(ctx))
+		return nil
+	}
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; set PULSE_LISTEN to a free address", listen, err)
+	}
+	log.Info("the dashboard is at http://"+listener.Addr().String()+"/", "address", listener.Addr().String())
+	return Serve(ctx, handler, listener)
+}
+
+// Serve serves handler on listener until ctx ends.
+func Serve(ctx context.Context, handler http.Handler, listener net.Listener) error {
+	requests, end := context.WithCancel(ctx)
+	defer end()
+	server := &http.Server{
+		Handler:           handler,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second, // a stream moves it on with each event
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	end()
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	err := server.Shutdown(stopCtx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close() // who has not gone by now is cut off
+	}
+	<-failed
+	return err
+}

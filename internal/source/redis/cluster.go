@@ -1,0 +1,108 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+)
+
+// askCluster answers a request that names no key for the whole cluster: each of its masters knows
+// only its own keys and clients.
+func askCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request) *redis.Cmd {
+	out := redis.NewCmd(ctx, arguments(r)...)
+	var err error
+	if command(r) == "SCAN" {
+		err = scanCluster(ctx, c, r, out)
+	} else {
+		err = clientsOfCluster(ctx, c, out)
+	}
+	if err != nil {
+		out.SetErr(err)
+	}
+	return out
+}
+
+func clientsOfCluster(ctx context.Context, c *redis.ClusterClient, out *redis.Cmd) error {
+	masters, err := Masters(ctx, c)
+	if err != nil {
+		return err
+	}
+	var all strings.Builder
+	for _, m := range masters {
+		list, err := m.ClientList(ctx).Result()
+		if err != nil {
+			return err
+		}
+		all.WriteString(list)
+	}
+	out.SetVal(all.String())
+	return nil
+}
+
+// scanCluster scans the masters one after another. Its cursor is the master's place and, after a
+// dot, that master's own cursor; "0" is the beginning and the end, as ever.
+func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, out *redis.Cmd) error {
+	if len(r) < 2 {
+		return fmt.Errorf("SCAN is refused: it names no cursor")
+	}
+	masters, err := Masters(ctx, c)
+	if err != nil {
+		return err
+	}
+	place, cursor := 0, r[1]
+	if before, after, ok := strings.Cut(r[1], "."); ok {
+		place, _ = strconv.Atoi(before)
+		cursor = after
+	}
+	if place < 0 || place >= len(masters) {
+		place, cursor = 0, "0" // the cluster has fewer masters than before
+	}
+	args := arguments(r)
+	args[1] = cursor
+	reply, err := masters[place].Do(ctx, args...).Slice()
+	if err != nil {
+		return err
+	}
+	if next, _ := reply[0].(string); next == "0" {
+		place++
+		cursor = "0"
+	} else {
+		cursor = next
+	}
+	reply[0] = fmt.Sprintf("%d.%s", place, cursor)
+	if place == len(masters) {
+		reply[0] = "0"
+	}
+	out.SetVal(reply)
+	return nil
+}
+
+// Masters lists the servers that each hold keys of their own, in an order that stays the same: of a
+// cluster its masters, else the one there is.
+func Masters(ctx context.Context, client redis.UniversalClient) ([]*redis.Client, error) {
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		if one, ok := client.(*redis.Client); ok {
+			return []*redis.Client{one}, nil
+		}
+		return nil, fmt.Errorf("%T is neither a client of one Redis nor of a cluster", client)
+	}
+	var mu sync.Mutex
+	var masters []*redis.Client
+	err := cluster.ForEachMaster(ctx, func(_ context.Context, m *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		masters = append(masters, m)
+		return nil
+	})
+	slices.SortFunc(masters, func(a, b *redis.Client) int { return cmp.Compare(a.Options().Addr, b.Options().Addr) })
+	return masters, err
+}

@@ -1,0 +1,96 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+)
+
+// batch is how many commands are sent before their replies are read: enough that round trips cost
+// nothing, few enough that other clients of the same Redis are served in between.
+const batch = 1000
+
+// Source asks one Redis, whatever its topology. It is safe for concurrent use.
+type Source struct {
+	client redis.UniversalClient
+	name   string
+}
+
+// New makes a source of client. name is how errors call it, such as "redis 10.0.0.7:6379".
+func New(client redis.UniversalClient, name string) *Source { return &Source{client, name} }
+
+// Do answers each request, in order. A refusal by Redis is a reply, the adapter decides what it
+// means; err is that Redis could not be asked. Nothing is sent if one request is not read-only.
+func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
+	for _, r := range requests {
+		if err := check(r); err != nil {
+			return nil, err
+		}
+	}
+	replies := make([]adapter.Reply, 0, len(requests))
+	for len(requests) > 0 {
+		n := min(batch, len(requests))
+		var err error
+		if replies, err = s.ask(ctx, requests[:n], replies); err != nil {
+			return nil, fmt.Errorf("read from %s: %w", s.name, err)
+		}
+		requests = requests[n:]
+	}
+	return replies, nil
+}
+
+func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []adapter.Reply) ([]adapter.Reply, error) {
+	pipe := s.client.Pipeline()
+	cluster, _ := s.client.(*redis.ClusterClient)
+	cmds := make([]*redis.Cmd, len(requests))
+	for i, r := range requests {
+		if cluster != nil && keyAt(r) == 0 {
+			cmds[i] = askCluster(ctx, cluster, r)
+			continue
+		}
+		cmds[i] = redis.NewCmd(ctx, arguments(r)...)
+		_ = pipe.Process(ctx, cmds[i]) // queues it
+	}
+	_, _ = pipe.Exec(ctx) // its error is the first command's; each is read below
+	for _, cmd := range cmds {
+		reply, err := readReply(cmd)
+		if err != nil {
+			return nil, err
+		}
+		replies = append(replies, reply)
+	}
+	return replies, nil
+}
+
+func arguments(r adapter.Request) []any {
+	args := make([]any, len(r))
+	for i, a := range r {
+		args[i] = a
+	}
+	return args
+}
+
+func readReply(cmd *redis.Cmd) (adapter.Reply, error) {
+	v, err := cmd.Result()
+	switch {
+	case err == nil:
+		return adapter.Reply{Value: v}, nil
+	case errors.Is(err, redis.Nil):
+		return adapter.Reply{}, nil
+	case isRefusal(err):
+		code, message, _ := strings.Cut(err.Error(), " ")
+		return adapter.Reply{Value: adapter.Error{Code: code, Message: message}}, nil
+	}
+	return adapter.Reply{}, err
+}
+
+// isRefusal tells an error that Redis answered from one that it could not be asked.
+func isRefusal(err error) bool {
+	var refusal redis.Error
+	return errors.As(err, &refusal)
+}

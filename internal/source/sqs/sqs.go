@@ -1,0 +1,100 @@
+// Package sqs answers an adapter's requests from Amazon SQS: a few at a time, each with a time
+// limit of its own, and only the three operations that read.
+package sqs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+)
+
+const (
+	// atOnce is how many calls are under way: enough to read 1,000 queues in a second or two at
+	// 20 ms a call, too few to trouble an account's limits.
+	atOnce = 12
+	// callTimeout bounds one call with the SDK's retries.
+	callTimeout = 5 * time.Second
+)
+
+// Source asks one account and region. It is safe for concurrent use.
+type Source struct{ client *sqs.Client }
+
+// New makes a source of client.
+func New(client *sqs.Client) *Source { return &Source{client} }
+
+// Do answers each request, in order. A call that failed is a reply like another, so that the
+// others' answers are not lost; err is that a request may not be asked at all, or that ctx ended.
+func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
+	for _, r := range requests {
+		if len(r) != 2 || operations[r[0]] == nil {
+			return nil, fmt.Errorf("%.100q is refused: only ListQueues, GetQueueUrl and GetQueueAttributes are sent, with an input", []string(r))
+		}
+	}
+	replies := make([]adapter.Reply, len(requests))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, r := range requests {
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+			defer cancel()
+			replies[i] = reply(operations[r[0]](callCtx, s.client, []byte(r[1])))
+			return nil
+		})
+	}
+	_ = group.Wait() // no call returns an error
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("read from SQS: %w", err)
+	}
+	return replies, nil
+}
+
+// operations is every call that may be made. Each only reads: law one of this project.
+var operations = map[string]func(context.Context, *sqs.Client, []byte) (any, error){
+	"ListQueues": func(ctx context.Context, c *sqs.Client, input []byte) (any, error) {
+		return call(ctx, c.ListQueues, input)
+	},
+	"GetQueueUrl": func(ctx context.Context, c *sqs.Client, input []byte) (any, error) {
+		return call(ctx, c.GetQueueUrl, input)
+	},
+	"GetQueueAttributes": func(ctx context.Context, c *sqs.Client, input []byte) (any, error) {
+		return call(ctx, c.GetQueueAttributes, input)
+	},
+}
+
+// call makes one call of the SDK. Its inputs and outputs carry the names of the JSON protocol, so
+// they read and write as that.
+func call[In, Out any](ctx context.Context, do func(context.Context, *In, ...func(*sqs.Options)) (*Out, error), input []byte) (any, error) {
+	in := new(In)
+	if err := json.Unmarshal(input, in); err != nil {
+		return nil, fmt.Errorf("the request's input is not its JSON: %w", err)
+	}
+	return do(ctx, in)
+}
+
+func reply(out any, err error) adapter.Reply {
+	if err == nil {
+		var data []byte
+		if data, err = json.Marshal(out); err == nil {
+			return adapter.Reply{Value: string(data)}
+		}
+	}
+	var api smithy.APIError
+	switch {
+	case errors.As(err, &api):
+		return adapter.Reply{Value: adapter.Error{Code: api.ErrorCode(), Message: api.ErrorMessage()}}
+	case errors.Is(err, context.DeadlineExceeded):
+		return adapter.Reply{Value: adapter.Error{Code: "Timeout", Message: fmt.Sprintf("no answer within %v", callTimeout)}}
+	}
+	return adapter.Reply{Value: adapter.Error{Code: "Unreachable", Message: err.Error()}}
+}
