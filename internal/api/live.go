@@ -1,0 +1,231 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/view"
+)
+
+// Read reads every document there is, or says why Redis could not be asked.
+type Read func(ctx context.Context, now time.Time) ([]view.Document, error)
+
+const (
+	// goodFor is how old a view may be that is given out.
+	goodFor = time.Second
+	// every is how often the view is made anew while somebody watches.
+	every = 2 * time.Second
+	// slowest is how seldom it is tried while Redis doesn't answer.
+	slowest = 10 * time.Second
+	// readTimeout bounds one reading.
+	readTimeout = 8 * time.Second
+)
+
+// version is a view and how it goes out, encoded once for everybody.
+type version struct {
+	seq      uint64
+	view     *view.View
+	timeless []byte // the view's JSON as if made at 0
+	etag     string // of everything but the time it was made
+	patch    []byte // from the version before; nil if nothing changed
+	gzip     func() []byte
+}
+
+// zero is how the JSON of a timeless view begins.
+const zero = `{"generated_at":0`
+
+// json is the view's JSON. The time comes first in it, so the rest need not be encoded again.
+func (v *version) json() []byte {
+	return fmt.Appendf(nil, `{"generated_at":%d%s`, v.view.GeneratedAt, v.timeless[len(zero):])
+}
+
+// Live keeps the newest version. It reads when somebody asks, never on its own: a reading while
+// nobody looks costs Redis and tells nobody.
+type Live struct {
+	read Read
+	log  *slog.Logger
+	now  func() time.Time
+
+	refreshing chan struct{} // holds a token while nobody refreshes; its holder owns the next block
+	builder    view.Builder
+	docs       []view.Document // of the last reading that worked
+	downSince  time.Time       // zero while Redis answers
+	triedAt    time.Time
+	wait       time.Duration // until Redis that doesn't answer is tried again
+
+	mu       sync.Mutex // guards what is below
+	current  *version
+	changed  chan struct{} // closed when current is replaced
+	watchers int
+	stop     context.CancelFunc // of the loop, while there are watchers
+	loop     sync.WaitGroup
+}
+
+// NewLive makes a Live that reads with read.
+func NewLive(read Read, log *slog.Logger) *Live {
+	l := &Live{read: read, log: log, now: time.Now, refreshing: make(chan struct{}, 1), changed: make(chan struct{})}
+	l.refreshing <- struct{}{}
+	return l
+}
+
+// errNothingYet is that no view was ever made, because Redis has not answered since the start.
+var errNothingYet = errors.New("Redis does not answer, and has not since this program started")
+
+// Current returns a version that is at most goodFor old. While Redis doesn't answer it returns the
+// last numbers with a problem that says so.
+func (l *Live) Current(ctx context.Context) (*version, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.refreshing:
+	}
+	defer func() { l.refreshing <- struct{}{} }()
+	v, _ := l.latest()
+	if now := l.now(); now.Sub(l.triedAt) >= max(goodFor, l.wait) {
+		l.triedAt = now
+		var err error
+		if v, err = l.refresh(ctx, now); err != nil {
+			return nil, err
+		}
+	}
+	if v == nil {
+		return nil, errNothingYet
+	}
+	return v, nil
+}
+
+func (l *Live) latest() (*version, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current, l.changed
+}
+
+// refresh reads and makes the next version. Its caller holds the token.
+func (l *Live) refresh(ctx context.Context, now time.Time) (*version, error) {
+	readCtx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	docs, err := l.read(readCtx, now)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err() // whoever asked has gone; that says nothing about Redis
+	case err != nil:
+		l.down(now, err)
+	default:
+		l.up()
+		l.docs = docs
+	}
+	prev, _ := l.latest()
+	if prev == nil && !l.downSince.IsZero() {
+		return nil, errNothingYet
+	}
+	next := l.builder.Build(now, l.docs)
+	if !l.downSince.IsZero() {
+		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
+			l.downSince.UTC().Format("15:04:05 UTC"))}}, next.Problems...)
+	}
+	v, err := encode(prev, next)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current = v
+	if v.patch != nil || prev == nil {
+		close(l.changed)
+		l.changed = make(chan struct{})
+	}
+	return v, nil
+}
+
+// down says once that Redis doesn't answer, and waits longer before each further try.
+func (l *Live) down(now time.Time, err error) {
+	if l.downSince.IsZero() {
+		l.downSince = now
+		l.log.Warn("cannot read; the last numbers are shown until it works", "error", err)
+	}
+	l.wait = min(max(2*l.wait, every), slowest)
+}
+
+func (l *Live) up() {
+	if !l.downSince.IsZero() {
+		l.log.Info("reads again")
+	}
+	l.downSince, l.wait = time.Time{}, 0
+}
+
+// encode makes a version of next, which comes after prev.
+func encode(prev *version, next *view.View) (*version, error) {
+	v := &version{seq: 1, view: next}
+	v.gzip = sync.OnceValue(func() []byte { return compress(v.json()) })
+	if prev != nil {
+		var err error
+		if v.patch, err = view.Patch(prev.view, next); err != nil {
+			return nil, err
+		}
+		if v.seq = prev.seq; v.patch == nil {
+			v.timeless, v.etag = prev.timeless, prev.etag
+			return v, nil
+		}
+		v.seq++
+	}
+	timeless := *next
+	timeless.GeneratedAt = 0
+	var err error
+	if v.timeless, err = json.Marshal(&timeless); err != nil {
+		return nil, fmt.Errorf("encode the view: %w", err)
+	}
+	sum := sha256.Sum256(v.timeless)
+	v.etag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	return v, nil
+}
+
+func compress(data []byte) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is a valid one
+	_, _ = w.Write(data)                            // a buffer takes everything
+	_ = w.Close()
+	return b.Bytes()
+}
+
+// Watch makes the view be made anew as long as ctx lasts, for whoever waits for changes.
+func (l *Live) Watch(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers++
+	if l.watchers == 1 {
+		var loopCtx context.Context
+		loopCtx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
+		l.loop.Go(func() { l.keepFresh(loopCtx) })
+	}
+	context.AfterFunc(ctx, l.unwatch)
+}
+
+func (l *Live) unwatch() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.watchers--; l.watchers == 0 {
+		l.stop()
+	}
+}
+
+func (l *Live) keepFresh(ctx context.Context) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		_, _ = l.Current(ctx) // what is wrong is in the version, or has been logged
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

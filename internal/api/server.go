@@ -1,0 +1,216 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/dashboard"
+)
+
+// Server is the aggregator's routes.
+type Server struct {
+	Live *Live
+	// Ping tells whether Redis answers.
+	Ping func(ctx context.Context) error
+	// Token is what a caller must show; empty lets in whoever connects to a loopback address, and
+	// requests for which Authenticated is true.
+	Token string
+	// Authenticated tells whether somebody before us has checked who asks, such as AWS IAM. nil is
+	// a plain server, where nobody has.
+	Authenticated func(ctx context.Context) bool
+	// StreamFor bounds one stream; 0 is until the client goes. A stream also ends shortly before
+	// its request's deadline.
+	StreamFor time.Duration
+	Log       *slog.Logger
+}
+
+// Handler is the server's routes, closed to whoever may not see them.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.index)
+	mux.Handle("GET /assets/", assets(dashboard.Assets()))
+	mux.HandleFunc("GET /api/v1/view", s.view)
+	mux.HandleFunc("GET /api/v1/stream", s.stream)
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("POST /login", s.login)
+	mux.HandleFunc("POST /logout", s.logout)
+	return s.recovered(headers(s.authorized(problems(mux))))
+}
+
+func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
+	writeHTML(w, http.StatusOK, dashboard.Index())
+}
+
+func writeHTML(w http.ResponseWriter, status int, page []byte) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(page)
+}
+
+func assets(files fs.FS) http.Handler {
+	server := http.StripPrefix("/assets/", http.FileServerFS(files))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-cache")
+		server.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) view(w http.ResponseWriter, r *http.Request) {
+	v, err := s.Live.Current(r.Context())
+	if err != nil {
+		s.unavailable(w, err)
+		return
+	}
+	q := r.URL.Query()
+	if narrow := v.view.Narrow(q.Get("app"), q.Get("driver"), q.Get("q")); narrow != v.view {
+		if v, err = encode(nil, narrow); err != nil {
+			s.Log.Error("cannot encode the view", "error", err)
+			writeProblem(w, http.StatusInternalServerError, "The view could not be encoded; the log says why.")
+			return
+		}
+	}
+	h := w.Header()
+	h.Set("ETag", v.etag)
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Vary", "Accept-Encoding")
+	if matches(r.Header.Get("If-None-Match"), v.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Content-Type", "application/json")
+	body := v.json()
+	if acceptsGzip(r) {
+		h.Set("Content-Encoding", "gzip")
+		body = v.gzip()
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body)
+}
+
+// matches tells whether a If-None-Match header names etag. Strong or weak is all the same there.
+func matches(header, etag string) bool {
+	for tag := range strings.SplitSeq(header, ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(etag, "W/") {
+			return true
+		}
+	}
+	return false
+}
+
+func acceptsGzip(r *http.Request) bool {
+	for coding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, q, _ := strings.Cut(strings.TrimSpace(coding), ";")
+		if name == "gzip" {
+			q = strings.TrimPrefix(strings.TrimSpace(q), "q=")
+			weight, err := strconv.ParseFloat(q, 64)
+			return err != nil || weight > 0
+		}
+	}
+	return false
+}
+
+func (s *Server) unavailable(w http.ResponseWriter, err error) {
+	w.Header().Set("Retry-After", "5")
+	detail := "The request ended before there was an answer."
+	if errors.Is(err, errNothingYet) {
+		detail = "Redis does not answer, and has not since this program started. It is tried again; the log says why."
+	}
+	writeProblem(w, http.StatusServiceUnavailable, detail)
+}
+
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	redis := "up"
+	if err := s.Ping(ctx); err != nil {
+		redis = "down" // why is in the log; whoever asks here may be anybody
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": "ok", "redis": redis})
+}
+
+// problem is an error as RFC 9457 has it.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+func writeProblem(w http.ResponseWriter, status int, detail string) {
+	h := w.Header()
+	h.Del("Content-Length")
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(problem{"about:blank", http.StatusText(status), status, detail})
+}
+
+// problems makes the mux's own answers, 404 and 405, problem JSON.
+func problems(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if _, pattern := mux.Handler(other); pattern != "" {
+				w.Header().Set("Allow", method)
+				writeProblem(w, http.StatusMethodNotAllowed, "This API only reads: "+r.URL.Path+" takes "+method+".")
+				return
+			}
+		}
+		writeProblem(w, http.StatusNotFound, "There is nothing at "+r.URL.Path+".")
+	})
+}
+
+// headers are those of every answer. The page runs only its own scripts and styles, so hostile text
+// in a queue's name stays text.
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recovered turns a panic into an answer: in Lambda it would end the process.
+func (s *Server) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil && v != http.ErrAbortHandler {
+				s.Log.Error("a request failed: this is a defect", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+				writeProblem(w, http.StatusInternalServerError, "The request failed; the log says why.")
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isLoopbackHost tells whether a Host header names this machine itself. A page elsewhere may make
+// its own name resolve to 127.0.0.1, but cannot make the browser send another name.
+func isLoopbackHost(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

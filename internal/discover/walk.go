@@ -1,0 +1,103 @@
+package discover
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	source "github.com/gravito-framework/pulse/internal/source/redis"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// The walk goes through all keys of a Redis with SCAN, whosever they are, so it does at most
+// scansAtOnce calls a reading (about 10 ms of Redis) and rests when it is through.
+const (
+	scansAtOnce = 10
+	scanCount   = 2_000
+	restAfter   = 30 * time.Second
+	// scanPattern is one pattern for both namespaces, "pulse:" and "gravito:"; what else it lets
+	// through is sorted out here.
+	scanPattern = "[pg][ur][la][sv][ei]*"
+	// scanKey keeps, for an hour, how far the walk has come at each node, so that a function that
+	// has just started goes on where the last one was.
+	scanKey  = "pulse:scan"
+	scanLife = time.Hour
+)
+
+// walk is how far the walk has come.
+type walk struct {
+	stand     map[string]uint64 // the cursor at each node; nil before the first part
+	restUntil time.Time
+}
+
+// find takes one part of the walk and adds what it finds to the index read before.
+func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64) error {
+	if now.Before(r.walk.restUntil) {
+		return nil
+	}
+	nodes, err := source.Masters(ctx, r.client)
+	if err != nil {
+		return err
+	}
+	if r.walk.stand == nil {
+		if err := r.resume(ctx); err != nil {
+			return err
+		}
+	}
+	through := true
+	fields := make([]any, 0, 2*len(nodes))
+	for _, node := range nodes {
+		name := node.Options().Addr
+		cursor, err := r.scan(ctx, node, r.walk.stand[name], now, index)
+		if err != nil && !isRefusal(err) {
+			return err
+		}
+		// A Redis that refuses SCAN is left alone until the next walk.
+		r.walk.stand[name] = cursor
+		through = through && cursor == 0
+		fields = append(fields, name, cursor)
+	}
+	if through {
+		r.walk.restUntil = now.Add(restAfter)
+	}
+	pipe := r.client.Pipeline()
+	pipe.HSet(ctx, scanKey, fields...)
+	pipe.Expire(ctx, scanKey, scanLife)
+	_, _ = pipe.Exec(ctx) // a reader that may not write goes on from its own memory
+	return nil
+}
+
+// resume goes on where another process stood.
+func (r *Reader) resume(ctx context.Context) error {
+	stood, err := r.client.HGetAll(ctx, scanKey).Result()
+	if err != nil && !isRefusal(err) {
+		return err
+	}
+	r.walk.stand = make(map[string]uint64, len(stood))
+	for name, cursor := range stood {
+		r.walk.stand[name], _ = strconv.ParseUint(cursor, 10, 64) // rubbish begins at 0
+	}
+	return nil
+}
+
+func (r *Reader) scan(ctx context.Context, node redis.Cmdable, cursor uint64, now time.Time, index map[string]int64) (uint64, error) {
+	for range scansAtOnce {
+		keys, next, err := node.Scan(ctx, cursor, scanPattern, scanCount).Result()
+		if err != nil {
+			return 0, err
+		}
+		for _, key := range keys {
+			if _, known := index[key]; known || protocol.KindOf(key) == protocol.KindOther || len(index) >= maxKeys {
+				continue
+			}
+			// Its time is long ago, so that it is noted when it turns out to be alive.
+			index[key] = now.UnixMilli() - noteEvery.Milliseconds()
+		}
+		if cursor = next; cursor == 0 {
+			break
+		}
+	}
+	return cursor, nil
+}

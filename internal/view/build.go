@@ -1,0 +1,285 @@
+package view
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Document is a key of the protocol and what it holds.
+type Document struct {
+	Key    string
+	SeenAt int64  // when the key was last seen, Unix ms
+	Data   []byte // nil where the key is gone
+	Err    error  // why it could not be read
+}
+
+// Builder makes views. It remembers what each key last held, so that what is lost is shown with its
+// last numbers, and what didn't change is not read again. It is for one build at a time.
+type Builder struct {
+	known map[string]*known
+}
+
+// known is a document and what it was read as.
+type known struct {
+	key      string
+	data     []byte
+	snapshot *protocol.QueueSnapshot
+	app, id  string // of the heartbeat
+	beat     *protocol.Heartbeat
+	problems []Problem
+	lost     bool
+
+	// The rows that were made of it, good as long as its status is theirs.
+	queues []*Queue
+	server *Server
+}
+
+// maxProblems bounds the view's list, maxReason each entry.
+const maxProblems = 200
+
+// Build makes the view of docs at now.
+func (b *Builder) Build(now time.Time, docs []Document) *View {
+	v := &View{GeneratedAt: now.UnixMilli(), Apps: map[string]*App{}, Problems: []Problem{}}
+	next := make(map[string]*known, len(docs))
+	for _, d := range docs {
+		if k := b.read(d); k != nil {
+			next[d.Key] = k
+		}
+	}
+	b.known = next
+	// In order of their keys, so that of two queues with one name it is always the same one that
+	// gets the plain key, and the problems keep their order.
+	for _, k := range slices.SortedFunc(maps.Values(next), func(a, b *known) int { return cmp.Compare(a.key, b.key) }) {
+		v.Problems = append(v.Problems, k.problems...)
+		k.addQueues(v, now)
+		k.addServer(v, now)
+	}
+	if n := len(v.Problems) - maxProblems; n > 0 {
+		v.Problems = append(v.Problems[:maxProblems], Problem{Reason: fmt.Sprintf("%d more problems are not listed", n)})
+	}
+	v.sum()
+	return v
+}
+
+// read makes sense of a document, or remembers what its key held before it was gone.
+func (b *Builder) read(d Document) *known {
+	before := b.known[d.Key]
+	switch {
+	case d.Err != nil:
+		return &known{key: d.Key, problems: []Problem{{d.Key, d.Err.Error()}}}
+	case d.Data != nil && before != nil && !before.lost && bytes.Equal(before.data, d.Data):
+		return before
+	case d.Data != nil:
+		return decode(d)
+	}
+	k := &known{key: d.Key, lost: true}
+	if before != nil {
+		k.snapshot, k.app, k.id, k.beat = before.snapshot, before.app, before.id, before.beat
+	}
+	address, ok := protocol.ParseKey(d.Key)
+	if !ok {
+		return nil // rubbish in the index
+	}
+	if k.snapshot == nil && k.beat == nil {
+		// Only the key and its time are left. A server is its key; of queues not even the names.
+		k.app, k.id = address.App, address.Rest
+		k.beat = &protocol.Heartbeat{Timestamp: d.SeenAt}
+		if address.Kind == protocol.KindQueues {
+			k.beat = nil
+		}
+	}
+	if address.Kind != protocol.KindServer {
+		k.problems = []Problem{{d.Key, fmt.Sprintf("nothing has been reported since %s: the reporter stopped, or cannot reach Redis",
+			time.UnixMilli(d.SeenAt).UTC().Format("2006-01-02 15:04:05 UTC"))}}
+	}
+	return k
+}
+
+func decode(d Document) *known {
+	k := &known{key: d.Key, data: d.Data}
+	add := func(ps []protocol.Problem) {
+		for _, p := range ps {
+			k.problems = append(k.problems, Problem{d.Key, p.String()})
+		}
+	}
+	var err error
+	switch protocol.KindOf(d.Key) {
+	case protocol.KindQueues:
+		var s protocol.QueueSnapshot
+		var ps []protocol.Problem
+		if s, ps, err = protocol.DecodeSnapshot(d.Data); err == nil {
+			k.snapshot = &s
+			add(ps)
+			k.checkKey(s.Key())
+		}
+	case protocol.KindServer:
+		var h protocol.Heartbeat
+		if h, k.id, err = protocol.DecodeHeartbeat(d.Key, d.Data); err == nil {
+			k.beat, k.app = &h, h.App()
+			k.checkKey(protocol.ServerKey(k.app, k.id))
+		}
+	case protocol.KindQuasar:
+		var h protocol.Heartbeat
+		var ps []protocol.Problem
+		if h, k.id, k.snapshot, ps, err = protocol.DecodeQuasar(d.Data); err == nil {
+			k.beat, k.app = &h, h.App()
+			add(ps)
+		}
+	case protocol.KindOther:
+		return nil
+	}
+	if err != nil {
+		k.problems = append(k.problems, Problem{d.Key, err.Error()})
+	}
+	return k
+}
+
+// checkKey says so where a document is not where its body says it should be.
+func (k *known) checkKey(want string) {
+	if k.key != want {
+		k.problems = append(k.problems, Problem{k.key, fmt.Sprintf("its body belongs to %s; it is shown as its body says", want)})
+	}
+}
+
+func (v *View) app(name string) *App {
+	a := v.Apps[name]
+	if a == nil {
+		a = &App{Queues: map[string]*Queue{}, Servers: map[string]*Server{}}
+		v.Apps[name] = a
+	}
+	return a
+}
+
+func (k *known) status(timestamp int64, now time.Time) Status {
+	switch {
+	case k.lost:
+		return Lost
+	case now.UnixMilli()-timestamp > freshFor.Milliseconds():
+		return Stale
+	}
+	return Fresh
+}
+
+func (k *known) addQueues(v *View, now time.Time) {
+	s := k.snapshot
+	if s == nil {
+		if k.lost && k.beat == nil {
+			v.app(k.app) // nothing else is left of it
+		}
+		return
+	}
+	app := v.app(s.App)
+	for _, row := range k.rows(k.status(s.Timestamp, now)) {
+		key := string(row.Driver) + "/" + row.Name
+		if other := app.Queues[key]; other != nil && other.Source != row.Source {
+			// Another reporter's queue of the same name: perhaps another region, or Redis.
+			key += "@" + row.Source
+		}
+		// The same queue twice from one source: agents on several hosts. The newest knows best.
+		if same := app.Queues[key]; same == nil || newer(row.Status, row.Timestamp, same.Status, same.Timestamp) {
+			app.Queues[key] = row
+		}
+	}
+}
+
+// rows makes a row of each queue, or finds those made before.
+func (k *known) rows(status Status) []*Queue {
+	if len(k.queues) > 0 && k.queues[0].Status == status {
+		return k.queues
+	}
+	k.queues = make([]*Queue, len(k.snapshot.Queues))
+	for i := range k.queues {
+		k.queues[i] = newQueue(k.snapshot, &k.snapshot.Queues[i], status)
+	}
+	return k.queues
+}
+
+func newer(status Status, at int64, otherStatus Status, otherAt int64) bool {
+	if lost, otherLost := status == Lost, otherStatus == Lost; lost != otherLost {
+		return otherLost
+	}
+	return at > otherAt
+}
+
+func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, status Status) *Queue {
+	row := &Queue{
+		Name: q.Name, Driver: q.Driver, Origin: "external", ReadOnly: true, Source: s.Source,
+		Status: status, Health: UnknownHealth, Timestamp: s.Timestamp, Metrics: q.Metrics, Meta: q.Meta,
+	}
+	if q.Driver == protocol.DriverGravitoStream {
+		row.Origin, row.ReadOnly = "gravito", false
+	}
+	if paused, _ := q.Meta["paused"].(bool); paused {
+		row.Health = Paused
+	}
+	row.encode()
+	return row
+}
+
+func (k *known) addServer(v *View, now time.Time) {
+	h := k.beat
+	if h == nil {
+		return
+	}
+	status := k.status(h.Timestamp, now)
+	if k.server == nil || k.server.Status != status {
+		k.server = &Server{Status: status, Timestamp: h.Timestamp, Meta: h.Meta}
+		if len(h.Meta) > 0 { // else the key is all that is left of it
+			k.server.System, k.server.Process = &h.System, &h.Process
+		}
+		k.server.encode()
+	}
+	servers := v.app(k.app).Servers
+	if same := servers[k.id]; same == nil || newer(status, h.Timestamp, same.Status, same.Timestamp) {
+		servers[k.id] = k.server
+	}
+}
+
+// sum makes the totals of the queues and servers that are in v.
+func (v *View) sum() {
+	t := Totals{Unknown: map[string]int{}}
+	for _, app := range v.Apps {
+		t.Servers += len(app.Servers)
+		t.Queues += len(app.Queues)
+		counted := map[[3]string]bool{} // dead-letter queues
+		for _, q := range app.Queues {
+			if q.Status == Lost {
+				continue
+			}
+			if !isDeadLetterQueue(q) {
+				t.Waiting += q.Metrics.Waiting
+				t.add("active", &t.Active, q.Metrics.Active)
+				t.add("delayed", &t.Delayed, q.Metrics.Delayed)
+			}
+			if dlq, ok := q.Meta["dlq"].(string); ok && q.Metrics.Failed != nil {
+				id := [3]string{q.Source, string(q.Driver), dlq}
+				if counted[id] {
+					continue
+				}
+				counted[id] = true
+			}
+			t.add("failed", &t.Failed, q.Metrics.Failed)
+		}
+	}
+	v.Totals = t
+}
+
+func (t *Totals) add(name string, sum, n *int64) {
+	if n == nil {
+		t.Unknown[name]++
+		return
+	}
+	*sum += *n
+}
+
+// isDeadLetterQueue tells whether what waits in q is already counted as failed of others.
+func isDeadLetterQueue(q *Queue) bool {
+	of, _ := q.Meta["dlq_for"].([]any)
+	return len(of) > 0
+}
