@@ -1,0 +1,109 @@
+package servertest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// RedisServer is a real redis-server.
+type RedisServer struct {
+	t    testing.TB
+	Addr string
+	URL  string
+	// Client is for the test's own use.
+	Client *redis.Client
+	args   []string
+	stop   func()
+}
+
+// Redis starts a redis-server, with more arguments for it if need be.
+func Redis(t testing.TB, args ...string) *RedisServer {
+	t.Helper()
+	path := need(t, "redis-server", "apt-get install redis-server")
+	port := FreePort(t)
+	s := &RedisServer{t: t, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+	s.URL = "redis://" + s.Addr
+	s.args = append([]string{path, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", t.TempDir(),
+		"--save", "", "--appendonly", "no", "--enable-debug-command", "yes"}, args...)
+	s.Client = redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2})
+	t.Cleanup(func() { _ = s.Client.Close() })
+	s.Start()
+	return s
+}
+
+// Start starts it, again after a Stop, on the same port and empty.
+func (s *RedisServer) Start() {
+	s.t.Helper()
+	s.stop = start(s.t, exec.Command(s.args[0], s.args[1:]...))
+	waitFor(s.t, "redis-server", func() error { return s.Client.Ping(context.Background()).Err() })
+}
+
+// Stop kills it.
+func (s *RedisServer) Stop() { s.stop() }
+
+// Port is the port it listens on.
+func (s *RedisServer) Port() string {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	return port
+}
+
+// Digest is a digest of everything in the server but what is under pulse:, key by key, so that a
+// difference shows where it is.
+func (s *RedisServer) Digest() string {
+	s.t.Helper()
+	ctx := context.Background()
+	keys, err := s.Client.Keys(ctx, "*").Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	keys = slices.DeleteFunc(keys, func(key string) bool { return strings.HasPrefix(key, "pulse:") })
+	slices.Sort(keys)
+	args := []any{"DEBUG", "DIGEST-VALUE"}
+	for _, key := range keys {
+		args = append(args, key)
+	}
+	values, err := s.Client.Do(ctx, args...).StringSlice()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var digest strings.Builder
+	for i, v := range values {
+		fmt.Fprintf(&digest, "%q %s\n", keys[i], v)
+	}
+	return digest.String()
+}
+
+// Cluster starts a Redis Cluster of three masters and returns their addresses.
+func Cluster(t testing.TB) []string {
+	t.Helper()
+	cli := need(t, "redis-cli", "apt-get install redis-tools")
+	var addrs []string
+	for range 3 {
+		s := Redis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+		addrs = append(addrs, s.Addr)
+	}
+	out, err := exec.Command(cli, append(append([]string{"--cluster", "create"}, addrs...), "--cluster-yes")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("make a cluster: %v\n%s", err, out)
+	}
+	for _, addr := range addrs {
+		client := redis.NewClient(&redis.Options{Addr: addr})
+		waitFor(t, "the cluster", func() error {
+			info, err := client.ClusterInfo(context.Background()).Result()
+			if err == nil && !strings.Contains(info, "cluster_state:ok") {
+				err = fmt.Errorf("it is not ready: %s", info)
+			}
+			return err
+		})
+		_ = client.Close()
+	}
+	return addrs
+}

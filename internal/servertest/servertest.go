@@ -1,0 +1,225 @@
+// Package servertest finds and starts the real servers and programs that tests talk to: each on
+// loopback, on a free port, in a temporary directory, and ended with its test.
+//
+// Where something is not installed the test is skipped with the reason; with CI=true it fails.
+package servertest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// need finds a program, or ends the test.
+func need(t testing.TB, program, install string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		Missing(t, "%s is not installed: %s", program, install)
+	}
+	return path
+}
+
+// Missing ends a test that lacks something: skipped on a laptop, failed in CI.
+func Missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// FreePort is a port of loopback that nothing listened on a moment ago.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// waitFor tries until it works; a server takes a moment to start.
+func waitFor(t testing.TB, what string, try func() error) {
+	t.Helper()
+	var err error
+	for range 600 {
+		if err = try(); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("%s does not answer: %v", what, err)
+}
+
+// start runs a server until the test ends or stop is called.
+func start(t testing.TB, cmd *exec.Cmd) (stop func()) {
+	t.Helper()
+	out := &output{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", cmd.Path, err)
+	}
+	stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	t.Cleanup(func() {
+		stop()
+		if t.Failed() && out.String() != "" {
+			t.Logf("%s said:\n%s", filepath.Base(cmd.Path), out)
+		}
+	})
+	return stop
+}
+
+// output is what a program writes, for several writers and readers at once.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// Root is the repository's top folder.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..")
+}
+
+var (
+	builds   sync.Mutex
+	buildDir string
+	built    = map[string]string{}
+)
+
+// Build builds a command of this repository as it is shipped, such as "functions/aggregator", once
+// for all tests of the process.
+func Build(t testing.TB, pkg string) string {
+	t.Helper()
+	builds.Lock()
+	defer builds.Unlock()
+	if path := built[pkg]; path != "" {
+		return path
+	}
+	if buildDir == "" {
+		var err error
+		if buildDir, err = os.MkdirTemp("", "pulse-build-"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(buildDir, strings.ReplaceAll(pkg, "/", "-"))
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", path, "./"+pkg)
+	cmd.Dir = Root()
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, out)
+	}
+	built[pkg] = path
+	return path
+}
+
+// Main runs a package's tests and removes what they built. Packages that call Build have
+// func TestMain(m *testing.M) { servertest.Main(m) }.
+func Main(m *testing.M) {
+	status := m.Run()
+	if buildDir != "" {
+		_ = os.RemoveAll(buildDir)
+	}
+	os.Exit(status)
+}
+
+// Process is a program that a test runs.
+type Process struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	stdout output
+	stderr output
+	ended  chan struct{}
+	once   sync.Once
+}
+
+// Run starts a program with this environment and no other, and ends it with the test.
+func Run(t testing.TB, path string, env []string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, cmd: exec.Command(path, args...), ended: make(chan struct{})}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", path, err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+		if t.Failed() {
+			t.Logf("%s said:\n%s%s", filepath.Base(path), &p.stdout, &p.stderr)
+		}
+	})
+	return p
+}
+
+// Stdout and Stderr are what the program has written so far.
+func (p *Process) Stdout() string { return p.stdout.String() }
+
+// Stderr is what the program has written there so far.
+func (p *Process) Stderr() string { return p.stderr.String() }
+
+// PID is the process' id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal.
+func (p *Process) Signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
+
+// Wait waits for the end and returns the exit status; -1 is a signal's.
+func (p *Process) Wait() int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(time.Minute):
+		p.t.Fatalf("%s has not ended", p.cmd.Path)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Running tells whether the program has not ended.
+func (p *Process) Running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// Eventually waits until what should be is so.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	waitFor(t, what, func() error {
+		if ok() {
+			return nil
+		}
+		return fmt.Errorf("it is not so")
+	})
+}

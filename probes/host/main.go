@@ -1,0 +1,51 @@
+// Command host is the heartbeat agent: it publishes how its host is doing. With -once it prints one
+// heartbeat and publishes nothing.
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+
+	"github.com/gravito-framework/pulse/internal/config"
+	"github.com/gravito-framework/pulse/internal/runtime"
+	"github.com/gravito-framework/pulse/probes/recorder"
+)
+
+func main() {
+	once := flag.Bool("once", false, "look once, print the heartbeat, publish nothing")
+	flag.Parse()
+	runtime.Main("pulse-host", func(ctx context.Context) error { return run(ctx, *once) })
+}
+
+func run(ctx context.Context, once bool) error {
+	getenv, err := config.WithSSM(ctx, os.Getenv)
+	if err != nil {
+		return err
+	}
+	s, err := config.NewHost(getenv, !once)
+	if err != nil {
+		return err
+	}
+	o := recorder.Options{
+		App: s.App, Environment: s.Env, Interval: s.Interval, TTL: s.TTL, Log: s.Logger(os.Stderr),
+	}
+	if !once {
+		client := s.Redis.Client()
+		defer client.Close()
+		o.Redis, o.RedisName = client, s.Redis.String()
+	}
+	r, err := recorder.New(o)
+	if err != nil {
+		return err
+	}
+	if once {
+		h, err := r.Heartbeat(ctx)
+		if err != nil {
+			return err
+		}
+		return runtime.WriteJSON(os.Stdout, h)
+	}
+	r.Run(ctx)
+	return nil
+}

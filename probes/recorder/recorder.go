@@ -1,0 +1,138 @@
+// Package recorder publishes heartbeats from inside a Go program: that it is alive, and how it and
+// its host are doing.
+//
+//	r, err := recorder.New(recorder.Options{App: "shop", Environment: "production", Redis: client})
+//	…
+//	go r.Run(ctx)
+//
+// It never fails or blocks its program: what goes wrong is logged once, and tried again.
+package recorder
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	goruntime "runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/internal/publish"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Options say whose heartbeats these are and where they go. Only App and Redis must be set; without
+// Redis there is nothing to [Recorder.Run].
+type Options struct {
+	App         string                // the app's name
+	ID          string                // the server's id within the app; the host's name if empty
+	Environment string                // such as "production", which it is if empty
+	Version     string                // of the program; what the build knows if empty
+	Redis       redis.UniversalClient // where to publish
+	RedisName   string                // how errors call it; "redis" if empty
+	Interval    time.Duration         // between heartbeats; 10 s if 0
+	TTL         time.Duration         // of the key; 30 s if 0
+	Log         *slog.Logger          // [slog.Default] if nil
+}
+
+// Recorder publishes the heartbeats of one process. It is for one goroutine at a time.
+type Recorder struct {
+	o        Options
+	store    *publish.Store
+	hostname string
+	sampler  *sampler
+}
+
+// DefaultInterval is how often a heartbeat is published.
+const DefaultInterval = 10 * time.Second
+
+// New makes a recorder, or says which option is wrong.
+func New(o Options) (*Recorder, error) {
+	if err := protocol.CheckName("App", o.App); err != nil {
+		return nil, err
+	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find this host's name: %w", err)
+	}
+	o.ID = or(o.ID, protocol.NameFrom(hostname))
+	if err := protocol.CheckName("ID", o.ID); err != nil {
+		return nil, err
+	}
+	o.Environment = or(o.Environment, "production")
+	o.Version = or(o.Version, buildVersion())
+	o.RedisName = or(o.RedisName, "redis")
+	o.Interval, o.TTL = or(o.Interval, DefaultInterval), or(o.TTL, protocol.DefaultTTL)
+	o.Log = or(o.Log, slog.Default())
+	r := &Recorder{o: o, hostname: hostname, sampler: newSampler(os.DirFS("/sys/fs/cgroup"))}
+	if o.Redis != nil {
+		r.store = publish.New(o.Redis, o.RedisName, o.TTL)
+	}
+	return r, nil
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// Heartbeat looks once. The first look takes a quarter of a second, to see the processor at work.
+func (r *Recorder) Heartbeat(ctx context.Context) (*protocol.Heartbeat, error) {
+	h := &protocol.Heartbeat{Meta: map[string]any{
+		"app_name": r.o.App, "id": r.o.ID, "environment": r.o.Environment,
+		"runtime": goruntime.Version(), "version": r.o.Version,
+	}}
+	h.System.Hostname, h.System.Platform = r.hostname, goruntime.GOOS
+	h.Process.PID = int64(os.Getpid())
+	if err := r.sampler.sample(ctx, h); err != nil {
+		return nil, fmt.Errorf("look at this host: %w", err)
+	}
+	h.Timestamp = time.Now().UnixMilli()
+	return h, nil
+}
+
+// Run publishes a heartbeat at once and then at every interval, until ctx ends.
+func (r *Recorder) Run(ctx context.Context) {
+	ticker := time.NewTicker(r.o.Interval)
+	defer ticker.Stop()
+	down := false
+	for {
+		err := r.beat(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !down:
+			r.o.Log.Warn("cannot publish heartbeats; will try again until it works", "app", r.o.App, "id", r.o.ID, "error", err)
+		case err == nil && down:
+			r.o.Log.Info("publishes heartbeats again", "app", r.o.App, "id", r.o.ID)
+		}
+		down = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (r *Recorder) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.o.Interval)
+	defer cancel()
+	h, err := r.Heartbeat(ctx)
+	if err != nil {
+		return err
+	}
+	return r.store.Heartbeat(ctx, r.o.ID, h)
+}
