@@ -7,16 +7,11 @@ import (
 	"context"
 	"flag"
 	"os"
-	"time"
 
-	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/config"
-	"github.com/gravito-framework/pulse/internal/discover"
 	"github.com/gravito-framework/pulse/internal/runtime"
+	"github.com/gravito-framework/pulse/internal/wiring"
 )
-
-// streamFor bounds one stream in Lambda, where somebody pays for each second that it lasts.
-const streamFor = 270 * time.Second
 
 func main() {
 	flag.Parse()
@@ -33,16 +28,5 @@ func run(ctx context.Context) error {
 		return err
 	}
 	log := s.Logger(os.Stderr)
-	client := s.Redis.Client()
-	defer client.Close()
-	server := &api.Server{
-		Live:  api.NewLive(discover.New(client, s.Redis.String()).Read, log),
-		Ping:  func(ctx context.Context) error { return client.Ping(ctx).Err() },
-		Token: s.Token,
-		Log:   log,
-	}
-	if runtime.InLambda() {
-		server.Authenticated, server.StreamFor = runtime.Signed, streamFor
-	}
-	return runtime.HTTP(ctx, server.Handler(), s.Listen, log)
+	return runtime.HTTP(ctx, wiring.Aggregator(s, log), s.Listen, log)
 }

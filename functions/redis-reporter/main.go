@@ -8,13 +8,8 @@ import (
 	"os"
 
 	"github.com/gravito-framework/pulse/internal/config"
-	"github.com/gravito-framework/pulse/internal/poll"
-	"github.com/gravito-framework/pulse/internal/publish"
-	"github.com/gravito-framework/pulse/internal/reporter"
 	"github.com/gravito-framework/pulse/internal/runtime"
-	source "github.com/gravito-framework/pulse/internal/source/redis"
-	"github.com/gravito-framework/pulse/probes/adapter"
-	"github.com/gravito-framework/pulse/probes/bullmq"
+	"github.com/gravito-framework/pulse/internal/wiring"
 )
 
 func main() {
@@ -32,24 +27,12 @@ func run(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	session, err := bullmq.Adapter{}.Open(adapter.Settings{
-		"app": s.App, "source": s.Source,
-		bullmq.SettingQueues: s.BullMQQueues, bullmq.SettingPrefix: s.BullMQPrefix,
-	})
+	r, err := wiring.RedisReporter(s, s.Logger(os.Stderr))
 	if err != nil {
 		return err
-	}
-	monitor := s.Monitor.Client()
-	defer monitor.Close()
-	r := &reporter.Reporter{
-		App: s.App, Source: s.Source, Interval: s.Interval, Log: s.Logger(os.Stderr),
-		Pollers: []*poll.Poller{{Session: session, Source: source.New(monitor, s.Monitor.String())}},
 	}
 	if once {
 		return runtime.Once(ctx, os.Stdout, r)
 	}
-	store := s.Redis.Client()
-	defer store.Close()
-	r.Store = publish.New(store, s.Redis.String(), s.TTL)
 	return runtime.Reporter(ctx, r)
 }

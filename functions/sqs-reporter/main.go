@@ -6,20 +6,11 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"github.com/gravito-framework/pulse/internal/config"
-	"github.com/gravito-framework/pulse/internal/poll"
-	"github.com/gravito-framework/pulse/internal/publish"
-	"github.com/gravito-framework/pulse/internal/reporter"
 	"github.com/gravito-framework/pulse/internal/runtime"
-	source "github.com/gravito-framework/pulse/internal/source/sqs"
-	"github.com/gravito-framework/pulse/probes/adapter"
-	"github.com/gravito-framework/pulse/probes/sqs"
+	"github.com/gravito-framework/pulse/internal/wiring"
 )
 
 func main() {
@@ -37,26 +28,12 @@ func run(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	aws, err := awsconfig.LoadDefaultConfig(ctx)
-	if err != nil {
-		return fmt.Errorf("load the AWS configuration: %w", err)
-	}
-	session, err := sqs.Adapter{}.Open(adapter.Settings{
-		"app": s.App, "source": s.Source,
-		sqs.SettingQueues: s.Queues, sqs.SettingCallsPerMonth: s.CallsPerMonth,
-	})
+	r, err := wiring.SQSReporter(ctx, s, s.Logger(os.Stderr))
 	if err != nil {
 		return err
-	}
-	r := &reporter.Reporter{
-		App: s.App, Source: s.Source, Interval: s.Interval, Log: s.Logger(os.Stderr),
-		Pollers: []*poll.Poller{{Session: session, Source: source.New(awssqs.NewFromConfig(aws))}},
 	}
 	if once {
 		return runtime.Once(ctx, os.Stdout, r)
 	}
-	store := s.Redis.Client()
-	defer store.Close()
-	r.Store = publish.New(store, s.Redis.String(), s.TTL)
 	return runtime.Reporter(ctx, r)
 }

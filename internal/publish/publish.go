@@ -31,8 +31,8 @@ func New(client redis.UniversalClient, name string, ttl time.Duration) *Store {
 // other text there is nothing to compare, and it is overwritten.
 const setNewer = `
 local there = redis.pcall('GETRANGE', KEYS[1], 0, 40)
-local newer = type(there) == 'string' and tonumber(string.match(there, '^{"timestamp":(%d+)'))
-if newer and newer > tonumber(ARGV[2]) then return 0 end
+local at = type(there) == 'string' and string.match(there, '^{"timestamp":(%d+)')
+if at and tonumber(at) > tonumber(ARGV[2]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 return 1`
 

@@ -1,0 +1,83 @@
+// Package wiring puts each program together from its settings: once for the program itself and for
+// scripts/local, which runs all of them in one process.
+package wiring
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/config"
+	"github.com/gravito-framework/pulse/internal/discover"
+	"github.com/gravito-framework/pulse/internal/poll"
+	"github.com/gravito-framework/pulse/internal/publish"
+	"github.com/gravito-framework/pulse/internal/reporter"
+	"github.com/gravito-framework/pulse/internal/runtime"
+	sourceredis "github.com/gravito-framework/pulse/internal/source/redis"
+	sourcesqs "github.com/gravito-framework/pulse/internal/source/sqs"
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/bullmq"
+	"github.com/gravito-framework/pulse/probes/sqs"
+)
+
+// streamFor bounds one stream in Lambda, where somebody pays for each second that it lasts.
+const streamFor = 270 * time.Second
+
+// RedisReporter makes the reporter of the queues that live in a Redis.
+func RedisReporter(s config.RedisReporter, log *slog.Logger) (*reporter.Reporter, error) {
+	session, err := bullmq.Adapter{}.Open(adapter.Settings{
+		"app": s.App, "source": s.Source,
+		bullmq.SettingQueues: s.BullMQQueues, bullmq.SettingPrefix: s.BullMQPrefix,
+	})
+	if err != nil {
+		return nil, err
+	}
+	source := sourceredis.New(s.Monitor.Client(), s.Monitor.String())
+	return newReporter(s.Reporting, log, &poll.Poller{Session: session, Source: source}), nil
+}
+
+// SQSReporter makes the reporter of an account's and region's SQS queues.
+func SQSReporter(ctx context.Context, s config.SQSReporter, log *slog.Logger) (*reporter.Reporter, error) {
+	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	session, err := sqs.Adapter{}.Open(adapter.Settings{
+		"app": s.App, "source": s.Source,
+		sqs.SettingQueues: s.Queues, sqs.SettingCallsPerMonth: s.CallsPerMonth,
+	})
+	if err != nil {
+		return nil, err
+	}
+	source := sourcesqs.New(awssqs.NewFromConfig(aws))
+	return newReporter(s.Reporting, log, &poll.Poller{Session: session, Source: source}), nil
+}
+
+func newReporter(s config.Reporting, log *slog.Logger, pollers ...*poll.Poller) *reporter.Reporter {
+	r := &reporter.Reporter{App: s.App, Source: s.Source, Interval: s.Interval, Log: log, Pollers: pollers}
+	if s.Redis != nil {
+		r.Store = publish.New(s.Redis.Client(), s.Redis.String(), s.TTL)
+	}
+	return r
+}
+
+// Aggregator makes the handler of the API and the dashboard.
+func Aggregator(s config.Aggregator, log *slog.Logger) http.Handler {
+	client := s.Redis.Client()
+	server := &api.Server{
+		Live:  api.NewLive(discover.New(client, s.Redis.String()).Read, log),
+		Ping:  func(ctx context.Context) error { return client.Ping(ctx).Err() },
+		Token: s.Token,
+		Log:   log,
+	}
+	if runtime.InLambda() {
+		server.Authenticated, server.StreamFor = runtime.Signed, streamFor
+	}
+	return server.Handler()
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/internal/publish"
+	"github.com/gravito-framework/pulse/internal/reporter"
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// play keeps the demo queues moving until ctx ends. The BullMQ ones are keys as BullMQ writes them
+// in the embedded Redis, read by the real adapter; the others are snapshots as a foreign reporter
+// SETs them. All say that they are a demo.
+func play(ctx context.Context, client redis.UniversalClient, bullmq *reporter.Reporter) error {
+	bullmq.Pollers[0].Session = labelled{bullmq.Pollers[0].Session}
+	store := publish.New(client, "the embedded redis", protocol.DefaultTTL)
+	queues := []*demoQueue{
+		{name: "emails", arrive: 6, drain: 6, swing: 4},
+		{name: "reports", arrive: 2, drain: 2, failEvery: 9},
+		{name: "thumbnails", arrive: 3, drain: 0, paused: true, most: 240},
+		{name: "webhooks", arrive: 9, drain: 8, swing: 3, failEvery: 40, most: 900},
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for second := 0; ; second++ {
+		for _, q := range queues {
+			if err := q.step(ctx, client, second); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("move the demo queue %s: %w", q.name, err)
+			}
+		}
+		if second%5 == 0 {
+			for _, s := range foreign(time.Now(), second) {
+				if _, err := store.Snapshot(ctx, s); err != nil && ctx.Err() == nil {
+					return err
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// demoQueue is a queue whose jobs come, run and go, a few each second.
+type demoQueue struct {
+	name          string
+	arrive, drain int // jobs a second
+	swing         int // how much arrivals rise and fall, over a minute
+	failEvery     int // every so many jobs one fails; 0 is never
+	paused        bool
+	most          int // waiting jobs; 0 is no bound
+	last          int // id of the last job
+	done          int
+}
+
+func (q *demoQueue) step(ctx context.Context, client redis.UniversalClient, second int) error {
+	now := time.Now().UnixMilli()
+	key := "bull:" + q.name + ":"
+	wait := key + "wait"
+	if q.paused {
+		wait = key + "paused"
+	}
+	waiting, err := client.LLen(ctx, wait).Result()
+	if err != nil {
+		return err
+	}
+	running, err := client.LRange(ctx, key+"active", 0, -1).Result()
+	if err != nil {
+		return err
+	}
+	pipe := client.Pipeline()
+	pipe.HSet(ctx, key+"meta", "version", "bullmq:5.81.5", "opts.maxLenEvents", 10000)
+	if q.paused {
+		pipe.HSet(ctx, key+"meta", "paused", 1)
+	}
+	for _, id := range running {
+		q.done++
+		to := "completed"
+		if q.failEvery > 0 && q.done%q.failEvery == 0 {
+			to = "failed"
+		}
+		pipe.LRem(ctx, key+"active", 1, id)
+		pipe.ZAdd(ctx, key+to, redis.Z{Score: float64(now), Member: id})
+		pipe.ZRemRangeByRank(ctx, key+to, 0, -101)
+		pipe.Del(ctx, key+id)
+	}
+	arrivals := q.arrive + int(math.Round(float64(q.swing)*math.Sin(2*math.Pi*float64(second)/60)))
+	if q.most > 0 && int(waiting) >= q.most {
+		arrivals = min(arrivals, q.drain)
+	}
+	for range arrivals {
+		q.last++
+		id := strconv.Itoa(q.last)
+		pipe.HSet(ctx, key+id, "name", "demo", "timestamp", now)
+		pipe.LPush(ctx, wait, id)
+	}
+	for range min(q.drain, int(waiting)+arrivals) {
+		pipe.RPopLPush(ctx, wait, key+"active")
+	}
+	_, err = pipe.Exec(ctx)
+	return err
+}
+
+// foreign are snapshots of the queues that no adapter reads here.
+func foreign(now time.Time, second int) []*protocol.QueueSnapshot {
+	wave := func(middle, swing float64, period int) int64 {
+		return int64(math.Round(middle + swing*math.Sin(2*math.Pi*float64(second)/float64(period))))
+	}
+	queue := func(name string, driver protocol.Driver, m protocol.Metrics, meta map[string]any) protocol.Queue {
+		meta["demo"] = true
+		return protocol.Queue{Name: name, Driver: driver, Metrics: m, Meta: meta}
+	}
+	snapshot := func(source string, queues ...protocol.Queue) *protocol.QueueSnapshot {
+		return &protocol.QueueSnapshot{Timestamp: now.UnixMilli(), App: "demo", Source: source, Queues: queues}
+	}
+	dead := int64(7 + second/120)
+	return []*protocol.QueueSnapshot{
+		snapshot("demo-sqs",
+			queue("orders", protocol.DriverSQS, protocol.Metrics{Waiting: wave(60, 25, 90), Active: new(wave(9, 3, 40)), Delayed: new(int64(4)), Failed: &dead},
+				map[string]any{"dlq": "orders-dlq", "dlq_shared": true, "region": "eu-west-1", "fifo": false}),
+			queue("invoices", protocol.DriverSQS, protocol.Metrics{Waiting: wave(12, 6, 70), Active: new(int64(2)), Delayed: new(int64(0)), Failed: &dead},
+				map[string]any{"dlq": "orders-dlq", "dlq_shared": true, "region": "eu-west-1", "fifo": false}),
+			queue("orders-dlq", protocol.DriverSQS, protocol.Metrics{Waiting: dead, Active: new(int64(0)), Delayed: new(int64(0))},
+				map[string]any{"dlq_for": []string{"invoices", "orders"}, "region": "eu-west-1", "fifo": false})),
+		snapshot("demo-stream",
+			queue("mail", protocol.DriverGravitoStream, protocol.Metrics{Waiting: wave(30, 12, 80), Delayed: new(int64(3)), Failed: new(int64(0))}, map[string]any{}),
+			queue("audit", protocol.DriverGravitoStream, protocol.Metrics{Waiting: wave(3, 3, 30), Delayed: new(int64(0)), Failed: new(int64(1))}, map[string]any{})),
+		snapshot("demo-laravel",
+			queue("default", protocol.DriverLaravelHorizon, protocol.Metrics{Waiting: wave(18, 9, 50), Active: new(int64(3)), Delayed: new(int64(6))}, map[string]any{"reserved": 3})),
+	}
+}
+
+// labelled is a session whose queues say that they are a demo.
+type labelled struct{ adapter.Session }
+
+func (l labelled) Poll(now time.Time) adapter.Step { return label(l.Session.Poll(now)) }
+
+func (l labelled) Next(replies []adapter.Reply) adapter.Step { return label(l.Session.Next(replies)) }
+
+func label(s adapter.Step) adapter.Step {
+	if s.Snapshot != nil {
+		for i := range s.Snapshot.Queues {
+			s.Snapshot.Queues[i].Meta["demo"] = true
+		}
+	}
+	return s
+}

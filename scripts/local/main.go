@@ -1,0 +1,102 @@
+// Command local is all of Gravito Pulse in one process, for a laptop: reporters, heartbeats and the
+// dashboard. It takes the same environment as the programs themselves. Where PULSE_REDIS_URL is not
+// set it brings a Redis of its own, in memory, and where there is nothing of yours to watch, demo
+// queues, which are labelled as such.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gravito-framework/pulse/internal/config"
+	"github.com/gravito-framework/pulse/internal/reporter"
+	"github.com/gravito-framework/pulse/internal/runtime"
+	"github.com/gravito-framework/pulse/internal/wiring"
+	"github.com/gravito-framework/pulse/probes/recorder"
+)
+
+func main() {
+	flag.Parse()
+	runtime.Main("pulse-local", run)
+}
+
+func run(ctx context.Context) error {
+	getenv, err := config.WithSSM(ctx, os.Getenv)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	watched := getenv("PULSE_BULLMQ_QUEUES") != "" || getenv("PULSE_SQS_QUEUES") != ""
+	own := map[string]string{"PULSE_APP": "local"}
+	demo := false
+	if getenv("PULSE_REDIS_URL") == "" && getenv("REDIS_URL") == "" {
+		redis, err := embeddedRedis(ctx, group)
+		if err != nil {
+			return err
+		}
+		own["PULSE_REDIS_URL"] = redis
+		if demo = !watched; demo {
+			own["PULSE_APP"], own["PULSE_BULLMQ_QUEUES"] = "demo", "*"
+		}
+	}
+	env := func(name string) string {
+		if v := getenv(name); v != "" && name != "PULSE_SOURCE" { // two reporters run here: each has its own
+			return v
+		}
+		return own[name]
+	}
+
+	var reporters []*reporter.Reporter
+	s, err := config.NewAggregator(env)
+	if err != nil {
+		return err
+	}
+	log := s.Logger(os.Stderr)
+	if env("PULSE_BULLMQ_QUEUES") != "" {
+		s, err := config.NewRedisReporter(env, true)
+		if err != nil {
+			return err
+		}
+		r, err := wiring.RedisReporter(s, log)
+		if err != nil {
+			return err
+		}
+		reporters = append(reporters, r)
+	}
+	if env("PULSE_SQS_QUEUES") != "" {
+		s, err := config.NewSQSReporter(env, true)
+		if err != nil {
+			return err
+		}
+		r, err := wiring.SQSReporter(ctx, s, log)
+		if err != nil {
+			return err
+		}
+		reporters = append(reporters, r)
+	}
+	host, err := config.NewHost(env, true)
+	if err != nil {
+		return err
+	}
+	heartbeats, err := recorder.New(recorder.Options{
+		App: host.App, Environment: host.Env, Interval: host.Interval, TTL: host.TTL,
+		Redis: host.Redis.Client(), RedisName: host.Redis.String(), Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	if demo {
+		fmt.Fprintln(os.Stderr, "These are demo queues. To see your own, set PULSE_REDIS_URL and PULSE_BULLMQ_QUEUES='*', or PULSE_SQS_QUEUES='*' with AWS credentials.")
+		group.Go(func() error { return play(ctx, host.Redis.Client(), reporters[0]) })
+	}
+	for _, r := range reporters {
+		group.Go(func() error { r.Run(ctx, ""); return nil })
+	}
+	group.Go(func() error { heartbeats.Run(ctx); return nil })
+	group.Go(func() error { return runtime.HTTP(ctx, wiring.Aggregator(s, log), s.Listen, log) })
+	return group.Wait()
+}
