@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // SlowEntry is one request, job or query that took longer than its threshold. It travels as the
@@ -58,8 +60,17 @@ func (e *SlowEntry) validate() error {
 	if e.Name == "" {
 		errs = append(errs, errors.New("name is empty"))
 	}
-	if e.DurationMS < 0 || e.ThresholdMS < 0 {
-		errs = append(errs, fmt.Errorf("duration_ms is %d and threshold_ms %d: neither can be negative", e.DurationMS, e.ThresholdMS))
+	if !utf8.ValidString(e.Name) {
+		errs = append(errs, errors.New("name is not UTF-8"))
+	}
+	if !utf8.ValidString(e.Host) {
+		errs = append(errs, errors.New("host is not UTF-8"))
+	}
+	if e.DurationMS < 0 || e.DurationMS > MaxCount {
+		errs = append(errs, fmt.Errorf("duration_ms is %d: it takes 0 to 2^53-1", e.DurationMS))
+	}
+	if e.ThresholdMS < 0 || e.ThresholdMS > MaxCount {
+		errs = append(errs, fmt.Errorf("threshold_ms is %d: it takes 0 to 2^53-1", e.ThresholdMS))
 	}
 	return errors.Join(errs...)
 }
@@ -69,23 +80,32 @@ func slowKind(k string) bool { return k == "http" || k == "job" || k == "query" 
 // DecodeSlow reads the fields of a stream entry that anybody may have written. Unknown fields are
 // ignored, an unknown kind reads as other, and a meta that is not a JSON object is dropped.
 func DecodeSlow(fields map[string]string) (SlowEntry, error) {
-	e := SlowEntry{Kind: fields["kind"], Name: fields["name"], Host: fields["host"]}
+	// What is not UTF-8 is replaced as encoding/json replaces it in the other documents.
+	e := SlowEntry{
+		Kind: fields["kind"],
+		Name: strings.ToValidUTF8(fields["name"], "\ufffd"),
+		Host: strings.ToValidUTF8(fields["host"], "\ufffd"),
+	}
 	if !slowKind(e.Kind) {
 		e.Kind = "other"
 	}
-	for name, into := range map[string]*int64{"timestamp": &e.Timestamp, "duration_ms": &e.DurationMS, "threshold_ms": &e.ThresholdMS} {
+	for _, f := range []struct {
+		name string
+		into *int64
+	}{{"timestamp", &e.Timestamp}, {"duration_ms", &e.DurationMS}, {"threshold_ms", &e.ThresholdMS}} {
 		var c count
-		if text, ok := fields[name]; ok {
+		if text, ok := fields[f.name]; ok {
 			_ = c.UnmarshalJSON([]byte(text)) // it never fails: what is wrong is in c
 		}
-		n, err := c.required(name)
+		n, err := c.required(f.name)
 		if err != nil {
 			return SlowEntry{}, err
 		}
-		*into = n
+		*f.into = n
 	}
 	if meta, ok := fields["meta"]; ok {
 		_ = json.Unmarshal([]byte(meta), &e.Meta) // forgiving: the entry is worth more than its meta
 	}
-	return e, e.validate()
+	err := e.validate()
+	return e, err
 }

@@ -80,9 +80,9 @@ func NewLive(read Read, log *slog.Logger) *Live {
 // errNothingYet is that no view was ever made, because Redis has not answered since the start.
 var errNothingYet = errors.New("Redis does not answer, and has not since this program started")
 
-// Current returns a version that is at most goodFor old. While Redis doesn't answer it returns the
+// newest returns a version that is at most goodFor old. While Redis doesn't answer it returns the
 // last numbers with a problem that says so.
-func (l *Live) Current(ctx context.Context) (*version, error) {
+func (l *Live) newest(ctx context.Context) (*version, error) {
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -196,8 +196,8 @@ func compress(data []byte) []byte {
 	return b.Bytes()
 }
 
-// Watch makes the view be made anew as long as ctx lasts, for whoever waits for changes.
-func (l *Live) Watch(ctx context.Context) {
+// watch makes the view be made anew as long as ctx lasts, for whoever waits for changes.
+func (l *Live) watch(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.watchers++
@@ -221,7 +221,7 @@ func (l *Live) keepFresh(ctx context.Context) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		_, _ = l.Current(ctx) // what is wrong is in the version, or has been logged
+		_, _ = l.newest(ctx) // what is wrong is in the version, or has been logged
 		select {
 		case <-ctx.Done():
 			return

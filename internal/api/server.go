@@ -66,7 +66,7 @@ func assets(files fs.FS) http.Handler {
 }
 
 func (s *Server) view(w http.ResponseWriter, r *http.Request) {
-	v, err := s.Live.Current(r.Context())
+	v, err := s.Live.newest(r.Context())
 	if err != nil {
 		s.unavailable(w, err)
 		return
@@ -195,7 +195,7 @@ func headers(next http.Handler) http.Handler {
 func (s *Server) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if v := recover(); v != nil && v != http.ErrAbortHandler {
+			if v := recover(); v != nil {
 				s.Log.Error("a request failed: this is a defect", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
 				writeProblem(w, http.StatusInternalServerError, "The request failed; the log says why.")
 			}

@@ -24,7 +24,7 @@ const (
 
 // stream sends the whole view, then a patch whenever something changes.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
-	v, err := s.Live.Current(r.Context())
+	v, err := s.Live.newest(r.Context())
 	if err != nil {
 		s.unavailable(w, err)
 		return
@@ -41,7 +41,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := r.Context()
-	s.Live.Watch(ctx)
+	s.Live.watch(ctx)
 	var end <-chan time.Time
 	if d := s.streamFor(r); d > 0 {
 		timer := time.NewTimer(d)

@@ -25,7 +25,8 @@ func HTTP(ctx context.Context, handler http.Handler, listen string, log *slog.Lo
 		}, lambda.WithContext(ctx))
 		return nil
 	}
-	listener, err := net.Listen("tcp", listen)
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; set PULSE_LISTEN to a free address", listen, err)
 	}
@@ -60,6 +61,8 @@ func Serve(ctx context.Context, handler http.Handler, listener net.Listener) err
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close() // who has not gone by now is cut off
 	}
-	<-failed
+	if end := <-failed; err == nil && !errors.Is(end, http.ErrServerClosed) {
+		err = end
+	}
 	return err
 }

@@ -6,6 +6,7 @@ package servertest
 
 import (
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -133,8 +134,29 @@ func Build(t testing.TB, pkg string) string {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)
 	}
+	dependOnSources(t)
 	built[pkg] = path
 	return path
+}
+
+// dependOnSources makes the result of this test run depend on the sources: go test keeps a result as
+// long as the files that a test looked at are the same, and it cannot see what go build looks at.
+func dependOnSources(t testing.TB) {
+	t.Helper()
+	for _, dir := range []string{"functions", "internal", "probes", "protocol", "scripts"} {
+		err := filepath.WalkDir(filepath.Join(Root(), dir), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Name() == "node_modules" {
+				return filepath.SkipDir
+			}
+			if err == nil && !d.IsDir() && !strings.HasSuffix(path, "_test.go") {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Main runs a package's tests and removes what they built. Packages that call Build have
@@ -154,7 +176,6 @@ type Process struct {
 	stdout output
 	stderr output
 	ended  chan struct{}
-	once   sync.Once
 }
 
 // Run starts a program with this environment and no other, and ends it with the test.

@@ -80,6 +80,7 @@ type queue struct {
 	named    bool   // by the settings: shown whether Redis has it or not
 	keys     string // what all its keys start with: "bull:orders:"
 	requests []adapter.Request
+	clean    bool // it has been searched for a marker between jobs, and its version makes no new one
 }
 
 func newQueue(prefix, name string) *queue {

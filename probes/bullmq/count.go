@@ -3,6 +3,8 @@ package bullmq
 import (
 	"encoding/base64"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,18 +16,37 @@ import (
 const queuesAtOnce = 10_000
 
 // metaFields are the fields of a queue's meta hash that we read.
-var metaFields = []string{"version", "opts.maxLenEvents", "paused", "concurrency", "max"}
+var metaFields = []string{version: "version", maxLenEvents: "opts.maxLenEvents", pausedField: "paused", concurrency: "concurrency", limit: "max"}
+
+// The meta fields, by place.
+const (
+	version = iota
+	maxLenEvents
+	pausedField
+	concurrency
+	limit
+)
+
+// field is a field of the queue's meta hash.
+func (c *counts) field(place int) (string, bool) {
+	if place >= len(c.meta) {
+		return "", false
+	}
+	text, ok := c.meta[place].(string)
+	return text, ok
+}
 
 // counts is what a queue answered.
 type counts struct {
 	replies []adapter.Reply // perQueue of them
 	waiting int64
-	meta    map[string]string // the fields of metaFields that are set
-	next    string            // id of the job a worker would take next, where the lists tell
-	madeAt  int64             // when that job was made, Unix ms; 0 where it isn't known
-	limited bool              // the queue's own rate limit is reached
-	err     error             // why waiting is unknown
-	partial []string          // why another number is
+	meta    []any    // the values of metaFields; empty where there are none
+	next    string   // id of the job a worker would take next, where the lists tell
+	marked  bool     // a marker was found: there is at most one, in wait or paused
+	madeAt  int64    // when that job was made, Unix ms; 0 where it isn't known
+	limited bool     // the queue's own rate limit is reached
+	err     error    // why waiting is unknown
+	partial []string // why another number is
 }
 
 // count asks for the numbers of the queues from first on, and once who is connected.
@@ -67,25 +88,18 @@ func (c *counts) read(r []adapter.Reply) {
 		}
 		c.waiting += n
 	}
-	c.withoutMarkers(wait, r[waitTail], r[waitHead])
-	c.meta = map[string]string{}
-	values, err := r[meta].List()
-	if err != nil || len(values) != len(metaFields) {
-		c.partial = append(c.partial, fmt.Sprintf("meta: %v", err))
-		return
-	}
-	for i, v := range values {
-		if text, ok := v.(string); ok {
-			c.meta[metaFields[i]] = text
-		}
+	c.withoutMarker(r[waitTail], r[waitHead])
+	var err error
+	if c.meta, err = r[meta].List(); err != nil {
+		c.partial = append(c.partial, "meta: "+err.Error())
 	}
 }
 
-// withoutMarkers takes off waiting the marker that BullMQ 3 and 4 keep in a list of waiting jobs.
-// It stands at the tail where it came first, at the head where LIFO jobs came after it. The list's
-// next job, skipping the marker, is the queue's next if it has none yet.
-func (c *counts) withoutMarkers(list int, tail, head adapter.Reply) {
-	jobs, err := tail.List() // the last two of them
+// withoutMarker takes off waiting the marker that BullMQ 3 and 4 may keep among the waiting jobs, if
+// it is in these ends of a list. The next job there, skipping the marker, is the queue's next if it
+// has none yet.
+func (c *counts) withoutMarker(tail, head adapter.Reply) {
+	jobs, err := tail.List() // the last ones
 	if err != nil {
 		c.err = err
 		return
@@ -95,26 +109,48 @@ func (c *counts) withoutMarkers(list int, tail, head adapter.Reply) {
 		c.err = err
 		return
 	}
-	if n := len(jobs); n > 0 && isMarker(jobs[n-1]) {
-		c.waiting--
-		jobs = jobs[:n-1]
-	}
-	// Where the tail was the marker and nothing is left, head and tail were the same.
-	if len(jobs) > 0 && isMarker(first) {
+	if !c.marked && (isMarker(first) || slices.ContainsFunc(jobs, isMarker)) {
+		c.marked = true
 		c.waiting--
 	}
-	if n := len(jobs); n > 0 && c.next == "" && !isMarker(jobs[n-1]) {
-		c.next, _ = jobs[n-1].(string)
+	for _, job := range slices.Backward(jobs) {
+		if id, _ := job.(string); c.next == "" && !isMarker(id) {
+			c.next = id
+		}
 	}
 }
+
+// markers are "0:" and the milliseconds of the first delayed job, or "0:0". No job of a version
+// that has markers may have such an id.
+var markers = regexp.MustCompile(`^0:\d+(\.\d+)?$`)
 
 func isMarker(job any) bool {
 	id, _ := job.(string)
-	return strings.HasPrefix(id, "0:")
+	return strings.HasPrefix(id, "0:") && markers.MatchString(id)
 }
 
-// lookCloser asks what only some queues need: the ends of a paused list that holds something,
-// when the next job was made, and how far a rate limit is used.
+// mayHideMarker tells whether a marker could be between the ends that were looked at. It is pushed
+// on an empty list only, and gets between jobs where LIFO or prioritized ones came after it and
+// others before it. Newer versions make none, but may have one left from before an upgrade, and
+// keep it until a worker gets there; so they are looked at once.
+func (q *queue) mayHideMarker(c *counts, list int) bool {
+	n, _ := c.replies[list].Int()
+	if n < 3 || c.marked || q.clean {
+		return false
+	}
+	text, _ := c.field(version)
+	text, ok := strings.CutPrefix(text, "bullmq:")
+	major, _, _ := strings.Cut(text, ".")
+	q.clean = !ok || major != "3" && major != "4"
+	return true
+}
+
+// markerDepth is how far from its end a list is searched for a marker. A longer list may count one
+// too many until its workers have come that far.
+const markerDepth = "-200"
+
+// lookCloser asks what only some queues need: the ends of a paused list that holds something, more
+// of a list that may hide a marker, when the next job was made, and how far a rate limit is used.
 func (s *session) lookCloser() adapter.Step {
 	var f followUp
 	for i, q := range s.queues {
@@ -125,12 +161,17 @@ func (s *session) lookCloser() adapter.Step {
 		if n, _ := c.replies[paused].Int(); n > 0 {
 			var tail adapter.Reply
 			f.ask(func(r adapter.Reply) { tail = r }, "LRANGE", q.keys+"paused", "-2", "-1")
-			f.ask(func(r adapter.Reply) { c.withoutMarkers(paused, tail, r) }, "LINDEX", q.keys+"paused", "0")
+			f.ask(func(r adapter.Reply) { c.withoutMarker(tail, r) }, "LINDEX", q.keys+"paused", "0")
+		}
+		for _, list := range []int{wait, paused} {
+			if q.mayHideMarker(c, list) {
+				f.ask(func(r adapter.Reply) { c.withoutMarker(r, adapter.Reply{}) }, "LRANGE", q.requests[list][1], markerDepth, "-1")
+			}
 		}
 		if c.next != "" {
 			f.ask(c.takeMadeAt, "HGET", q.keys+c.next, "timestamp")
 		}
-		if c.waiting > 0 && c.meta["max"] != "" {
+		if c.waiting > 0 {
 			f.ask(c.takeUsed, "GET", q.keys+"limiter")
 		}
 	}
@@ -177,12 +218,24 @@ func (c *counts) takeMadeAt(r adapter.Reply) {
 	c.madeAt, _ = strconv.ParseInt(text, 10, 64)
 }
 
+// takeUsed tells whether the queue's own rate limit is reached. A limit that only a worker knows is
+// nowhere in Redis.
 func (c *counts) takeUsed(r adapter.Reply) {
-	text, _ := r.Text()
+	text, _ := r.Text() // a job with this name as its id makes a hash of it: then there is no limit
 	used, err := strconv.ParseInt(text, 10, 64)
-	limit, limitErr := strconv.ParseInt(c.meta["max"], 10, 64)
-	c.limited = err == nil && limitErr == nil && used >= limit
+	if err != nil {
+		return
+	}
+	own, _ := c.field(limit)
+	most, err := strconv.ParseInt(own, 10, 64)
+	if err != nil {
+		most = limitedByHand
+	}
+	c.limited = used >= most
 }
+
+// limitedByHand is what queue.rateLimit sets the counter to: the largest safe integer of JavaScript.
+const limitedByHand = 1<<53 - 1
 
 // workers counts the connected workers by base64 of their queue's name, from the client names that
 // BullMQ and Bull give to blocking connections: "bull:b3JkZXJz", or that with ":w:" and the
@@ -234,7 +287,7 @@ func (s *session) finish() adapter.Step {
 }
 
 func (s *session) queue(q *queue, c *counts) protocol.Queue {
-	exists := len(c.meta) > 0
+	exists := hasMark(adapter.Reply{Value: c.meta})
 	optional := func(k int, name string) *int64 {
 		n, err := c.replies[k].Int()
 		if err != nil {
@@ -261,11 +314,13 @@ func (s *session) queue(q *queue, c *counts) protocol.Queue {
 			out.Meta[m.name] = *n
 		}
 	}
-	if _, ok := c.meta["paused"]; ok {
+	if _, ok := c.field(pausedField); ok {
 		out.Meta["paused"] = true
 	}
-	if n, err := strconv.ParseInt(c.meta["concurrency"], 10, 64); err == nil {
-		out.Meta["concurrency"] = n
+	if text, ok := c.field(concurrency); ok {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			out.Meta["concurrency"] = n
+		}
 	}
 	if c.limited {
 		out.Meta["rate_limited"] = true

@@ -127,8 +127,12 @@ func (s *session) check() adapter.Step {
 		requests = append(requests, append(adapter.Request{"HMGET", k + "meta"}, marks...), adapter.Request{"GET", k + "id"})
 	}
 	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
+		isQueue := map[string]bool{}
 		for i, name := range names {
-			if !hasMark(r[2*i]) && !isCounter(r[2*i+1]) {
+			isQueue[name] = hasMark(r[2*i])
+		}
+		for i, name := range names {
+			if !isQueue[name] && (!isCounter(r[2*i+1]) || s.isPartOf(name, isQueue)) {
 				continue
 			}
 			if err := protocol.CheckQueueName(name); err != nil {
@@ -155,6 +159,19 @@ func isCounter(r adapter.Reply) bool {
 	text, err := r.Text()
 	_, notNumber := strconv.ParseUint(text, 10, 64)
 	return err == nil && notNumber == nil
+}
+
+// isPartOf tells whether name is not a queue but a key of one: deduplication and Bull's limiter by
+// group keep text under "…:de:{id}" and "…:limiter", and that may end in ":id", too.
+func (s *session) isPartOf(name string, isQueue map[string]bool) bool {
+	queue, ok := strings.CutSuffix(name, ":limiter")
+	if !ok {
+		if queue, _, ok = strings.Cut(name, ":de:"); !ok {
+			return false
+		}
+	}
+	_, known := s.walk.found[queue]
+	return known || isQueue[queue] || s.walk.candidates[queue]
 }
 
 // endPart takes over what a part of the walk has found.

@@ -45,17 +45,19 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 }
 
 func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []adapter.Reply) ([]adapter.Reply, error) {
-	pipe := s.client.Pipeline()
 	cluster, _ := s.client.(*redis.ClusterClient)
 	cmds := make([]*redis.Cmd, len(requests))
+	piped := make([]redis.Cmder, 0, len(requests))
 	for i, r := range requests {
-		if cluster != nil && keyAt(r) == 0 {
+		if cluster != nil && allowed[command(r)].key == 0 {
 			cmds[i] = askCluster(ctx, cluster, r)
 			continue
 		}
 		cmds[i] = redis.NewCmd(ctx, arguments(r)...)
-		_ = pipe.Process(ctx, cmds[i]) // queues it
+		piped = append(piped, cmds[i])
 	}
+	pipe := s.client.Pipeline()
+	_ = pipe.BatchProcess(ctx, piped...)
 	_, _ = pipe.Exec(ctx) // its error is the first command's; each is read below
 	for _, cmd := range cmds {
 		reply, err := readReply(cmd)
@@ -67,10 +69,16 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	return replies, nil
 }
 
+// arguments are r's as go-redis takes them. What follows the key is passed by reference: boxing
+// every text would cost more memory than all the replies.
 func arguments(r adapter.Request) []any {
 	args := make([]any, len(r))
-	for i, a := range r {
-		args[i] = a
+	for i := range r {
+		if i < 2 {
+			args[i] = r[i] // go-redis looks at the command and its key
+			continue
+		}
+		args[i] = &r[i]
 	}
 	return args
 }
