@@ -18,7 +18,7 @@ import (
 const (
 	firstRounds, firstCount = 50, 10_000
 	laterRounds, laterCount = 10, 5_000
-	restAfterWalk           = time.Minute
+	restAfterWalk           = 30 * time.Second
 	candidatesAtOnce        = 20_000
 )
 

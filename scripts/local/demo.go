@@ -15,39 +15,63 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// play keeps the demo queues moving until ctx ends. The BullMQ ones are keys as BullMQ writes them
-// in the embedded Redis, read by the real adapter; the others are snapshots as a foreign reporter
-// SETs them. All say that they are a demo.
-func play(ctx context.Context, client redis.UniversalClient, bullmq *reporter.Reporter) error {
+// demo is queues that somebody without queues can watch. The BullMQ ones are keys as BullMQ writes
+// them in the embedded Redis, read by the real adapter; the others are snapshots as a foreign
+// reporter SETs them. All say that they are a demo.
+type demo struct {
+	client redis.UniversalClient
+	store  *publish.Store
+	queues []*demoQueue
+	second int
+}
+
+// newDemo makes the queues, and makes bullmq's reporter label them.
+func newDemo(ctx context.Context, client redis.UniversalClient, bullmq *reporter.Reporter) (*demo, error) {
 	bullmq.Pollers[0].Session = labelled{bullmq.Pollers[0].Session}
-	store := publish.New(client, "the embedded redis", protocol.DefaultTTL)
-	queues := []*demoQueue{
-		{name: "emails", arrive: 6, drain: 6, swing: 4},
-		{name: "reports", arrive: 2, drain: 2, failEvery: 9},
-		{name: "thumbnails", arrive: 3, drain: 0, paused: true, most: 240},
-		{name: "webhooks", arrive: 9, drain: 8, swing: 3, failEvery: 40, most: 900},
+	d := &demo{
+		client: client,
+		store:  publish.New(client, "the embedded redis", protocol.DefaultTTL),
+		queues: []*demoQueue{
+			{name: "emails", arrive: 6, drain: 6, swing: 4},
+			{name: "reports", arrive: 2, drain: 2, failEvery: 9},
+			{name: "thumbnails", arrive: 3, drain: 0, paused: true, most: 240},
+			{name: "webhooks", arrive: 9, drain: 8, swing: 3, failEvery: 40, most: 900},
+		},
 	}
+	return d, d.step(ctx)
+}
+
+// play keeps the queues moving until ctx ends.
+func (d *demo) play(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for second := 0; ; second++ {
-		for _, q := range queues {
-			if err := q.step(ctx, client, second); err != nil && ctx.Err() == nil {
-				return fmt.Errorf("move the demo queue %s: %w", q.name, err)
-			}
-		}
-		if second%5 == 0 {
-			for _, s := range foreign(time.Now(), second) {
-				if _, err := store.Snapshot(ctx, s); err != nil && ctx.Err() == nil {
-					return err
-				}
-			}
-		}
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			if err := d.step(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
 		}
 	}
+}
+
+func (d *demo) step(ctx context.Context) error {
+	for _, q := range d.queues {
+		if err := q.step(ctx, d.client, d.second); err != nil {
+			return fmt.Errorf("move the demo queue %s: %w", q.name, err)
+		}
+	}
+	if d.second%5 == 0 {
+		for _, s := range foreign(time.Now(), d.second) {
+			if _, err := d.store.Snapshot(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	d.second++
+	return nil
 }
 
 // demoQueue is a queue whose jobs come, run and go, a few each second.

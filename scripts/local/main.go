@@ -32,14 +32,14 @@ func run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	watched := getenv("PULSE_BULLMQ_QUEUES") != "" || getenv("PULSE_SQS_QUEUES") != ""
 	own := map[string]string{"PULSE_APP": "local"}
-	demo := false
+	withDemo := false
 	if getenv("PULSE_REDIS_URL") == "" && getenv("REDIS_URL") == "" {
 		redis, err := embeddedRedis(ctx, group)
 		if err != nil {
 			return err
 		}
 		own["PULSE_REDIS_URL"] = redis
-		if demo = !watched; demo {
+		if withDemo = !watched; withDemo {
 			own["PULSE_APP"], own["PULSE_BULLMQ_QUEUES"] = "demo", "*"
 		}
 	}
@@ -89,9 +89,13 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if demo {
+	if withDemo {
 		fmt.Fprintln(os.Stderr, "These are demo queues. To see your own, set PULSE_REDIS_URL and PULSE_BULLMQ_QUEUES='*', or PULSE_SQS_QUEUES='*' with AWS credentials.")
-		group.Go(func() error { return play(ctx, host.Redis.Client(), reporters[0]) })
+		d, err := newDemo(ctx, host.Redis.Client(), reporters[0])
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return d.play(ctx) })
 	}
 	for _, r := range reporters {
 		group.Go(func() error { r.Run(ctx, ""); return nil })
