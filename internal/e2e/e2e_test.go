@@ -1,0 +1,300 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+func TestMain(m *testing.M) { servertest.Main(m) }
+
+const (
+	redisReporter = "functions/redis-reporter"
+	sqsReporter   = "functions/sqs-reporter"
+	aggregator    = "functions/aggregator"
+	host          = "probes/host"
+	local         = "scripts/local"
+)
+
+// program starts a program as it is shipped.
+func program(t *testing.T, pkg string, env ...string) *servertest.Process {
+	t.Helper()
+	return servertest.Run(t, servertest.Build(t, pkg), env)
+}
+
+// view reads the consolidated view as any client would.
+func view(t *testing.T, address string) (v viewJSON, err error) {
+	t.Helper()
+	r, err := http.Get("http://" + address + "/api/v1/view")
+	if err != nil {
+		return v, err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return v, err
+	}
+	if r.StatusCode != http.StatusOK {
+		return v, fmt.Errorf("%s: %s", r.Status, body)
+	}
+	return v, json.Unmarshal(body, &v)
+}
+
+// viewJSON is the view as the contract has it, written down here once more so that the test doesn't
+// take the program's own word for it.
+type viewJSON struct {
+	Totals struct{ Waiting, Active, Delayed, Failed, Queues, Servers int64 }
+	Apps   map[string]struct {
+		Queues map[string]struct {
+			Name, Driver, Origin, Source, Status string
+			ReadOnly                             bool `json:"read_only"`
+			Timestamp                            int64
+			Metrics                              map[string]int64
+			Meta                                 map[string]any
+		}
+		Servers map[string]struct {
+			Status  string
+			System  map[string]any
+			Process map[string]any
+			Meta    map[string]any
+		}
+	}
+	Problems []struct{ Key, Reason string }
+}
+
+func address(t *testing.T) string { return fmt.Sprintf("127.0.0.1:%d", servertest.FreePort(t)) }
+
+func TestFromARealQueueToTheView(t *testing.T) {
+	redis := servertest.Redis(t)
+	seed := servertest.Node(t, "../../probes/bullmq/testdata/node/seed.mjs", "--lib", "bullmq5", "--port", redis.Port())
+	if out, err := seed.CombinedOutput(); err != nil {
+		t.Fatalf("seed: %v\n%s", err, out)
+	}
+	before := redis.Digest()
+	listen := address(t)
+	program(t, redisReporter, "PULSE_REDIS_URL="+redis.URL, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*", "PULSE_INTERVAL=1s")
+	program(t, host, "PULSE_REDIS_URL="+redis.URL, "PULSE_APP=shop", "PULSE_INTERVAL=1s", "PULSE_ENV=staging")
+	program(t, aggregator, "PULSE_REDIS_URL="+redis.URL, "PULSE_LISTEN="+listen)
+
+	var v viewJSON
+	servertest.Eventually(t, "the view with queues and a server", func() bool {
+		var err error
+		v, err = view(t, listen)
+		return err == nil && v.Totals.Queues > 1 && v.Totals.Servers == 1
+	})
+	q := v.Apps["shop"].Queues["bullmq/waiting"]
+	if q.Name != "waiting" || q.Driver != "bullmq" || q.Origin != "external" || !q.ReadOnly || q.Source != "redis" || q.Status != "fresh" {
+		t.Errorf("the queue is %+v", q)
+	}
+	if diff := cmp.Diff(map[string]int64{"waiting": 3, "active": 0, "delayed": 0, "failed": 0}, q.Metrics); diff != "" {
+		t.Errorf("its metrics (-want +got):\n%s", diff)
+	}
+	for id, s := range v.Apps["shop"].Servers {
+		if s.Status != "fresh" || s.Meta["environment"] != "staging" || s.System["memory_total"] == nil {
+			t.Errorf("the server %s is %+v", id, s)
+		}
+	}
+	if len(v.Problems) > 0 {
+		t.Errorf("problems: %v", v.Problems)
+	}
+	if diff := cmp.Diff(before, redis.Digest()); diff != "" {
+		t.Errorf("watching changed the queues (-before +after):\n%s", diff)
+	}
+	keys, err := redis.Client.Keys(t.Context(), "pulse:*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		ttl, err := redis.Client.TTL(t.Context(), key).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ttl < 0 && key != protocol.IndexKey { // the index is trimmed instead
+			t.Errorf("%s has no end of life", key)
+		}
+	}
+}
+
+func TestRedisKilledAndRestartedUnderEveryProgram(t *testing.T) {
+	redis := servertest.Redis(t)
+	moto := servertest.Moto(t)
+	createQueue(t, moto, "orders")
+	common := []string{"PULSE_REDIS_URL=" + redis.URL, "PULSE_APP=shop", "PULSE_INTERVAL=1s"}
+	listen := address(t)
+	programs := map[string]*servertest.Process{
+		redisReporter: program(t, redisReporter, append(common, "PULSE_BULLMQ_QUEUES=orders")...),
+		sqsReporter:   program(t, sqsReporter, append(append(common, servertest.AWSEnv(moto)...), "PULSE_SQS_QUEUES=*")...),
+		host:          program(t, host, common...),
+		aggregator:    program(t, aggregator, append(common, "PULSE_LISTEN="+listen)...),
+	}
+	complete := func() bool {
+		v, err := view(t, listen)
+		shop := v.Apps["shop"]
+		if err != nil || len(v.Problems) > 0 || len(shop.Servers) != 1 {
+			return false
+		}
+		return shop.Queues["bullmq/orders"].Status == "fresh" && shop.Queues["sqs/orders"].Status == "fresh"
+	}
+	servertest.Eventually(t, "the view of everything", complete)
+
+	redis.Stop()
+	servertest.Eventually(t, "a line of each program", func() bool {
+		_, _ = view(t, listen) // somebody watches
+		for _, p := range programs {
+			if !strings.Contains(p.Stderr(), "level=WARN") {
+				return false
+			}
+		}
+		return true
+	})
+	v, err := view(t, listen)
+	if err != nil {
+		t.Fatalf("while Redis is down the view is an error: %v", err)
+	}
+	if len(v.Problems) == 0 || !strings.Contains(v.Problems[0].Reason, "Redis has not answered since") {
+		t.Errorf("problems are %v: that Redis is down is due", v.Problems)
+	}
+	if v.Apps["shop"].Queues["sqs/orders"].Name != "orders" {
+		t.Error("the last numbers are gone")
+	}
+
+	redis.Start()
+	servertest.Eventually(t, "everything again", complete)
+	for name, p := range programs {
+		if !p.Running() {
+			t.Errorf("%s has ended", name)
+		}
+		if n := strings.Count(p.Stderr(), "level=WARN"); n != 1 {
+			t.Errorf("%s said %d times that Redis is down:\n%s", name, n, p.Stderr())
+		}
+		p.Signal(syscall.SIGTERM)
+		if status := p.Wait(); status != 0 {
+			t.Errorf("%s ended with status %d on SIGTERM", name, status)
+		}
+	}
+}
+
+// createQueue makes a queue in an SQS emulator.
+func createQueue(t *testing.T, endpoint, name string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(`{"QueueName":"`+name+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	req.Header.Set("X-Amz-Target", "AmazonSQS.CreateQueue")
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/sqs/aws4_request, SignedHeaders=host, Signature=0")
+	r, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(r.Body)
+		t.Fatalf("create queue %s: %s %s", name, r.Status, body)
+	}
+}
+
+func TestBadEnvironmentIsOneSentenceAndStatus2(t *testing.T) {
+	t.Parallel()
+	const redis = "PULSE_REDIS_URL=redis://127.0.0.1:1"
+	for _, tc := range []struct {
+		pkg  string
+		env  []string
+		want string
+	}{
+		{redisReporter, []string{"PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*"}, `PULSE_REDIS_URL is not set`},
+		{redisReporter, []string{redis, "PULSE_BULLMQ_QUEUES=*"}, `PULSE_APP is not set`},
+		{redisReporter, []string{redis, "PULSE_APP=shop"}, `PULSE_BULLMQ_QUEUES is not set`},
+		{redisReporter, []string{redis, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*", "PULSE_INTERVAL=5"}, `PULSE_INTERVAL is "5": it takes a duration with its unit, such as 5s or 1m`},
+		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_TTL=5s"}, `PULSE_TTL is "5s"`},
+		{sqsReporter, []string{redis, "PULSE_APP=my shop"}, `PULSE_APP is "my shop"`},
+		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_SQS_CALLS_PER_MONTH=many"}, `PULSE_SQS_CALLS_PER_MONTH is "many"`},
+		{host, []string{"PULSE_REDIS_URL=http://user:hunter2@x", "PULSE_APP=shop"}, `PULSE_REDIS_URL is "http://***@x"`},
+		{aggregator, []string{redis, "PULSE_LISTEN=0.0.0.0:0"}, `PULSE_LISTEN is "0.0.0.0:0": it takes a loopback address`},
+		{aggregator, []string{redis, "PULSE_LOG_FORMAT=xml"}, `PULSE_LOG_FORMAT is "xml": it takes json or text`},
+		{local, []string{"PULSE_INTERVAL=1h", "PULSE_TTL=1m"}, `PULSE_TTL is "1m"`},
+	} {
+		t.Run(tc.want, func(t *testing.T) {
+			p := program(t, tc.pkg, tc.env...)
+			if status := p.Wait(); status != 2 {
+				t.Errorf("status %d, want 2", status)
+			}
+			said := p.Stderr()
+			if !strings.Contains(said, tc.want) || strings.Count(said, "\n") != 1 || strings.Contains(said, "hunter2") {
+				t.Errorf("it said:\n%s", said)
+			}
+		})
+	}
+}
+
+func TestOncePrintsWhatTheProtocolTakes(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	redis.Client.LPush(t.Context(), "bull:orders:wait", "1", "2")
+	redis.Client.HSet(t.Context(), "bull:orders:meta", "version", "bullmq:5.81.5")
+	p := servertest.Run(t, servertest.Build(t, redisReporter), []string{"PULSE_REDIS_URL=" + redis.URL, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*"}, "-once")
+	if status := p.Wait(); status != 0 {
+		t.Fatalf("status %d", status)
+	}
+	s, problems, err := protocol.DecodeSnapshot([]byte(p.Stdout()))
+	if err != nil || len(problems) > 0 || len(s.Queues) != 1 || s.Queues[0].Metrics.Waiting != 2 {
+		t.Errorf("it printed %s (%v, %v)", p.Stdout(), problems, err)
+	}
+	if n := redis.Client.Exists(t.Context(), "pulse:queues:shop:redis").Val(); n != 0 {
+		t.Error("-once published")
+	}
+	p = servertest.Run(t, servertest.Build(t, host), []string{"PULSE_APP=shop"}, "-once")
+	if status := p.Wait(); status != 0 {
+		t.Fatalf("status %d", status)
+	}
+	if _, id, err := protocol.DecodeHeartbeat("", []byte(p.Stdout())); err != nil || id == "" {
+		t.Errorf("it printed %s (%v)", p.Stdout(), err)
+	}
+}
+
+// TestLocalNeedsNothing is the README's first command.
+func TestLocalNeedsNothing(t *testing.T) {
+	t.Parallel()
+	p := program(t, local, "PULSE_LISTEN=127.0.0.1:0", "PULSE_INTERVAL=1s")
+	var listen string
+	servertest.Eventually(t, "the dashboard's address", func() bool {
+		m := regexp.MustCompile(`http://([0-9.:]+)/`).FindStringSubmatch(p.Stderr())
+		if m != nil {
+			listen = m[1]
+		}
+		return m != nil
+	})
+	drivers := map[string]bool{}
+	servertest.Eventually(t, "demo queues of every kind", func() bool {
+		v, err := view(t, listen)
+		if err != nil {
+			return false
+		}
+		for _, q := range v.Apps["demo"].Queues {
+			drivers[q.Driver] = true
+			if q.Meta["demo"] != true {
+				t.Errorf("queue %s does not say that it is a demo", q.Name)
+			}
+		}
+		return len(drivers) == 4 && v.Totals.Servers == 1
+	})
+	p.Signal(os.Interrupt)
+	if status := p.Wait(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if strings.Contains(p.Stderr(), "level=WARN") || strings.Contains(p.Stderr(), "level=ERROR") {
+		t.Errorf("it said:\n%s", p.Stderr())
+	}
+}
