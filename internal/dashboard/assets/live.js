@@ -1,0 +1,174 @@
+// @ts-check
+// Keeps the view current: the event stream, and polling whenever that has nothing to say.
+
+import { mergePatch, isObject } from './patch.js';
+
+/** @typedef {'connecting' | 'live' | 'polling' | 'reconnecting'} State */
+
+const POLL = 5_000;
+const GRACE = 2_000; // a stream that ends as planned is back within this
+const FIRST = 15_000; // a stream without its view by then is being buffered somewhere
+const SILENCE = 25_000; // a stream this quiet has nothing to say, or is dead: asking anew tells which
+const BRIEF = 4_000; // a stream that ends this soon is a whole answer, not a stream
+const RETRY = 5_000;
+const RETRY_MOST = 60_000;
+
+export class Live {
+  /** @type {import('./model.js').View | undefined} */
+  view;
+  /** Why the last attempt failed, for a person. */
+  failure = '';
+  /** When the server was last heard, by this machine's clock. */
+  heard = 0;
+
+  /** @type {EventSource | undefined} */
+  #stream;
+  #synced = false; // the stream has sent its view: patches apply to what we hold
+  #began = 0;
+  #ended = 0;
+  #retryAt = 0;
+  #refusals = 0;
+  #briefs = 0;
+  #polled = 0;
+  #polling = false;
+  #pollWorks = false;
+  #onView;
+
+  /** @param {(view: import('./model.js').View, streamed: boolean) => void} onView streamed: the whole view, straight from the stream */
+  constructor(onView) {
+    this.#onView = onView;
+  }
+
+  start() {
+    this.#ended = Date.now();
+    this.#open();
+    addEventListener('online', () => this.#open());
+  }
+
+  /** @returns {State} */
+  get state() {
+    const now = Date.now();
+    const quiet = now - this.heard;
+    if (!this.view) return 'connecting';
+    if (this.#synced && quiet < SILENCE && (!this.#briefs || now - this.#began > BRIEF)) return 'live';
+    if (!this.#synced && !this.#briefs && !this.#pollWorks && now - this.#ended < GRACE && quiet < SILENCE + GRACE) return 'live';
+    return (this.#pollWorks || this.#synced) && quiet < 3 * POLL ? 'polling' : 'reconnecting';
+  }
+
+  /** Once a second. */
+  tick() {
+    const now = Date.now();
+    if (this.#stream && this.#synced && now - this.heard > SILENCE) {
+      this.#ended = now;
+      this.#open();
+    } else if (this.#stream && !this.#synced && now - this.#began > FIRST) {
+      this.#later();
+    } else if (!this.#stream && now >= this.#retryAt) {
+      this.#open();
+    }
+    if (!this.#synced && now - this.#ended >= GRACE && now - this.#polled >= POLL) void this.#poll();
+  }
+
+  #open() {
+    this.#stream?.close();
+    this.#synced = false;
+    this.#began = Date.now();
+    const stream = (this.#stream = new EventSource('api/v1/stream'));
+    const guarded = (/** @type {(data: any) => void} */ use) => (/** @type {MessageEvent} */ event) => {
+      if (stream !== this.#stream) return;
+      try {
+        use(JSON.parse(event.data));
+      } catch (error) {
+        // What we hold may no longer be what the next patch is made for.
+        this.failure = `the stream can't be read: ${error instanceof Error ? error.message : error}`;
+        this.#later();
+      }
+    };
+    stream.addEventListener('view', guarded((view) => {
+      this.#began = Date.now();
+      this.#synced = true;
+      this.#refusals = 0;
+      this.#pollWorks = false;
+      this.#accept(whole(view), true);
+    }));
+    stream.addEventListener('patch', guarded((patch) => {
+      if (this.#synced) this.#accept(mergePatch(this.view, patch), false);
+    }));
+    stream.addEventListener('error', () => {
+      if (stream !== this.#stream) return;
+      const now = Date.now();
+      if (this.#synced) {
+        this.#briefs = now - this.#began < BRIEF ? this.#briefs + 1 : 0;
+        this.#pollWorks = this.#briefs > 0;
+        this.#ended = now;
+      }
+      this.#synced = false;
+      this.#began = now;
+      // CLOSED: the answer was not 200, and the browser will not ask again by itself.
+      if (stream.readyState === EventSource.CLOSED || this.#briefs > 1) this.#later();
+    });
+  }
+
+  /** Leaves the stream and polls until it is worth another try. */
+  #later() {
+    this.#stream?.close();
+    this.#stream = undefined;
+    this.#synced = false;
+    const wait = Math.min(RETRY_MOST, RETRY * 2 ** Math.min(this.#refusals++ + this.#briefs, 8));
+    this.#retryAt = Date.now() + wait * (0.75 + Math.random() / 2);
+    void this.#poll();
+  }
+
+  async #poll() {
+    if (this.#polling) return;
+    this.#polling = true;
+    this.#polled = Date.now();
+    try {
+      const view = await fetchView();
+      if (!this.#synced) {
+        this.#pollWorks = true;
+        this.#accept(whole(view), false);
+      }
+    } catch (error) {
+      this.#pollWorks = false;
+      this.failure = error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#polling = false;
+    }
+  }
+
+  /** @param {import('./model.js').View} view @param {boolean} streamed */
+  #accept(view, streamed) {
+    this.view = view;
+    this.heard = Date.now();
+    this.failure = '';
+    // A fault in showing it is not a fault in getting it, and must not be taken for one.
+    queueMicrotask(() => this.#onView(view, streamed));
+  }
+}
+
+/** @param {unknown} body @returns {import('./model.js').View} */
+function whole(body) {
+  if (!isObject(body)) throw new Error('the server answered something that is not a view');
+  return mergePatch(undefined, body);
+}
+
+/** @returns {Promise<unknown>} */
+async function fetchView() {
+  const answer = await fetch('api/v1/view', { cache: 'no-cache', signal: AbortSignal.timeout(10_000) }).catch((error) => {
+    throw new Error(error.name === 'TimeoutError' ? 'no answer within 10 s' : 'the server cannot be reached');
+  });
+  const body = await answer.json().catch(() => undefined);
+  if (answer.status === 401) signIn();
+  if (!answer.ok) throw new Error(isObject(body) && body.detail ? String(body.detail) : `the server answered ${answer.status}`);
+  return body;
+}
+
+/** The session is over: the server shows its login page instead of this one. */
+function signIn() {
+  // Were it to show this page again, reloading at once would never end.
+  const last = Number(sessionStorage.getItem('pulse.signin'));
+  if (Date.now() - last < 15_000) return;
+  sessionStorage.setItem('pulse.signin', String(Date.now()));
+  location.reload();
+}
