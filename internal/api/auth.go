@@ -95,16 +95,16 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		ends := time.Now().Add(sessionLife)
 		http.SetCookie(w, s.cookie(r, s.session(ends), int(sessionLife.Seconds())))
 	}
-	s.home(w)
+	s.home(w, r)
 }
 
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, s.cookie(r, "", -1))
-	s.home(w)
+	s.home(w, r)
 }
 
 // home sends back to the dashboard, relative to where it is: a stage of an API Gateway is a prefix.
-func (s *Server) home(w http.ResponseWriter) {
+func (s *Server) home(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Location", "./")
 	w.WriteHeader(http.StatusSeeOther)
 }

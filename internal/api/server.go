@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -41,6 +43,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/view", s.view)
 	mux.HandleFunc("GET /api/v1/stream", s.stream)
 	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /login", s.home) // typed again after a login that failed
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.logout)
 	return s.recovered(headers(s.authorized(problems(mux))))
@@ -57,12 +60,22 @@ func writeHTML(w http.ResponseWriter, status int, page []byte) {
 	_, _ = w.Write(page)
 }
 
+// assets serves the page's files. They have no time of their own, being part of the program, so what
+// they hold tells a browser whether it has them already.
 func assets(files fs.FS) http.Handler {
 	server := http.StripPrefix("/assets/", http.FileServerFS(files))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")
+		if data, err := fs.ReadFile(files, strings.TrimPrefix(r.URL.Path, "/assets/")); err == nil {
+			w.Header().Set("ETag", etag(data))
+		}
 		server.ServeHTTP(w, r)
 	})
+}
+
+func etag(data []byte) string {
+	sum := sha256.Sum256(data)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }
 
 func (s *Server) view(w http.ResponseWriter, r *http.Request) {

@@ -67,7 +67,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 			_ = out.comment("the end of this stream; connect again")
 			return
 		case <-comment.C:
-			if out.comment("still here") != nil {
+			// A page cannot see a comment; that the view was looked at again it can.
+			if out.comment("still here") != nil || out.send("patch", now.seq, fmt.Appendf(nil, `{"generated_at":%d}`, now.view.GeneratedAt)) != nil {
 				return
 			}
 		case <-changed:
