@@ -108,7 +108,7 @@ func CheckName(what, s string) error {
 }
 
 // NameFrom makes a name of free text, such as a host's: what a name cannot hold becomes '-'. It is
-// empty only where s is.
+// empty only where s is, or nothing but spaces.
 func NameFrom(s string) string {
 	out := strings.Map(func(r rune) rune {
 		if r < 128 && namePattern.MatchString("a"+string(r)) {

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ type count struct {
 }
 
 func (c *count) UnmarshalJSON(data []byte) error {
+	*c = count{} // of a member that is there twice the last one counts
 	text := string(data)
 	if text == "null" {
 		return nil
@@ -52,7 +54,7 @@ func (c *count) UnmarshalJSON(data []byte) error {
 		c.value = int64(f)
 		return nil
 	}
-	c.bad = text
+	c.bad = cmp.Or(text, `""`) // a stream's field may be empty
 	return nil
 }
 
@@ -82,6 +84,7 @@ func (c count) optional(name, queue string, ps *problems) *int64 {
 type number struct{ value *float64 }
 
 func (n *number) UnmarshalJSON(data []byte) error {
+	n.value = nil
 	if f, err := strconv.ParseFloat(string(data), 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
 		n.value = &f
 	}

@@ -16,7 +16,8 @@ import (
 // with a toy that has the same libraries and does nothing.
 func BenchmarkColdStart(b *testing.B) {
 	asked := make(chan struct{}, 1)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(b.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -34,7 +35,7 @@ func BenchmarkColdStart(b *testing.B) {
 		"PULSE_REDIS_URL=redis://127.0.0.1:6379", "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=orders", "PULSE_TOKEN=sesame",
 	}, servertest.AWSEnv("http://127.0.0.1:1")...)
 	start := func(path string) time.Duration {
-		cmd := exec.Command(path)
+		cmd := exec.CommandContext(b.Context(), path)
 		cmd.Env = env
 		began := time.Now()
 		if err := cmd.Start(); err != nil {

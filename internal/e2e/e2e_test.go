@@ -36,7 +36,11 @@ func program(t *testing.T, pkg string, env ...string) *servertest.Process {
 // view reads the consolidated view as any client would.
 func view(t *testing.T, address string) (v viewJSON, err error) {
 	t.Helper()
-	r, err := http.Get("http://" + address + "/api/v1/view")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/api/v1/view", nil)
+	if err != nil {
+		return v, err
+	}
+	r, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return v, err
 	}
@@ -48,7 +52,8 @@ func view(t *testing.T, address string) (v viewJSON, err error) {
 	if r.StatusCode != http.StatusOK {
 		return v, fmt.Errorf("%s: %s", r.Status, body)
 	}
-	return v, json.Unmarshal(body, &v)
+	err = json.Unmarshal(body, &v)
+	return v, err
 }
 
 // viewJSON is the view as the contract has it, written down here once more so that the test doesn't
@@ -73,7 +78,10 @@ type viewJSON struct {
 	Problems []struct{ Key, Reason string }
 }
 
-func address(t *testing.T) string { return fmt.Sprintf("127.0.0.1:%d", servertest.FreePort(t)) }
+func address(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("127.0.0.1:%d", servertest.FreePort(t))
+}
 
 func TestFromARealQueueToTheView(t *testing.T) {
 	redis := servertest.Redis(t)
@@ -227,6 +235,7 @@ func TestBadEnvironmentIsOneSentenceAndStatus2(t *testing.T) {
 		{local, []string{"PULSE_INTERVAL=1h", "PULSE_TTL=1m"}, `PULSE_TTL is "1m"`},
 	} {
 		t.Run(tc.want, func(t *testing.T) {
+			t.Parallel()
 			p := program(t, tc.pkg, tc.env...)
 			if status := p.Wait(); status != 2 {
 				t.Errorf("status %d, want 2", status)

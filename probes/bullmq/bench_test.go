@@ -3,6 +3,7 @@ package bullmq_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -113,7 +114,7 @@ func rawPipeline(b *testing.B, client *redis.Client, requests []adapter.Request)
 				b.Fatalf("%v has no typed twin here", r)
 			}
 		}
-		if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil {
+		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 			b.Fatal(err)
 		}
 	}

@@ -27,15 +27,6 @@ const (
 	limit
 )
 
-// field is a field of the queue's meta hash.
-func (c *counts) field(place int) (string, bool) {
-	if place >= len(c.meta) {
-		return "", false
-	}
-	text, ok := c.meta[place].(string)
-	return text, ok
-}
-
 // counts is what a queue answered.
 type counts struct {
 	replies []adapter.Reply // perQueue of them
@@ -47,6 +38,15 @@ type counts struct {
 	limited bool     // the queue's own rate limit is reached
 	err     error    // why waiting is unknown
 	partial []string // why another number is
+}
+
+// field is a field of the queue's meta hash.
+func (c *counts) field(place int) (string, bool) {
+	if place >= len(c.meta) {
+		return "", false
+	}
+	text, ok := c.meta[place].(string)
+	return text, ok
 }
 
 // count asks for the numbers of the queues from first on, and once who is connected.

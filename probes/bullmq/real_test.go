@@ -123,6 +123,7 @@ func check(t *testing.T, got *protocol.QueueSnapshot, now time.Time, want []expe
 }
 
 func TestEveryVersionIsCountedAsItIs(t *testing.T) {
+	t.Parallel()
 	for _, lib := range []string{"bullmq6", "bullmq5", "bullmq4", "bullmq3", "bull4"} {
 		for _, tc := range []struct {
 			name, prefix string

@@ -3,11 +3,29 @@ package sqs
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/protocol"
 )
+
+// listIsDue tells whether to list the queues at this poll.
+func (s *session) listIsDue() bool {
+	switch {
+	case !s.globs:
+		return false
+	case s.listedAt.IsZero() && s.unlisted == nil:
+		s.budget.allow(1, 0)
+		return true
+	case s.unlisted != nil && s.budget == nil:
+		return true
+	case s.unlisted != nil && s.now.Sub(s.unlisted.at) < s.lookEvery():
+		return false
+	}
+	return s.now.Sub(s.listedAt) >= s.lookEvery() && s.budget.allow(0, 1) == 1
+}
 
 // list asks for the queues there are, page by page.
 func (s *session) list(token string) adapter.Step {
@@ -15,26 +33,24 @@ func (s *session) list(token string) adapter.Step {
 	input := map[string]any{"MaxResults": 1000}
 	if token != "" {
 		input["NextToken"] = token
+		s.budget.allow(1, 0) // a list that was begun is read to its end
 	}
 	if s.prefix != "" {
 		input["QueueNamePrefix"] = s.prefix
 	}
-	s.budget.spend(1)
+	s.pages++
 	return s.Ask([]adapter.Request{request(opList, input)}, func(r []adapter.Reply) adapter.Step {
 		var page struct {
 			QueueUrls []string
 			NextToken string
 		}
 		if err := output(r[0], &page); err != nil {
-			if s.listedAt.IsZero() && len(s.targets) == 0 {
-				return adapter.Fail("list the SQS queues: %s", explain(opList, err))
-			}
-			s.problem("", "list the SQS queues: "+explain(opList, err)+"; the queues known before are still read")
+			s.unlisted = &failure{opList, err, s.now}
 			return s.locate()
 		}
 		for _, url := range page.QueueUrls {
-			if name := nameOf(url); s.patterns.Match(name) {
-				s.want(url, "")
+			if s.patterns.Match(nameOf(url)) {
+				s.target(url).wanted = true
 				s.listed[url] = true
 			}
 		}
@@ -42,59 +58,97 @@ func (s *session) list(token string) adapter.Step {
 			return s.list(page.NextToken)
 		}
 		for url, t := range s.targets {
-			if t.wanted && t.named == "" && !s.listed[url] {
+			if t.wanted && !t.named && !s.listed[url] {
 				delete(s.targets, url) // it was deleted; a dead-letter queue is found again below
 			}
 		}
-		s.listedAt, s.listed = s.now, nil
+		s.listedAt, s.unlisted = s.now, nil
 		return s.locate()
 	})
 }
 
 // locate asks for the URL of each named queue that has none yet.
 func (s *session) locate() adapter.Step {
-	missing := s.named
-	for _, t := range s.targets {
-		missing = without(missing, t.named)
+	if s.unlisted != nil {
+		s.problem("", "the queues cannot be listed, only those known are read: "+s.unlisted.String())
 	}
-	requests := make([]adapter.Request, len(missing))
-	for i, name := range missing {
-		requests[i] = urlRequest(name)
+	var missing []string
+	for _, name := range s.named {
+		if !s.located[name] {
+			missing = append(missing, name)
+		}
 	}
-	s.budget.spend(len(requests))
-	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
-		for i, name := range missing {
-			url, err := readURL(r[i])
-			if err != nil {
-				s.problem(name, explain(opURL, err))
+	return s.seek(missing, s.unfound, 0, func(urls map[string]string) adapter.Step {
+		for _, name := range missing {
+			url, found := urls[name]
+			if !found {
+				s.problem(name, s.unfound[name].String())
 				continue
 			}
-			s.want(url, name)
+			s.located[name] = true
+			t := s.target(url)
+			t.wanted, t.named = true, true
+			if isARN(name) {
+				t.asked = name
+			}
 		}
-		if len(s.targets) == 0 && len(s.problems) > 0 {
-			return adapter.Fail("%s", s.problems[0])
+		switch {
+		case len(s.targets) > 0 || len(s.problems) == 0:
+			return s.read(s.due())
+		case s.unlisted != nil:
+			return adapter.Fail("list the SQS queues: %s", s.unlisted)
 		}
-		return s.read(s.due())
+		return adapter.Fail("%s", s.problems[0])
 	})
 }
 
-// want makes url a queue with a row of its own.
-func (s *session) want(url, named string) {
-	t := s.targets[url]
-	if t == nil {
-		t = &target{name: nameOf(url), url: url}
-		s.targets[url] = t
+// seek asks for the URLs of queues given by name or by ARN, and remembers in missing why it got
+// none. It asks again once the reason may have passed, and for those that were not there or are
+// forbidden no sooner than after patience.
+func (s *session) seek(names []string, missing map[string]failure, patience time.Duration, then func(urls map[string]string) adapter.Step) adapter.Step {
+	var ask, again []string
+	for _, name := range names {
+		f, tried := missing[name]
+		wait := time.Duration(0)
+		switch {
+		case s.budget != nil:
+			wait = s.lookEvery()
+		case lasting(f.err):
+			wait = patience
+		}
+		switch {
+		case !tried:
+			ask = append(ask, name)
+		case s.now.Sub(f.at) >= wait:
+			again = append(again, name)
+		}
 	}
-	t.wanted = true
-	if named != "" {
-		t.named = named
+	slices.SortStableFunc(again, func(a, b string) int { return missing[a].at.Compare(missing[b].at) })
+	ask = append(ask, again[:s.budget.allow(len(ask), len(again))]...)
+	requests := make([]adapter.Request, len(ask))
+	for i, name := range ask {
+		requests[i] = urlRequest(name)
 	}
+	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
+		urls := make(map[string]string, len(ask))
+		for i, name := range ask {
+			url, err := readURL(r[i])
+			if err != nil {
+				missing[name] = failure{opURL, err, s.now}
+				continue
+			}
+			delete(missing, name)
+			urls[name] = url
+		}
+		return then(urls)
+	})
 }
 
 // urlRequest asks for the URL of a queue given as a name, or as an ARN with its owner.
 func urlRequest(nameOrARN string) adapter.Request {
 	input := map[string]any{"QueueName": nameOrARN}
-	if parts := strings.Split(nameOrARN, ":"); len(parts) == 6 && parts[0] == "arn" {
+	if isARN(nameOrARN) {
+		parts := strings.Split(nameOrARN, ":")
 		input = map[string]any{"QueueName": parts[5], "QueueOwnerAWSAccountId": parts[4]}
 	}
 	return request(opURL, input)
@@ -107,6 +161,12 @@ func readURL(r adapter.Reply) (string, error) {
 		err = fmt.Errorf("%s answered no QueueUrl", opURL)
 	}
 	return out.QueueUrl, err
+}
+
+// isARN tells whether s is an ARN of SQS: arn, partition, service, region, account, name.
+func isARN(s string) bool {
+	parts := strings.Split(s, ":")
+	return len(parts) == 6 && parts[0] == "arn" && parts[2] == "sqs" && parts[4] != "" && parts[5] != ""
 }
 
 // nameOf is the queue's name: the last part of its URL or ARN.
@@ -131,25 +191,14 @@ func output(r adapter.Reply, into any) error {
 	return nil
 }
 
-func without(list []string, s string) []string {
-	var out []string
-	for _, l := range list {
-		if l != s {
-			out = append(out, l)
-		}
-	}
-	return out
-}
-
 func (s *session) problem(queue, reason string) {
 	s.problems = append(s.problems, protocol.Problem{Queue: queue, Reason: reason})
 }
 
 // explain adds to a refusal what to do about it.
 func explain(operation string, err error) string {
-	code := (adapter.Reply{Value: err}).Code()
 	switch {
-	case strings.HasPrefix(code, "AccessDenied"):
+	case denied(err):
 		hint := "allow sqs:" + operation + " on its ARN"
 		if operation == opList {
 			hint = "allow sqs:ListQueues on *, or name the queues in PULSE_SQS_QUEUES"
@@ -157,13 +206,31 @@ func explain(operation string, err error) string {
 		return fmt.Sprintf("%v; %s (docs/deploy.md)", err, hint)
 	case gone(err):
 		return "there is no queue of this name in this account and region"
+	case strings.Contains(code(err), "Throttl"):
+		return fmt.Sprintf("%v; ask less often, with PULSE_INTERVAL or PULSE_SQS_CALLS_PER_MONTH", err)
+	case slices.Contains(badCredentials, code(err)):
+		return fmt.Sprintf("%v; renew or correct the AWS credentials", err)
 	}
 	return err.Error()
 }
 
+// badCredentials are how AWS refuses a caller that it doesn't know.
+var badCredentials = []string{
+	"ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidAccessKeyId",
+	"InvalidClientTokenId", "InvalidSecurity", "MissingAuthenticationToken", "OptInRequired",
+	"SignatureDoesNotMatch", "UnrecognizedClientException",
+}
+
+// lasting tells whether err is about the queue or the permissions, so that asking again at once
+// would be answered the same.
+func lasting(err error) bool { return gone(err) || denied(err) }
+
+func denied(err error) bool { return strings.HasPrefix(code(err), "AccessDenied") }
+
 // gone tells whether err says that a queue doesn't exist, by the name it has in the JSON protocol
 // or in the older query protocol.
 func gone(err error) bool {
-	code := (adapter.Reply{Value: err}).Code()
-	return strings.HasSuffix(code, "QueueDoesNotExist") || strings.HasSuffix(code, "NonExistentQueue")
+	return strings.HasSuffix(code(err), "QueueDoesNotExist") || strings.HasSuffix(code(err), "NonExistentQueue")
 }
+
+func code(err error) string { return adapter.Reply{Value: err}.Code() }

@@ -18,48 +18,65 @@ var attributeNames = []string{
 	"ApproximateNumberOfMessagesDelayed", "QueueArn", "RedrivePolicy",
 }
 
-// keptFor is how long numbers stand in for a reading that failed: SQS' own are up to this old.
+// keptFor is how long numbers stand in for readings that failed: SQS' own are up to this old.
 const keptFor = time.Minute
 
 // read asks for the attributes of the queues that are due, then of dead-letter queues that the
 // answers name for the first time.
 func (s *session) read(due []*target) adapter.Step {
-	return s.attributesOf(due, func() adapter.Step {
-		for _, t := range due {
-			if gone(t.err) && t.named == "" {
-				delete(s.targets, t.url) // deleted since it was listed
-			}
-		}
-		return s.findDeadLetterQueues()
-	})
+	return s.attributesOf(due, s.findDeadLetterQueues)
 }
 
 func (s *session) attributesOf(targets []*target, then func() adapter.Step) adapter.Step {
 	requests := make([]adapter.Request, len(targets))
 	for i, t := range targets {
-		requests[i] = request(opAttributes, map[string]any{"QueueUrl": t.url, "AttributeNames": attributeNames})
+		requests[i] = t.request
 	}
 	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
 		for i, t := range targets {
-			t.take(r[i], s.now)
+			t.triedAt = s.now
+			if t.err = t.take(r[i]); t.err != nil {
+				t.failures++
+				s.drop(t)
+				continue
+			}
+			t.readAt, t.failures = s.now, 0
 		}
 		return then()
 	})
 }
 
-func (t *target) take(r adapter.Reply, now time.Time) {
-	var out struct{ Attributes map[string]string }
-	if t.err = output(r, &out); t.err != nil {
+// drop forgets a queue that was deleted since it was listed, and a dead-letter queue that is not
+// there or may not be read, which is looked for again later.
+func (s *session) drop(t *target) {
+	switch {
+	case !t.wanted && lasting(t.err):
+		s.lost[t.arn] = failure{opAttributes, t.err, s.now}
+	case t.named || !gone(t.err):
 		return
 	}
+	delete(s.targets, t.url)
+}
+
+func attributesRequest(url string) adapter.Request {
+	return request(opAttributes, map[string]any{"QueueUrl": url, "AttributeNames": attributeNames})
+}
+
+// take takes the answer, whole or not at all.
+func (t *target) take(r adapter.Reply) error {
+	var out struct{ Attributes map[string]string }
+	if err := output(r, &out); err != nil {
+		return err
+	}
 	a := attributes{arn: out.Attributes["QueueArn"]}
-	for name, into := range map[string]*int64{
-		attributeNames[0]: &a.waiting, attributeNames[1]: &a.active, attributeNames[2]: &a.delayed,
-	} {
+	if t.asked != "" && a.arn != t.asked {
+		return fmt.Errorf("SQS answers for %s: give that region a reporter of its own", a.arn)
+	}
+	for i, into := range []*int64{&a.waiting, &a.active, &a.delayed} {
+		name := attributeNames[i]
 		n, err := strconv.ParseInt(out.Attributes[name], 10, 64)
 		if err != nil || n < 0 {
-			t.err = fmt.Errorf("%s is %q in the answer: a number is due", name, out.Attributes[name])
-			return
+			return fmt.Errorf("%s is %q in the answer: a number is due", name, out.Attributes[name])
 		}
 		*into = n
 	}
@@ -70,47 +87,45 @@ func (t *target) take(r adapter.Reply, now time.Time) {
 			a.dlq = p.DeadLetterTargetArn
 		}
 	}
-	t.attributes, t.readAt = a, now
+	t.attributes = a
+	return nil
 }
 
 // findDeadLetterQueues reads, once each, the dead-letter queues that are not yet known, and forgets
 // those that no queue names any more.
 func (s *session) findDeadLetterQueues() adapter.Step {
-	known := s.byARN()
-	sources := s.sourcesOf()
+	known, sources := s.byARN(), s.sourcesOf()
 	for url, t := range s.targets {
 		if !t.wanted && sources[t.arn] == nil {
 			delete(s.targets, url)
 		}
 	}
+	for arn := range s.lost {
+		if sources[arn] == nil {
+			delete(s.lost, arn)
+		}
+	}
 	var missing []string
 	for arn := range sources {
-		if since, tried := s.lost[arn]; known[arn] == nil && (!tried || s.now.Sub(since.at) >= listEvery) {
+		if known[arn] == nil {
 			missing = append(missing, arn)
 		}
 	}
 	slices.Sort(missing)
-	requests := make([]adapter.Request, len(missing))
-	for i, arn := range missing {
-		requests[i] = urlRequest(arn)
-	}
-	s.budget.spend(len(requests))
-	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
+	return s.seek(missing, s.lost, listEvery, func(urls map[string]string) adapter.Step {
 		var found []*target
-		for i, arn := range missing {
-			url, err := readURL(r[i])
-			if err != nil {
-				s.lost[arn] = failure{err, s.now}
+		for _, arn := range missing {
+			url, ok := urls[arn]
+			if !ok {
 				continue
 			}
-			delete(s.lost, arn)
-			if s.targets[url] == nil {
-				s.targets[url] = &target{name: nameOf(url), url: url}
+			t := s.target(url)
+			t.arn = arn
+			if t.triedAt.IsZero() { // else it has a row of its own, which could not be read just now
+				found = append(found, t)
 			}
-			s.targets[url].arn = arn
-			found = append(found, s.targets[url])
 		}
-		s.budget.spend(len(found))
+		s.budget.allow(len(found), 0)
 		return s.attributesOf(found, s.finish)
 	})
 }
@@ -134,9 +149,10 @@ func (s *session) byARN() map[string]*target {
 	return known
 }
 
-// stale tells whether the last numbers of t can no longer stand in for a reading that failed.
+// stale tells whether the last numbers of t can no longer stand in for a reading that failed. A
+// single failure is no reason yet: with a budget, numbers are older than that anyway.
 func (s *session) stale(t *target) bool {
-	return t.readAt.IsZero() || t.err != nil && s.now.Sub(t.readAt) > keptFor
+	return t.readAt.IsZero() || t.failures > 1 && s.now.Sub(t.readAt) > keptFor
 }
 
 // finish makes the snapshot of what is known now.
@@ -147,34 +163,14 @@ func (s *session) finish() adapter.Step {
 	for _, t := range s.sorted() {
 		switch {
 		case !t.wanted:
-			continue
 		case s.stale(t):
 			s.problem(t.name, "its numbers are unknown: "+explain(opAttributes, t.err))
-			continue
 		case shown[t.name]:
 			s.problem(t.name, "another queue of this name is shown, "+t.arn+" is left out: give each account a reporter with its own PULSE_SOURCE")
-			continue
+		default:
+			shown[t.name] = true
+			out.Queues = append(out.Queues, s.queue(t, known, sources))
 		}
-		shown[t.name] = true
-		q := s.queue(t)
-		var partial []string
-		if t.err != nil {
-			partial = append(partial, "these are the last numbers read: "+explain(opAttributes, t.err))
-		}
-		if of := sources[t.arn]; len(of) > 0 {
-			q.Meta["dlq_for"] = of
-		}
-		if t.dlq != "" {
-			q.Meta["dlq"], q.Meta["dlq_shared"] = nameOf(t.dlq), len(sources[t.dlq]) > 1
-			var err error
-			if q.Metrics.Failed, err = s.failed(t.dlq, known); err != nil {
-				partial = append(partial, fmt.Sprintf("failed is unknown: dead-letter queue %s: %s", nameOf(t.dlq), explain(opAttributes, err)))
-			}
-		}
-		if len(partial) > 0 {
-			q.Meta["error"] = strings.Join(partial, "; ")
-		}
-		out.Queues = append(out.Queues, q)
 	}
 	out.Problems = s.problems
 	if len(out.Queues) == 0 && len(out.Problems) > 0 {
@@ -183,7 +179,7 @@ func (s *session) finish() adapter.Step {
 	return adapter.Done(out)
 }
 
-func (s *session) queue(t *target) protocol.Queue {
+func (s *session) queue(t *target, known map[string]*target, sources map[string][]string) protocol.Queue {
 	q := protocol.Queue{
 		Name: t.name, Driver: protocol.DriverSQS,
 		Metrics: protocol.Metrics{Waiting: t.waiting, Active: new(t.active), Delayed: new(t.delayed)},
@@ -195,17 +191,39 @@ func (s *session) queue(t *target) protocol.Queue {
 	if t.readAt.Before(s.now) {
 		q.Meta["as_of"] = t.readAt.UnixMilli()
 	}
+	if of := sources[t.arn]; len(of) > 0 {
+		q.Meta["dlq_for"] = of
+	}
+	var partial []string
+	if t.err != nil {
+		partial = append(partial, "these are the last numbers read: "+explain(opAttributes, t.err))
+	}
+	if t.dlq != "" {
+		q.Meta["dlq"], q.Meta["dlq_shared"] = nameOf(t.dlq), len(sources[t.dlq]) > 1
+		if why := s.failed(&q, t.dlq, known[t.dlq]); why != "" {
+			partial = append(partial, why)
+		}
+	}
+	if len(partial) > 0 {
+		q.Meta["error"] = strings.Join(partial, "; ")
+	}
 	return q
 }
 
-// failed is everything in a dead-letter queue, or why that can't be known.
-func (s *session) failed(arn string, known map[string]*target) (*int64, error) {
-	t := known[arn]
+// failed counts everything in q's dead-letter queue as failed, or says why it can't.
+func (s *session) failed(q *protocol.Queue, arn string, dlq *target) (why string) {
 	switch {
-	case t == nil:
-		return nil, s.lost[arn].err
-	case s.stale(t):
-		return nil, t.err
+	case dlq == nil:
+		return fmt.Sprintf("failed is unknown: dead-letter queue %s: %s", nameOf(arn), s.lost[arn])
+	case s.stale(dlq):
+		return fmt.Sprintf("failed is unknown: dead-letter queue %s: %s", dlq.name, explain(opAttributes, dlq.err))
 	}
-	return new(t.waiting + t.active + t.delayed), nil
+	q.Metrics.Failed = new(dlq.waiting + dlq.active + dlq.delayed)
+	if dlq.readAt.Before(s.now) {
+		q.Meta["failed_as_of"] = dlq.readAt.UnixMilli()
+	}
+	if dlq.err != nil {
+		return fmt.Sprintf("failed is the last number read: dead-letter queue %s: %s", dlq.name, explain(opAttributes, dlq.err))
+	}
+	return ""
 }

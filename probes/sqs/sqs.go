@@ -28,7 +28,8 @@ const (
 	opAttributes = "GetQueueAttributes"
 )
 
-// listEvery is how long a list of queues is good for. ListQueues has a price, too.
+// listEvery is how long a list of queues is good for, and how long a dead-letter queue that is not
+// there or may not be read is left alone: looking has a price, too.
 const listEvery = 5 * time.Minute
 
 // Adapter reads SQS.
@@ -44,16 +45,23 @@ func (Adapter) Describe() adapter.Description {
 
 // Open implements [adapter.Adapter].
 func (Adapter) Open(settings adapter.Settings) (adapter.Session, error) {
-	s := &session{app: settings["app"], source: settings["source"], targets: map[string]*target{}, lost: map[string]failure{}}
-	patterns, err := adapter.ParsePatterns(settings[SettingQueues])
-	if err != nil {
+	s := &session{
+		app: settings["app"], source: settings["source"], pages: 1, located: map[string]bool{},
+		targets: map[string]*target{}, unfound: map[string]failure{}, lost: map[string]failure{},
+	}
+	var err error
+	if s.patterns, err = adapter.ParsePatterns(settings[SettingQueues]); err != nil {
 		return nil, fmt.Errorf("queues: %w", err)
 	}
-	names, exact := patterns.Exact()
+	for _, p := range s.patterns {
+		if strings.HasPrefix(p, "arn:") && (adapter.IsGlob(p) || !isARN(p)) {
+			return nil, fmt.Errorf("queues: %q is not the ARN of one queue, such as arn:aws:sqs:eu-west-1:123456789012:orders; another account's queues cannot be listed, so name each", p)
+		}
+	}
+	names, exact := s.patterns.Exact()
 	s.named, s.globs = names, !exact
-	s.patterns = patterns
-	if len(patterns) == 1 && s.globs {
-		s.prefix = patterns[0][:strings.IndexAny(patterns[0], `*?[\`)]
+	if len(s.patterns) == 1 && s.globs {
+		s.prefix = s.patterns[0][:strings.IndexAny(s.patterns[0], `*?[\`)]
 	}
 	if text := settings[SettingCallsPerMonth]; text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
@@ -72,10 +80,15 @@ type session struct {
 	named       []string // the literal names and ARNs among the patterns
 	globs       bool     // some pattern is a glob, so queues must be listed
 	prefix      string   // what ListQueues can narrow by
-	listedAt    time.Time
-	targets     map[string]*target // by queue URL
-	lost        map[string]failure // dead-letter queues that could not be found, by ARN
-	budget      *budget            // nil: no limit
+	budget      *budget  // nil: no limit
+
+	listedAt time.Time          // when the list was last read to its end
+	pages    int                // it had
+	unlisted *failure           // why it could not be read since
+	located  map[string]bool    // the named queues whose URL is known
+	targets  map[string]*target // by queue URL
+	unfound  map[string]failure // the named queues that could not be found
+	lost     map[string]failure // the dead-letter queues that could not be found or read, by ARN
 
 	// of the poll under way
 	now      time.Time
@@ -87,11 +100,15 @@ type session struct {
 // dead-letter queue of one that is.
 type target struct {
 	name, url string
-	wanted    bool   // by name or glob: it has a row of its own
-	named     string // the pattern that names it literally
+	wanted    bool            // by name or glob: it has a row of its own
+	named     bool            // literally, so that it is missed when it is gone
+	asked     string          // the ARN that names it, if one does
+	request   adapter.Request // for its attributes
 	attributes
-	readAt time.Time // when attributes were read; zero if never
-	err    error     // why the last reading failed
+	readAt   time.Time // when attributes were read; zero if never
+	triedAt  time.Time // when that was last tried
+	err      error     // why the last try failed
+	failures int       // tries that failed since the last that didn't
 }
 
 // attributes are what GetQueueAttributes told.
@@ -101,20 +118,34 @@ type attributes struct {
 	dlq                      string // ARN of its dead-letter queue
 }
 
-// failure is why a dead-letter queue could not be found, and when that was tried.
+// failure is why a queue could not be found or read, and when that was tried.
 type failure struct {
-	err error
-	at  time.Time
+	operation string
+	err       error
+	at        time.Time
 }
+
+func (f failure) String() string { return explain(f.operation, f.err) }
 
 // Poll implements [adapter.Session].
 func (s *session) Poll(now time.Time) adapter.Step {
 	s.now, s.problems = now, nil
-	if s.globs && (s.listedAt.IsZero() || now.Sub(s.listedAt) >= listEvery) {
-		s.listed = map[string]bool{}
+	s.budget.begin(now)
+	if s.listIsDue() {
+		s.listed, s.pages = map[string]bool{}, 0
 		return s.list("")
 	}
 	return s.locate()
+}
+
+// target is the queue at url, new if it is not known yet.
+func (s *session) target(url string) *target {
+	t := s.targets[url]
+	if t == nil {
+		t = &target{name: nameOf(url), url: url, request: attributesRequest(url)}
+		s.targets[url] = t
+	}
+	return t
 }
 
 func (s *session) sorted() []*target {

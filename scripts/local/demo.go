@@ -38,7 +38,10 @@ func newDemo(ctx context.Context, client redis.UniversalClient, bullmq *reporter
 			{name: "webhooks", arrive: 9, drain: 8, swing: 3, failEvery: 40, most: 900},
 		},
 	}
-	return d, d.step(ctx)
+	if err := d.step(ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // play keeps the queues moving until ctx ends.

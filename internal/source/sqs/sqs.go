@@ -20,8 +20,9 @@ const (
 	// atOnce is how many calls are under way: enough to read 1,000 queues in a second or two at
 	// 20 ms a call, too few to trouble an account's limits.
 	atOnce = 12
-	// callTimeout bounds one call with the SDK's retries.
-	callTimeout = 5 * time.Second
+	// callTimeout bounds one call with the SDK's retries. It is less than a reporter gives the
+	// shortest poll, so that a call that hangs costs its own answer and not everybody's.
+	callTimeout = 4 * time.Second
 )
 
 // Source asks one account and region. It is safe for concurrent use.
