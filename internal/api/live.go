@@ -114,6 +114,7 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (*version, error) {
 	docs, err := l.read(readCtx, now)
 	switch {
 	case err != nil && ctx.Err() != nil:
+		l.triedAt = time.Time{}
 		return nil, ctx.Err() // whoever asked has gone; that says nothing about Redis
 	case err != nil:
 		l.down(now, err)

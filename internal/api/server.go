@@ -65,10 +65,13 @@ func writeHTML(w http.ResponseWriter, status int, page []byte) {
 func assets(files fs.FS) http.Handler {
 	server := http.StripPrefix("/assets/", http.FileServerFS(files))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-cache")
-		if data, err := fs.ReadFile(files, strings.TrimPrefix(r.URL.Path, "/assets/")); err == nil {
-			w.Header().Set("ETag", etag(data))
+		data, err := fs.ReadFile(files, strings.TrimPrefix(r.URL.Path, "/assets/"))
+		if err != nil {
+			writeProblem(w, http.StatusNotFound, "There is nothing at "+r.URL.Path+".")
+			return
 		}
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", etag(data))
 		server.ServeHTTP(w, r)
 	})
 }

@@ -67,7 +67,8 @@ func (r *Reader) Read(ctx context.Context, now time.Time) ([]view.Document, erro
 // index reads the index, of the last day.
 func (r *Reader) index(ctx context.Context, now time.Time) (map[string]int64, error) {
 	since := now.Add(-protocol.IndexLife).UnixMilli()
-	members, err := r.client.ZRangeByScoreWithScores(ctx, protocol.IndexKey, &redis.ZRangeBy{
+	// The newest first: should there be more than maxKeys, those that live are among them.
+	members, err := r.client.ZRevRangeByScoreWithScores(ctx, protocol.IndexKey, &redis.ZRangeBy{
 		Min: fmt.Sprint(since), Max: "+inf", Count: maxKeys,
 	}).Result()
 	if err != nil && !isRefusal(err) {

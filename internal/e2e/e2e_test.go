@@ -36,7 +36,7 @@ func program(t *testing.T, pkg string, env ...string) *servertest.Process {
 // view reads the consolidated view as any client would.
 func view(t *testing.T, address string) (v viewJSON, err error) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/api/v1/view", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/api/v1/view", http.NoBody)
 	if err != nil {
 		return v, err
 	}

@@ -103,10 +103,9 @@ func wait(ctx context.Context, until time.Time) bool {
 	}
 }
 
-// try polls and publishes once, if the reporter is still the owner's.
+// try polls and publishes once, if the reporter is still the owner's. What Redis is asked here has
+// the client's own time limits.
 func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *Summary) (mine bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, max(r.Interval, minTry))
-	defer cancel()
 	name := r.App + ":" + r.Source
 	switch {
 	case owner == "":
@@ -121,7 +120,9 @@ func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *Su
 		}
 	}
 	sum.Polls++
-	s, err := r.Poll(ctx)
+	pollCtx, cancel := context.WithTimeout(ctx, max(r.Interval, minTry))
+	defer cancel()
+	s, err := r.Poll(pollCtx)
 	if err != nil {
 		return true, err
 	}

@@ -32,7 +32,8 @@ type Source struct{ client *sqs.Client }
 func New(client *sqs.Client) *Source { return &Source{client} }
 
 // Do answers each request, in order. A call that failed is a reply like another, so that the
-// others' answers are not lost; err is that a request may not be asked at all, or that ctx ended.
+// others' answers are not lost, and so is one for which there was no time; err is that a request may
+// not be asked at all, or that ctx was cancelled.
 func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
 	for _, r := range requests {
 		if len(r) != 2 || operations[r[0]] == nil {
@@ -40,6 +41,9 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 		}
 	}
 	replies := make([]adapter.Reply, len(requests))
+	for i := range replies {
+		replies[i].Value = adapter.Error{Code: "Timeout", Message: "the time of the poll was up before it was asked"}
+	}
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, r := range requests {
@@ -54,7 +58,7 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 		})
 	}
 	_ = group.Wait() // no call returns an error
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return nil, fmt.Errorf("read from SQS: %w", err)
 	}
 	return replies, nil
