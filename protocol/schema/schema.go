@@ -1,0 +1,15 @@
+// Package schema is the JSON Schemas (2020-12) of what the protocol's writers write. Readers take
+// more: see the protocol package.
+package schema
+
+import _ "embed"
+
+// The schemas, as JSON.
+var (
+	//go:embed queue-snapshot.schema.json
+	QueueSnapshot []byte
+	//go:embed heartbeat.schema.json
+	Heartbeat []byte
+	//go:embed slow-entry.schema.json
+	SlowEntry []byte
+)
