@@ -13,7 +13,7 @@ import (
 func Patch(prev, next *View) ([]byte, error) {
 	p := map[string]any{}
 	if !reflect.DeepEqual(prev.Totals, next.Totals) {
-		totals, err := diff(prev.Totals, next.Totals)
+		totals, err := diffTotals(prev.Totals, next.Totals)
 		if err != nil {
 			return nil, err
 		}
@@ -55,6 +55,18 @@ func Patch(prev, next *View) ([]byte, error) {
 	return json.Marshal(p)
 }
 
+func diffTotals(prev, next Totals) (map[string]any, error) {
+	a, err := json.Marshal(prev)
+	if err != nil {
+		return nil, fmt.Errorf("encode totals: %w", err)
+	}
+	b, err := json.Marshal(next)
+	if err != nil {
+		return nil, fmt.Errorf("encode totals: %w", err)
+	}
+	return diff(a, b)
+}
+
 // diffRows adds to into[name] what makes next of prev. Rows are compared as they were encoded; only
 // those that differ are looked into.
 func diffRows[R any](into map[string]any, name string, prev, next map[string]*R, encoded func(*R) []byte) error {
@@ -65,7 +77,7 @@ func diffRows[R any](into map[string]any, name string, prev, next map[string]*R,
 		case before == nil:
 			rows[key] = row
 		case !bytes.Equal(encoded(before), encoded(row)):
-			d, err := diff(json.RawMessage(encoded(before)), json.RawMessage(encoded(row)))
+			d, err := diff(encoded(before), encoded(row))
 			if err != nil {
 				return err
 			}
@@ -83,52 +95,42 @@ func diffRows[R any](into map[string]any, name string, prev, next map[string]*R,
 	return nil
 }
 
-// diff is the merge patch that makes next of prev, two values whose JSON is an object.
-func diff(prev, next any) (map[string]any, error) {
-	a, err := tree(prev)
+// diff is the merge patch that makes next of prev, both the JSON of an object. Members are compared
+// as they are written: one encoder wrote both, so equal values are equal text.
+func diff(prev, next []byte) (map[string]any, error) {
+	a, err := members(prev)
 	if err != nil {
 		return nil, err
 	}
-	b, err := tree(next)
+	b, err := members(next)
 	if err != nil {
 		return nil, err
 	}
-	return diffTrees(a, b), nil
-}
-
-func tree(v any) (map[string]any, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("encode a part of the view: %w", err)
-	}
-	var m map[string]any
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber() // a float64 would round large numbers in meta
-	if err := d.Decode(&m); err != nil {
-		return nil, fmt.Errorf("decode a part of the view: %w", err)
-	}
-	return m, nil
-}
-
-func diffTrees(a, b map[string]any) map[string]any {
 	p := map[string]any{}
 	for k, now := range b {
 		before, had := a[k]
-		if had && reflect.DeepEqual(before, now) {
-			continue
+		switch {
+		case had && bytes.Equal(before, now):
+		case had && before[0] == '{' && now[0] == '{':
+			if p[k], err = diff(before, now); err != nil {
+				return nil, err
+			}
+		default:
+			p[k] = now
 		}
-		x, ok1 := before.(map[string]any)
-		y, ok2 := now.(map[string]any)
-		if ok1 && ok2 {
-			p[k] = diffTrees(x, y)
-			continue
-		}
-		p[k] = now
 	}
 	for k := range a {
 		if _, kept := b[k]; !kept {
 			p[k] = nil
 		}
 	}
-	return p
+	return p, nil
+}
+
+func members(object []byte) (map[string]json.RawMessage, error) {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(object, &m); err != nil {
+		return nil, fmt.Errorf("take a part of the view apart: %w", err)
+	}
+	return m, nil
 }

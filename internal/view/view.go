@@ -130,12 +130,24 @@ const tooLarge = "its meta is larger than 32 KiB and is not shown"
 // withoutNulls drops null members: a merge patch could not carry them.
 func withoutNulls(m map[string]any) map[string]any {
 	for k, v := range m {
-		switch v := v.(type) {
-		case nil:
+		if v == nil {
 			delete(m, k)
-		case map[string]any:
-			withoutNulls(v)
+			continue
 		}
+		dropNulls(v)
 	}
 	return m
+}
+
+// dropNulls also looks into lists. RFC 7396 carries what is in a list as it is, but not everyone
+// who applies a patch does.
+func dropNulls(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		withoutNulls(v)
+	case []any:
+		for _, e := range v {
+			dropNulls(e)
+		}
+	}
 }

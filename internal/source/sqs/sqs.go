@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -23,13 +25,20 @@ const (
 	// callTimeout bounds one call with the SDK's retries. It is less than a reporter gives the
 	// shortest poll, so that a call that hangs costs its own answer and not everybody's.
 	callTimeout = 4 * time.Second
+	// retryWait is the wait before each of the SDK's retries. Its own, up to 2 and then 4 seconds,
+	// would make one poll of throttled queues last longer than several polls.
+	retryWait = 100 * time.Millisecond
 )
 
 // Source asks one account and region. It is safe for concurrent use.
 type Source struct{ client *sqs.Client }
 
-// New makes a source of client.
-func New(client *sqs.Client) *Source { return &Source{client} }
+// New makes a source of client, with shorter waits between its retries.
+func New(client *sqs.Client) *Source {
+	return &Source{sqs.New(client.Options(), func(o *sqs.Options) {
+		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, retryWait)
+	})}
+}
 
 // Do answers each request, in order. A call that failed is a reply like another, so that the
 // others' answers are not lost, and so is one for which there was no time; err is that a request may
@@ -94,12 +103,31 @@ func reply(out any, err error) adapter.Reply {
 			return adapter.Reply{Value: string(data)}
 		}
 	}
-	var api smithy.APIError
-	switch {
-	case errors.As(err, &api):
-		return adapter.Reply{Value: adapter.Error{Code: api.ErrorCode(), Message: api.ErrorMessage()}}
-	case errors.Is(err, context.DeadlineExceeded):
-		return adapter.Reply{Value: adapter.Error{Code: "Timeout", Message: fmt.Sprintf("no answer within %v", callTimeout)}}
-	}
-	return adapter.Reply{Value: adapter.Error{Code: "Unreachable", Message: err.Error()}}
+	return adapter.Reply{Value: refusal(err)}
 }
+
+// refusal is why a call failed, without what differs from one try to the next, such as the
+// request's id: the same trouble reads the same.
+func refusal(err error) adapter.Error {
+	var (
+		api       smithy.APIError
+		response  *smithyhttp.ResponseError
+		operation *smithy.OperationError
+	)
+	switch {
+	case errors.As(err, &api) && api.ErrorCode() != unnamed:
+		return adapter.Error{Code: api.ErrorCode(), Message: api.ErrorMessage()}
+	case errors.Is(err, context.DeadlineExceeded):
+		return adapter.Error{Code: "Timeout", Message: fmt.Sprintf("no answer within %v", callTimeout)}
+	case errors.As(err, &response) && response.HTTPStatusCode() != 0:
+		return adapter.Error{Code: fmt.Sprintf("HTTP%d", response.HTTPStatusCode()), Message: response.Err.Error()}
+	case errors.As(err, &response):
+		err = response.Err
+	case errors.As(err, &operation):
+		err = operation.Err
+	}
+	return adapter.Error{Code: "Unreachable", Message: err.Error()}
+}
+
+// unnamed is the SDK's code of an error that has none.
+const unnamed = "UnknownError"
