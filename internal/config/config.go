@@ -89,11 +89,11 @@ func NewRedisReporter(get Getenv, publish bool) (RedisReporter, error) {
 		s.Monitor = s.Redis
 	}
 	for _, name := range []string{"PULSE_LARAVEL_QUEUES", "PULSE_STREAM_QUEUES", "PULSE_LIST_KEYS", "PULSE_ADAPTERS"} {
-		if get(name) != "" {
+		if r.get(name) != "" {
 			r.wrong(name, "nothing yet: this version reads BullMQ only; unset it")
 		}
 	}
-	if get("PULSE_BULLMQ_QUEUES") == "" {
+	if r.get("PULSE_BULLMQ_QUEUES") == "" {
 		r.add("PULSE_BULLMQ_QUEUES is not set, so there is nothing to poll: it takes names or globs, comma-separated; * is all")
 	} else {
 		s.BullMQQueues = r.patterns("PULSE_BULLMQ_QUEUES", "")
@@ -113,9 +113,12 @@ func NewHost(get Getenv, publish bool) (Host, error) {
 // authentication may stand in for a token.
 func NewAggregator(get Getenv) (Aggregator, error) {
 	r := newReader(get)
-	s := Aggregator{Common: r.common(), Redis: r.needRedis(), Token: get("PULSE_TOKEN")}
+	s := Aggregator{Common: r.common(), Redis: r.needRedis(), Token: r.get("PULSE_TOKEN")}
 	s.Listen = r.or("PULSE_LISTEN", "127.0.0.1:8787")
-	host, _, err := net.SplitHostPort(s.Listen)
+	host, port, err := net.SplitHostPort(s.Listen)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
 	switch {
 	case err != nil:
 		r.wrong("PULSE_LISTEN", "an address and a port, such as 127.0.0.1:8787")
@@ -195,7 +198,7 @@ func (r *reader) reporting(source string, publish bool) Reporting {
 		}
 	}
 	if s.Interval > 0 && s.TTL > 0 && s.TTL <= s.Interval {
-		r.wrong("PULSE_TTL", fmt.Sprintf("more than PULSE_INTERVAL, which is %v: a queue would vanish between two polls", s.Interval))
+		r.add("PULSE_TTL is %v: it takes more than PULSE_INTERVAL, which is %v, or a queue would vanish between two polls", s.TTL, s.Interval)
 	}
 	if publish {
 		s.Redis = r.needRedis()

@@ -1,9 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,53 +24,100 @@ const redisTakes = "it takes redis://host:6379, rediss:// for TLS, unix:///path,
 // password.
 func ParseRedis(text string) (*Redis, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok {
-		return nil, fmt.Errorf("no URL; it is not shown here because it may hold a password: %s", redisTakes)
+	if !ok || !slices.Contains(redisSchemes, scheme) {
+		return nil, fmt.Errorf("no URL of a Redis; it is not shown here because it may hold a password: %s", redisTakes)
 	}
-	login, hosts, path := split(strings.ReplaceAll(rest, ","+scheme+"://", ","))
-	wrong := func() error {
-		shown, _, _ := strings.Cut(path, "?") // a query may hold a password, too
-		if login != "" {
-			hosts = "***@" + hosts
-		}
-		return fmt.Errorf("%q: %s", scheme+"://"+hosts+shown, redisTakes)
+	wrong := func(takes string) error { return fmt.Errorf("%q: %s", scheme+"://"+redact(rest), takes) }
+	u, err := splitURL(scheme, rest)
+	if err != nil {
+		return nil, wrong(err.Error())
 	}
 	var o redis.UniversalOptions
-	if scheme == "redis+sentinel" {
-		master, rest, _ := cutAny(strings.TrimPrefix(path, "/"), "/?")
+	if scheme == sentinelScheme {
+		master, rest, _ := cutAny(strings.TrimPrefix(u.path, "/"), "/?")
 		if master == "" {
-			return nil, wrong()
+			return nil, wrong(redisTakes)
 		}
-		o.MasterName, scheme, path = master, "redis", rest
+		o.MasterName, scheme, u.path = master, "redis", rest
 	}
-	o.Addrs = strings.Split(hosts, ",")
-	for i, host := range o.Addrs {
-		one, err := redis.ParseURL(scheme + "://" + login + host + path)
+	for _, host := range u.hosts {
+		one, err := redis.ParseURL(scheme + "://" + u.login + host + u.path)
 		if err != nil {
-			return nil, wrong() // not err, which may quote the URL with its password
+			scheme, _, _ = strings.Cut(text, "://")
+			return nil, wrong(redisTakes) // not err, which may quote the URL with its password
 		}
-		o.Addrs[i] = one.Addr
-		if o.MasterName != "" && !strings.Contains(host, ":") {
-			o.Addrs[i] = net.JoinHostPort(host, "26379")
+		addr := one.Addr
+		if bare := strings.Trim(host, "[]"); o.MasterName != "" && addr == net.JoinHostPort(bare, "6379") && !strings.HasSuffix(host, ":6379") {
+			addr = net.JoinHostPort(bare, "26379")
 		}
+		o.Addrs = append(o.Addrs, addr)
 		o.Username, o.Password, o.DB, o.TLSConfig = one.Username, one.Password, one.DB, one.TLSConfig
 	}
 	if o.IsClusterMode = len(o.Addrs) > 1 && o.MasterName == ""; o.IsClusterMode && o.DB != 0 {
-		return nil, wrong() // a cluster has database 0 only
+		return nil, wrong("a Redis Cluster has database 0 only")
 	}
 	return &Redis{o}, nil
 }
 
-// split takes apart what follows the scheme: "user:password@", the hosts, and the path with query.
-func split(rest string) (login, hosts, path string) {
-	hosts, path, found := cutAny(rest, "/?")
-	if found {
-		path = rest[len(hosts):]
+const sentinelScheme = "redis+sentinel"
+
+var redisSchemes = []string{"redis", "rediss", "unix", sentinelScheme}
+
+// redisURL is what follows the scheme.
+type redisURL struct {
+	login string // "user:password@"
+	hosts []string
+	path  string // with the query
+}
+
+// splitURL takes apart what follows the scheme. Of several hosts each may repeat the scheme, the
+// login and the path; where it repeats one of those, it must be the same.
+func splitURL(scheme, rest string) (u redisURL, err error) {
+	for one := range strings.SplitSeq(rest, ","+scheme+"://") {
+		hosts, path, _ := cutAny(one, "/?")
+		login := ""
+		if i := strings.LastIndexByte(hosts, '@'); i >= 0 {
+			login, hosts = hosts[:i+1], hosts[i+1:]
+		}
+		switch {
+		case login != "" && u.login != "" && login != u.login:
+			return u, errors.New("all hosts take the same user and password")
+		case path != "" && u.path != "" && path != u.path:
+			return u, errors.New("all hosts take the same path")
+		case strings.Contains(strings.TrimSuffix(login, "@"), "@") && strings.Contains(login, ","):
+			return u, errors.New("the user and password stand once, before the first host; write an @ in them as %40")
+		}
+		u.login, u.path = cmp.Or(u.login, login), cmp.Or(u.path, path)
+		u.hosts = append(u.hosts, strings.Split(hosts, ",")...)
 	}
-	if i := strings.LastIndexByte(hosts, '@'); i >= 0 {
-		login, hosts = hosts[:i+1], hosts[i+1:]
+	if len(u.hosts) > 1 && slices.Contains(u.hosts, "") {
+		return u, errors.New("one of its hosts is empty")
 	}
-	return login, hosts, path
+	return u, nil
+}
+
+var (
+	plainHosts = regexp.MustCompile(`^(([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(,|$))*$`)
+	plainPath  = regexp.MustCompile(`^[A-Za-z0-9._/-]*$`)
+)
+
+// redact is what follows the scheme with everything hidden that could be a password, even one whose
+// '/', '?' or '@' should have been escaped: what stands before the last @, the query, and whatever
+// doesn't look like hosts and a path.
+func redact(rest string) string {
+	shown, hidden := rest, ""
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		shown, hidden = rest[i+1:], "***@"
+		if strings.Contains(rest[:i], "?") {
+			return "***" // it may stand in the query
+		}
+	}
+	shown, _, _ = strings.Cut(shown, "?")
+	hosts, path, _ := cutAny(shown, "/")
+	if !plainHosts.MatchString(hosts) || !plainPath.MatchString(path) {
+		return "***"
+	}
+	return hidden + shown
 }
 
 // cutAny is strings.Cut before the first of chars; after begins with that character.
