@@ -1,0 +1,196 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/discover"
+	"github.com/gravito-framework/pulse/internal/servertest"
+)
+
+// serve is the whole aggregator over a real Redis.
+func serve(t *testing.T, redis *servertest.RedisServer, token string) *httptest.Server {
+	t.Helper()
+	s := &api.Server{
+		Live:  api.NewLive(discover.New(redis.Client, "the test's redis").Read, slog.New(slog.DiscardHandler)),
+		Ping:  func(ctx context.Context) error { return redis.Client.Ping(ctx).Err() },
+		Token: token,
+		Log:   slog.New(slog.DiscardHandler),
+	}
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(server.Close)
+	return server
+}
+
+func set(t *testing.T, redis *servertest.RedisServer, key, format string, args ...any) {
+	t.Helper()
+	args = append([]any{time.Now().UnixMilli()}, args...)
+	if err := redis.Client.Set(t.Context(), key, fmt.Sprintf(`{"timestamp":%d,`+format+`}`, args...), 30*time.Second).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tab is a page of a real browser. Whatever the browser complains of is the test's failure.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+func open(t *testing.T, url string) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(t.Context(),
+		chromedp.WithAllocatorOptions(chromedp.ExecPath(servertest.Chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox,
+			chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true)),
+		chromedp.WithListener(func(event any) {
+			switch e := event.(type) {
+			case *runtime.EventExceptionThrown:
+				t.Errorf("the page threw: %+v", e.ExceptionDetails)
+			case *page.EventJavascriptDialogOpening:
+				t.Errorf("a dialog opened: %s", e.Message)
+			case *log.EventEntryAdded:
+				// That a request was refused, such as a login, the browser says by itself.
+				if e.Entry.Level == "error" && e.Entry.Source != "network" {
+					t.Errorf("the page complains: %s", e.Entry.Text)
+				}
+			}
+		}))
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Logf("close the browser: %v", err)
+		}
+		cancel()
+	})
+	b := &tab{t, ctx}
+	b.do(chromedp.Navigate(url))
+	return b
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// is tells whether a JavaScript expression is true. It is asked from outside: the page itself may
+// evaluate nothing.
+func (b *tab) is(expression string) bool {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+// until waits for each expression to be true.
+func (b *tab) until(expressions ...string) {
+	b.t.Helper()
+	for _, e := range expressions {
+		servertest.Eventually(b.t, e, func() bool { return b.is(e) })
+	}
+}
+
+// row is a queue's row.
+func row(queue string) string { return fmt.Sprintf("document.querySelector('[data-queue=%q]')", queue) }
+
+// readOnly is whether a row's tag says so.
+func readOnly(queue string) string {
+	return "[..." + row(queue) + ".querySelectorAll('.tag')].some(tag => !tag.hidden && tag.textContent === 'read-only')"
+}
+
+// cell is the text of one of its numbers.
+func cell(queue, metric string) string {
+	return fmt.Sprintf("document.querySelector('[data-queue=%q] [data-metric=%q]')?.textContent.trim()", queue, metric)
+}
+
+func TestPageShowsQueuesAndServersLive(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[
+		{"name":"emails","driver":"bullmq","metrics":{"waiting":1204,"active":2,"delayed":0,"failed":0}},
+		{"name":"mail","driver":"gravito-stream","metrics":{"waiting":3,"active":null,"delayed":1,"failed":0}}]`)
+	set(t, redis, "pulse:queues:broken", `"app":"broken","queues":[{"name":"x","driver":"sqs","metrics":{}}]`)
+	set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1","platform":"linux","cpu_usage":12.5,"cpu_cores":2,"memory_total":8000000000,"memory_free":4000000000,"load_avg":[1,1,1]},"process":{"pid":1,"uptime":60,"cpu_usage":1,"memory_rss":1000000,"memory_heap":1000},"meta":{"app_name":"shop","environment":"production","runtime":"node","version":"20"}`)
+	b := open(t, server.URL)
+	b.until(
+		cell("shop/bullmq/emails", "waiting")+" === '1,204'",
+		cell("shop/gravito-stream/mail", "active")+" === '—'", // unknown, not 0
+		cell("shop/gravito-stream/mail", "failed")+" === '0'",
+		row("shop/bullmq/emails")+".dataset.origin === 'external'",
+		readOnly("shop/bullmq/emails"),
+		row("shop/gravito-stream/mail")+".dataset.origin === 'gravito'",
+		"!"+readOnly("shop/gravito-stream/mail"),
+		"document.querySelector('[data-server=\"shop/web-1\"]').textContent.includes('12.5')",
+		"document.querySelector('#problems').textContent.includes('waiting is missing')",
+		"document.querySelector('#live-state').dataset.state === 'live'",
+		"document.querySelector('[data-total=waiting]').textContent.includes('1,207')",
+	)
+	// Without a reload: a number changes, a queue comes.
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[
+		{"name":"emails","driver":"bullmq","metrics":{"waiting":7,"active":2,"delayed":0,"failed":0}},
+		{"name":"new","driver":"sqs","metrics":{"waiting":1}}]`)
+	b.until(cell("shop/bullmq/emails", "waiting")+" === '7'", cell("shop/sqs/new", "waiting")+" === '1'")
+	// Its reporter dies: the last numbers stay, and are told to be lost.
+	redis.Client.Del(t.Context(), "pulse:queues:shop")
+	b.until(row("shop/bullmq/emails")+".dataset.status === 'lost'", cell("shop/bullmq/emails", "waiting")+" === '7'")
+	for _, width := range []int64{390, 1440} {
+		b.do(chromedp.EmulateViewport(width, 900))
+		b.until("document.documentElement.scrollWidth <= innerWidth")
+	}
+}
+
+func TestHostileTextNeverExecutes(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	hostile := []string{
+		`<img src=x onerror=document.title='hacked';window.hacked=1>`, `<script>window.hacked=1</script>`, `javascript:window.hacked=1`,
+		`"onmouseover="window.hacked=1`, `__proto__`, `constructor`, "a\u202egnp.exe", `</title><svg/onload=window.hacked=1>`, `{{constructor.constructor('window.hacked=1')()}}`,
+	}
+	var queues []string
+	for _, h := range hostile {
+		queues = append(queues, fmt.Sprintf(`{"name":%q,"driver":%q,"metrics":{"waiting":1},"meta":{%q:%q,"error":%q,"region":%q,"url":%q,"dlq":%q}}`, h, h, h, h, h, h, h, h))
+	}
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[%s],"problems":[{"queue":%q,"reason":%q}]`, strings.Join(queues, ","), hostile[0], hostile[1])
+	set(t, redis, "pulse:server:shop:constructor", `"system":{"hostname":%q,"platform":%q,"load_avg":[]},"process":{},"meta":{"app_name":"shop","environment":%q,"runtime":%q,"version":%q,"__proto__":{"x":1}}`,
+		hostile[0], hostile[1], hostile[0], hostile[1], hostile[7])
+	redis.Client.Set(t.Context(), "pulse:queues:"+hostile[0], hostile[1], time.Minute)
+	b := open(t, server.URL)
+	b.until(
+		fmt.Sprintf("document.querySelectorAll('[data-queue]').length === %d", len(hostile)),
+		"document.querySelector('[data-server=\"shop/constructor\"]')",
+		"[...document.querySelectorAll('[data-queue] .open, [data-server] .open')].map(b => b.click()).length > 0",
+		"document.body.textContent.includes('<script>window.hacked=1</script>')",
+		"document.body.textContent.includes('__proto__')",
+	)
+	if b.is("window.hacked || document.title.includes('hacked') || document.querySelector('main img, main script, [onerror], [onload], [onmouseover], a[href^=javascript]') || ({}).x") {
+		t.Error("hostile text became more than text")
+	}
+}
+
+func TestLoginLetsInWhoHasTheToken(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "open sesame")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"bullmq","metrics":{"waiting":5}}]`)
+	b := open(t, server.URL)
+	b.do(chromedp.SendKeys(chromedp.CSS("#token"), "sesame\r"))
+	b.until("document.querySelector('[role=alert]')?.textContent.length > 0")
+	b.do(chromedp.SendKeys(chromedp.CSS("#token"), "open sesame\r"))
+	b.until(cell("shop/bullmq/emails", "waiting")+" === '5'",
+		"document.cookie === ''") // no script can read the session
+}

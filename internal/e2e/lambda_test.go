@@ -1,0 +1,203 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/runtime/runtimetest"
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// event is one of those for `sam local invoke`, with fields changed.
+func event(t *testing.T, file string, change func(map[string]any)) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(servertest.Root(), "functions", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e map[string]any
+	if err := json.Unmarshal(data, &e); err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(e)
+	}
+	data, err = json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// rss is the most memory that a process has had, in bytes; Linux tells it.
+func rss(t *testing.T, p *servertest.Process) int64 {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kb << 10
+}
+
+const maxRSS = 40 << 20
+
+func TestReporterIsALambda(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	pipe := redis.Client.Pipeline()
+	for i := range 1000 {
+		key := "bull:queue-" + strconv.Itoa(i) + ":"
+		pipe.HSet(t.Context(), key+"meta", "version", "bullmq:5.81.5")
+		pipe.LPush(t.Context(), key+"wait", "1", "2")
+		pipe.HSet(t.Context(), key+"1", "timestamp", 1_764_000_000_000)
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	api := runtimetest.New(t)
+	p := api.Start(servertest.Build(t, redisReporter), "PULSE_REDIS_URL="+redis.URL, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*", "PULSE_INTERVAL=1s")
+	for range 2 { // the second is a warm start
+		r := api.Invoke(event(t, "redis-reporter/events/schedule.json", nil), 8*time.Second)
+		var sum map[string]any
+		if err := json.Unmarshal(r.Body, &sum); err != nil || r.Error != "" {
+			t.Fatalf("it answered %s, error %q", r.Body, r.Error)
+		}
+		for _, field := range []string{"app", "source", "polls", "published", "queues", "problems", "duration_ms"} {
+			if _, ok := sum[field]; !ok {
+				t.Errorf("the summary has no %s: %s", field, r.Body)
+			}
+		}
+		if sum["polls"].(float64) < 2 || sum["published"] != sum["polls"] || sum["queues"] != 1000.0 || len(sum["problems"].([]any)) > 0 {
+			t.Errorf("the summary is %s", r.Body)
+		}
+	}
+	data, err := redis.Client.Get(t.Context(), "pulse:queues:shop:redis").Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, problems, err := protocol.DecodeSnapshot(data); err != nil || len(problems) > 0 || len(s.Queues) != 1000 || s.Queues[0].Metrics.Waiting != 2 {
+		t.Errorf("%d queues were published, problems %v, %v", len(s.Queues), problems, err)
+	}
+	if owner := redis.Client.Get(t.Context(), "pulse:owner:shop:redis").Val(); owner != "request-2" {
+		t.Errorf("the owner is %q", owner)
+	}
+	if got := rss(t, p); got > maxRSS {
+		t.Errorf("it took %d MB of memory, at most %d are allowed", got>>20, maxRSS>>20)
+	}
+}
+
+func TestNewestRunOfAReporterGoesOn(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	env := []string{"PULSE_REDIS_URL=" + redis.URL, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=orders", "PULSE_INTERVAL=1s"}
+	api := runtimetest.New(t)
+	schedule := event(t, "redis-reporter/events/schedule.json", nil)
+	p := api.Start(servertest.Build(t, redisReporter), env...)
+	ended := make(chan runtimetest.Response, 1)
+	go func() { ended <- api.Invoke(schedule, 120*time.Second) }()
+	servertest.Eventually(t, "the older run's claim", func() bool { return redis.Client.Exists(t.Context(), "pulse:owner:shop:redis").Val() == 1 })
+	// Another instance, started by the next minute's event, claims the reporter.
+	redis.Client.Set(t.Context(), "pulse:owner:shop:redis", "another", time.Minute)
+	if r := <-ended; r.Error != "" || !strings.Contains(string(r.Body), `"app":"shop"`) {
+		t.Errorf("the older run answered %s, error %q", r.Body, r.Error)
+	}
+	if !p.Running() || !strings.Contains(p.Stderr(), "a newer run") {
+		t.Errorf("the older run said:\n%s", p.Stderr())
+	}
+}
+
+func TestAggregatorIsALambda(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	redis.Client.Set(t.Context(), "pulse:queues:shop", `{"timestamp":1764000000000,"app":"shop","queues":[{"name":"emails","driver":"other","metrics":{"waiting":12}}]}`, time.Minute)
+	const token = "sesame-open"
+	bearer := func(e map[string]any) { e["headers"].(map[string]any)["authorization"] = "Bearer " + token }
+	withPath := func(path string) func(map[string]any) {
+		return func(e map[string]any) {
+			bearer(e)
+			e["rawPath"] = path
+			e["requestContext"].(map[string]any)["http"].(map[string]any)["path"] = path
+		}
+	}
+	api := runtimetest.New(t)
+	p := api.Start(servertest.Build(t, aggregator), "PULSE_REDIS_URL="+redis.URL, "PULSE_TOKEN="+token)
+	const url, http = "aggregator/events/function-url-dashboard.json", "aggregator/events/http-api-view.json"
+
+	r := api.Invoke(event(t, url, func(e map[string]any) { delete(e["requestContext"].(map[string]any), "authorizer") }), time.Minute)
+	if r.Prelude == nil || r.Prelude.StatusCode != 401 || !strings.Contains(string(r.Body), "<form") {
+		t.Errorf("without a token it answered %+v %.100q", r.Prelude, r.Body)
+	}
+	r = api.Invoke(event(t, url, bearer), time.Minute)
+	if r.Prelude == nil || r.Prelude.StatusCode != 200 || !strings.Contains(r.Prelude.Headers["Content-Type"], "text/html") {
+		t.Errorf("the page is %+v %.100q", r.Prelude, r.Body)
+	}
+	r = api.Invoke(event(t, url, withPath("/api/v1/view")), time.Minute)
+	if r.Prelude == nil || r.Prelude.StatusCode != 200 {
+		t.Errorf("the view is %+v %.100q", r.Prelude, r.Body)
+	}
+	// The deadline is near: the stream ends by itself, after a whole view.
+	r = api.Invoke(event(t, url, withPath("/api/v1/stream")), 7*time.Second)
+	if r.Error != "" || !strings.Contains(string(r.Body), "event: view\n") || !strings.Contains(string(r.Body), `"emails"`) || !strings.HasSuffix(string(r.Body), ": the end of this stream; connect again\n\n") {
+		t.Errorf("the stream is %q, error %q", r.Body, r.Error)
+	}
+	// Behind an HTTP API the answer is one JSON document.
+	r = api.Invoke(event(t, http, bearer), time.Minute)
+	var whole struct {
+		StatusCode      int
+		Body            string
+		IsBase64Encoded bool
+		Headers         map[string]string
+	}
+	if err := json.Unmarshal(r.Body, &whole); err != nil || whole.StatusCode != 200 || r.Prelude != nil {
+		t.Fatalf("behind an HTTP API it answered %.300q, %v", r.Body, err)
+	}
+	if whole.IsBase64Encoded != (whole.Headers["Content-Encoding"] == "gzip") {
+		t.Errorf("base64 is %v with headers %v", whole.IsBase64Encoded, whole.Headers)
+	}
+	if whole.IsBase64Encoded {
+		if _, err := base64.StdEncoding.DecodeString(whole.Body); err != nil {
+			t.Error(err)
+		}
+	}
+	if strings.Contains(p.Stderr(), token) {
+		t.Error("the token is in the log")
+	}
+	if got := rss(t, p); got > maxRSS {
+		t.Errorf("it took %d MB of memory, at most %d are allowed", got>>20, maxRSS>>20)
+	}
+}
+
+func TestFunctionWithoutTokenAnswersOnlyWhatIAMAuthenticated(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	api := runtimetest.New(t)
+	api.Start(servertest.Build(t, aggregator), "PULSE_REDIS_URL="+redis.URL)
+	iam := map[string]any{"iam": map[string]any{"userArn": "arn:aws:iam::123456789012:user/alice", "accountId": "123456789012"}}
+	for _, tc := range []struct {
+		authorizer any
+		want       int
+	}{{nil, 403}, {map[string]any{"iam": map[string]any{}}, 403}, {iam, 200}} {
+		r := api.Invoke(event(t, "aggregator/events/function-url-dashboard.json", func(e map[string]any) {
+			e["requestContext"].(map[string]any)["authorizer"] = tc.authorizer
+		}), time.Minute)
+		if r.Prelude == nil || r.Prelude.StatusCode != tc.want {
+			t.Errorf("with the authorizer %v it answered %+v, want %d", tc.authorizer, r.Prelude, tc.want)
+		}
+	}
+}
