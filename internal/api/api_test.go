@@ -1,0 +1,299 @@
+package api_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/internal/view"
+)
+
+// call makes a request of a server, without following redirects.
+func call(t *testing.T, method, url string, change func(*http.Request)) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(r)
+	}
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode >= 400 && !strings.Contains(resp.Header.Get("Content-Type"), "html") {
+		var p struct {
+			Title, Detail string
+			Status        int
+		}
+		if json.Unmarshal(body, &p) != nil || p.Status != resp.StatusCode || p.Title == "" || p.Detail == "" || resp.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: %d is no problem JSON: %s", method, url, resp.StatusCode, body)
+		}
+	}
+	if !strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%s %s: its headers are %v", method, url, resp.Header)
+	}
+	return resp, string(body)
+}
+
+func header(name, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
+func TestViewOfAStrangerIsCachedAndNarrowed(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"celery","metrics":{"waiting":12}},{"name":"orders","driver":"sqs","metrics":{"waiting":1}}]`)
+	resp, body := call(t, http.MethodGet, server.URL+"/api/v1/view", nil)
+	if resp.StatusCode != 200 || !strings.Contains(body, `"other/emails":{"name":"emails"`) || !strings.Contains(body, `"totals":{"waiting":13,`) {
+		t.Fatalf("the view is %d %s", resp.StatusCode, body)
+	}
+	again, empty := call(t, http.MethodGet, server.URL+"/api/v1/view", header("If-None-Match", resp.Header.Get("ETag")))
+	if again.StatusCode != http.StatusNotModified || empty != "" {
+		t.Errorf("with its ETag it is %d %s", again.StatusCode, empty)
+	}
+	zipped, data := call(t, http.MethodGet, server.URL+"/api/v1/view", header("Accept-Encoding", "br, gzip;q=0.5"))
+	z, err := gzip.NewReader(strings.NewReader(data))
+	if err != nil || zipped.Header.Get("Content-Encoding") != "gzip" {
+		t.Fatalf("gzip: %v, %v", err, zipped.Header)
+	}
+	if plain, err := io.ReadAll(z); err != nil || !json.Valid(plain) || !strings.Contains(string(plain), "emails") {
+		t.Errorf("unzipped it is %s, %v", plain, err)
+	}
+	if _, body := call(t, http.MethodGet, server.URL+"/api/v1/view?driver=sqs&q=ORD", nil); strings.Contains(body, "emails") || !strings.Contains(body, `"totals":{"waiting":1,`) {
+		t.Errorf("narrowed it is %s", body)
+	}
+}
+
+func TestNothingCanBeChanged(t *testing.T) {
+	t.Parallel()
+	server := serve(t, servertest.Redis(t), "")
+	for _, path := range []string{"/", "/api/v1/view", "/api/v1/stream", "/healthz", "/assets/app.js"} {
+		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
+			if resp, _ := call(t, method, server.URL+path, nil); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET" {
+				t.Errorf("%s %s: %d", method, path, resp.StatusCode)
+			}
+		}
+	}
+	for _, path := range []string{"/nope", "/assets/", "/assets/nope.js", "/api/v2/view"} {
+		if resp, _ := call(t, http.MethodGet, server.URL+path, nil); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", path, resp.StatusCode)
+		}
+	}
+}
+
+func TestRubbishInRedisHarmsNobody(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	ctx := t.Context()
+	redis.Client.Set(ctx, "pulse:index", "rubbish", 0)
+	redis.Client.Set(ctx, "pulse:scan", "rubbish", 0)
+	redis.Client.LPush(ctx, "pulse:queues:list", "rubbish")
+	redis.Client.Set(ctx, "pulse:queues:large", strings.Repeat("[", 10<<20), 0)
+	redis.Client.Set(ctx, "pulse:server:x", "\xff\xfe", 0)
+	pipe := redis.Client.Pipeline()
+	for i := range 3000 {
+		pipe.Set(ctx, fmt.Sprintf("pulse:queues:rubbish-%d", i), "{", 0)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":12}}]`)
+	resp, body := call(t, http.MethodGet, server.URL+"/api/v1/view", nil)
+	if resp.StatusCode != 200 || !strings.Contains(body, `"waiting":12`) || !strings.Contains(body, "larger than 8 MiB") || !strings.Contains(body, "WRONGTYPE") || !strings.Contains(body, "more problems are not listed") {
+		t.Errorf("the view is %d %.2000s", resp.StatusCode, body)
+	}
+}
+
+func TestOnlyWhoMayReadsTheView(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	const token = "open sesame"
+	closed := serve(t, redis, token)
+	status := func(url string, change func(*http.Request)) int {
+		resp, body := call(t, http.MethodGet, url, change)
+		if strings.Contains(body, token) || strings.Contains(fmt.Sprint(resp.Header), token) {
+			t.Errorf("%s tells the token", url)
+		}
+		return resp.StatusCode
+	}
+	for _, tc := range []struct {
+		path   string
+		change func(*http.Request)
+		want   int
+	}{
+		{"/api/v1/view", nil, 401},
+		{"/api/v1/stream", nil, 401},
+		{"/", nil, 401},
+		{"/nope", nil, 401},
+		{"/healthz", nil, 200},
+		{"/assets/style.css", nil, 200},
+		{"/api/v1/view", header("Authorization", "Bearer "+token), 200},
+		{"/api/v1/view", header("Authorization", "bearer  "+token), 200},
+		{"/api/v1/view", header("Authorization", "Bearer open"), 401},
+		{"/api/v1/view", header("Authorization", "Basic "+token), 401},
+		{"/api/v1/view", header("Cookie", "pulse_session="+token), 401},
+		{"/api/v1/view", header("Cookie", "pulse_session=9999999999.00"), 401},
+	} {
+		if got := status(closed.URL+tc.path, tc.change); got != tc.want {
+			t.Errorf("%s: %d, want %d", tc.path, got, tc.want)
+		}
+	}
+	login := func(token string) *http.Response {
+		resp, _ := call(t, http.MethodPost, closed.URL+"/login", func(r *http.Request) {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Body = io.NopCloser(strings.NewReader(url.Values{"token": {token}}.Encode()))
+			r.ContentLength = -1
+		})
+		return resp
+	}
+	if resp := login("wrong"); resp.StatusCode != 401 || len(resp.Cookies()) > 0 {
+		t.Errorf("a wrong token: %d, %v", resp.StatusCode, resp.Cookies())
+	}
+	resp := login(token)
+	if resp.StatusCode != http.StatusSeeOther || len(resp.Cookies()) != 1 {
+		t.Fatalf("the right token: %d, %v", resp.StatusCode, resp.Cookies())
+	}
+	c := resp.Cookies()[0]
+	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || strings.Contains(c.Value, token) {
+		t.Errorf("the session's cookie is %v", c)
+	}
+	if got := status(closed.URL+"/api/v1/view", header("Cookie", c.Name+"="+c.Value)); got != 200 {
+		t.Errorf("with the session: %d", got)
+	}
+	if got := status(closed.URL+"/api/v1/view", header("Cookie", c.Name+"=9"+c.Value)); got != 401 {
+		t.Errorf("with a session made longer: %d", got)
+	}
+
+	// Without a token it answers only to names of this machine: a page elsewhere may point its own
+	// name here, but cannot make a browser send another.
+	open := serve(t, redis, "")
+	for host, want := range map[string]int{"localhost:1": 200, "127.0.0.1": 200, "[::1]:80": 200, "evil.example": 403, "127.0.0.1.evil.example": 403, "192.168.1.5": 403} {
+		if got := status(open.URL+"/api/v1/view", func(r *http.Request) { r.Host = host }); got != want {
+			t.Errorf("as %s: %d, want %d", host, got, want)
+		}
+	}
+}
+
+// events reads a stream's events.
+type events struct{ scanner *bufio.Scanner }
+
+// next is the next event but those that say nothing, and ok false at the end.
+func (e *events) next() (name, data string, ok bool) {
+	for e.scanner.Scan() {
+		switch line := e.scanner.Text(); {
+		case strings.HasPrefix(line, "event: "):
+			name = line[len("event: "):]
+		case strings.HasPrefix(line, "data: "):
+			data = line[len("data: "):]
+		case line == "" && name != "":
+			return name, data, true
+		}
+	}
+	return "", "", false
+}
+
+func TestStreamIsAViewAndThenWhatChanges(t *testing.T) {
+	redis := servertest.Redis(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":1}}]`)
+	server := serve(t, redis, "")
+	defer server.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/v1/stream", http.NoBody)
+	resp, err := server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	e := &events{bufio.NewScanner(resp.Body)}
+	name, text, ok := e.next()
+	if !ok || name != "view" || !strings.Contains(text, `"waiting":1`) {
+		t.Fatalf("the first event is %s %s", name, text)
+	}
+	for i := 2; i < 5; i++ {
+		set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":%d}}]`, i)
+		name, patch, ok := e.next()
+		if !ok || name != "patch" {
+			t.Fatalf("event %d is %s %s", i, name, patch)
+		}
+		next, err := jsonpatch.MergePatch([]byte(text), []byte(patch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, want := call(t, http.MethodGet, server.URL+"/api/v1/view", nil)
+		if diff := cmp.Diff(value(t, []byte(want)), value(t, next)); diff != "" {
+			t.Errorf("after patch %s (-view +patched):\n%s", patch, diff)
+		}
+		text = string(next)
+	}
+	cancel()
+	server.CloseClientConnections()
+	server.Client().CloseIdleConnections()
+}
+
+// value is JSON without the time that a view was made at.
+func value(t *testing.T, data []byte) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	delete(v, "generated_at")
+	return v
+}
+
+func TestNoViewUntilRedisHasAnswered(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	read := func(context.Context, time.Time) ([]view.Document, error) { return nil, errors.New("connection refused") }
+	handler := func() http.Handler {
+		s := &api.Server{Live: api.NewLive(read, slog.New(slog.NewTextHandler(&log, nil))), Log: slog.New(slog.DiscardHandler), Ping: func(context.Context) error { return errors.New("down") }}
+		return s.Handler()
+	}
+	get := func(h http.Handler, path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+		r.Host = "localhost"
+		h.ServeHTTP(w, r)
+		return w
+	}
+	if w := get(handler(), "/api/v1/view"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("never up: %d %s", w.Code, w.Body)
+	}
+	if w := get(handler(), "/healthz"); w.Code != 200 || !strings.Contains(w.Body.String(), `"redis":"down"`) {
+		t.Errorf("healthz: %d %s", w.Code, w.Body)
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings, want 1:\n%s", n, &log)
+	}
+}
