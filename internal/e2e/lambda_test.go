@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -137,34 +138,34 @@ func TestAggregatorIsALambda(t *testing.T) {
 	}
 	api := runtimetest.New(t)
 	p := api.Start(servertest.Build(t, aggregator), "PULSE_REDIS_URL="+redis.URL, "PULSE_TOKEN="+token)
-	const url, http = "aggregator/events/function-url-dashboard.json", "aggregator/events/http-api-view.json"
+	const functionURL, httpAPI = "aggregator/events/function-url-dashboard.json", "aggregator/events/http-api-view.json"
 
-	r := api.Invoke(event(t, url, func(e map[string]any) { delete(e["requestContext"].(map[string]any), "authorizer") }), time.Minute)
-	if r.Prelude == nil || r.Prelude.StatusCode != 401 || !strings.Contains(string(r.Body), "<form") {
+	r := api.Invoke(event(t, functionURL, func(e map[string]any) { delete(e["requestContext"].(map[string]any), "authorizer") }), time.Minute)
+	if r.Prelude == nil || r.Prelude.StatusCode != http.StatusUnauthorized || !strings.Contains(string(r.Body), "<form") {
 		t.Errorf("without a token it answered %+v %.100q", r.Prelude, r.Body)
 	}
-	r = api.Invoke(event(t, url, bearer), time.Minute)
-	if r.Prelude == nil || r.Prelude.StatusCode != 200 || !strings.Contains(r.Prelude.Headers["Content-Type"], "text/html") {
+	r = api.Invoke(event(t, functionURL, bearer), time.Minute)
+	if r.Prelude == nil || r.Prelude.StatusCode != http.StatusOK || !strings.Contains(r.Prelude.Headers["Content-Type"], "text/html") {
 		t.Errorf("the page is %+v %.100q", r.Prelude, r.Body)
 	}
-	r = api.Invoke(event(t, url, withPath("/api/v1/view")), time.Minute)
-	if r.Prelude == nil || r.Prelude.StatusCode != 200 {
+	r = api.Invoke(event(t, functionURL, withPath("/api/v1/view")), time.Minute)
+	if r.Prelude == nil || r.Prelude.StatusCode != http.StatusOK {
 		t.Errorf("the view is %+v %.100q", r.Prelude, r.Body)
 	}
 	// The deadline is near: the stream ends by itself, after a whole view.
-	r = api.Invoke(event(t, url, withPath("/api/v1/stream")), 7*time.Second)
+	r = api.Invoke(event(t, functionURL, withPath("/api/v1/stream")), 7*time.Second)
 	if r.Error != "" || !strings.Contains(string(r.Body), "event: view\n") || !strings.Contains(string(r.Body), `"emails"`) || !strings.HasSuffix(string(r.Body), ": the end of this stream; connect again\n\n") {
 		t.Errorf("the stream is %q, error %q", r.Body, r.Error)
 	}
 	// Behind an HTTP API the answer is one JSON document.
-	r = api.Invoke(event(t, http, bearer), time.Minute)
+	r = api.Invoke(event(t, httpAPI, bearer), time.Minute)
 	var whole struct {
 		StatusCode      int
 		Body            string
 		IsBase64Encoded bool
 		Headers         map[string]string
 	}
-	if err := json.Unmarshal(r.Body, &whole); err != nil || whole.StatusCode != 200 || r.Prelude != nil {
+	if err := json.Unmarshal(r.Body, &whole); err != nil || whole.StatusCode != http.StatusOK || r.Prelude != nil {
 		t.Fatalf("behind an HTTP API it answered %.300q, %v", r.Body, err)
 	}
 	if whole.IsBase64Encoded != (whole.Headers["Content-Encoding"] == "gzip") {

@@ -75,7 +75,7 @@ func meta(s *protocol.QueueSnapshot, queue string) map[string]any {
 func TestRealEmulator(t *testing.T) {
 	ctx := t.Context()
 	c := client(servertest.Moto(t))
-	make := func(name string, attributes map[string]string) string {
+	create := func(name string, attributes map[string]string) string {
 		out, err := c.CreateQueue(ctx, &awssqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
 		if err != nil {
 			t.Fatal(err)
@@ -97,12 +97,12 @@ func TestRealEmulator(t *testing.T) {
 		return map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"3"}`, arn)}
 	}
 	const arn = "arn:aws:sqs:eu-west-1:123456789012:"
-	dead := make("dead", nil)
-	make("gone-dead", nil)
-	orders := make("orders", redrive(arn+"dead"))
-	make("invoices", redrive(arn+"dead"))
-	make("lonely", redrive(arn+"gone-dead"))
-	fifo := make("pay.fifo", map[string]string{"FifoQueue": "true"})
+	dead := create("dead", nil)
+	create("gone-dead", nil)
+	orders := create("orders", redrive(arn+"dead"))
+	create("invoices", redrive(arn+"dead"))
+	create("lonely", redrive(arn+"gone-dead"))
+	fifo := create("pay.fifo", map[string]string{"FifoQueue": "true"})
 	if _, err := c.DeleteQueue(ctx, &awssqs.DeleteQueueInput{QueueUrl: aws.String(strings.Replace(dead, "dead", "gone-dead", 1))}); err != nil {
 		t.Fatal(err)
 	}
