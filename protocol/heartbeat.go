@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,20 +69,53 @@ func (h *Heartbeat) Validate() error {
 			errs = append(errs, fmt.Errorf("meta.%s is missing", name))
 		}
 	}
+	if id, ok := h.Meta["id"]; ok {
+		errs = append(errs, CheckName("meta.id", text(id)))
+	}
 	for _, n := range []struct {
-		name    string
-		missing bool
+		name  string
+		value *float64
+		most  float64
 	}{
-		{"system.cpu_usage", h.System.CPUUsage == nil}, {"system.cpu_cores", h.System.CPUCores == nil},
-		{"system.memory_total", h.System.MemoryTotal == nil}, {"system.memory_free", h.System.MemoryFree == nil},
-		{"process.uptime", h.Process.Uptime == nil}, {"process.cpu_usage", h.Process.CPUUsage == nil},
-		{"process.memory_rss", h.Process.MemoryRSS == nil}, {"process.memory_heap", h.Process.MemoryHeap == nil},
+		{"system.cpu_usage", h.System.CPUUsage, 100},
+		{"system.cpu_cores", h.System.CPUCores, MaxCount},
+		{"system.memory_total", float(h.System.MemoryTotal), MaxCount},
+		{"system.memory_free", float(h.System.MemoryFree), MaxCount},
+		{"system.disk_total", cmp.Or(float(h.System.DiskTotal), new(0.0)), MaxCount}, // may be missing
+		{"system.disk_free", cmp.Or(float(h.System.DiskFree), new(0.0)), MaxCount},
+		{"process.pid", float(&h.Process.PID), MaxCount},
+		{"process.uptime", h.Process.Uptime, MaxCount},
+		{"process.cpu_usage", h.Process.CPUUsage, MaxCount}, // of one core: it may pass 100
+		{"process.memory_rss", float(h.Process.MemoryRSS), MaxCount},
+		{"process.memory_heap", float(h.Process.MemoryHeap), MaxCount},
 	} {
-		if n.missing {
+		if n.value == nil {
 			errs = append(errs, fmt.Errorf("%s is missing", n.name))
+		} else {
+			errs = append(errs, checkNumber(n.name, *n.value, n.most))
 		}
 	}
+	for i, load := range h.System.LoadAvg {
+		errs = append(errs, checkNumber(fmt.Sprintf("system.load_avg[%d]", i), load, MaxCount))
+	}
 	return errors.Join(errs...)
+}
+
+func checkNumber(name string, value, most float64) error {
+	if value >= 0 && value <= most { // not so of NaN
+		return nil
+	}
+	if most == MaxCount {
+		return fmt.Errorf("%s is %v: it takes 0 to 2^53-1", name, value)
+	}
+	return fmt.Errorf("%s is %v: it takes 0 to %v", name, value, most)
+}
+
+func float(n *int64) *float64 {
+	if n == nil {
+		return nil
+	}
+	return new(float64(*n))
 }
 
 type wireHeartbeat struct {
@@ -107,7 +141,7 @@ type wireHeartbeat struct {
 }
 
 // DecodeHeartbeat reads a heartbeat that anybody may have written to key, and the server's id: what
-// meta.id says, else the key's last part. err means that nothing is usable.
+// meta.id says if that is a name, else the key's last part. err means that nothing is usable.
 func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error) {
 	var w wireHeartbeat
 	if err := unmarshal(data, &w); err != nil {
@@ -124,7 +158,7 @@ func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error
 		return h, "", err
 	}
 	h.System = System{
-		Hostname: w.System.Hostname, Platform: w.System.Platform,
+		Hostname: cut(w.System.Hostname), Platform: cut(w.System.Platform),
 		CPUUsage: w.System.CPUUsage.value, CPUCores: w.System.CPUCores.value,
 		MemoryTotal: w.System.MemoryTotal.size(), MemoryFree: w.System.MemoryFree.size(),
 		LoadAvg:   values(w.System.LoadAvg),
@@ -137,10 +171,9 @@ func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error
 	if pid := w.Process.PID.size(); pid != nil {
 		h.Process.PID = *pid
 	}
-	id = text(h.Meta["id"])
-	if id == "" {
-		// Everything after the prefix that the body's app makes, else the last part: an app
-		// has no colon, so this is the id even where the key names another app.
+	if id = text(h.Meta["id"]); !ValidName(id) {
+		// meta is free, and its id may mean something else. An app has no colon, so the key's
+		// last part is the id even where the key names another app.
 		id = key[strings.LastIndexByte(key, ':')+1:]
 	}
 	if err := CheckName("the server's id", id); err != nil {
@@ -149,17 +182,21 @@ func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error
 	return h, id, nil
 }
 
-// values keeps a list of numbers only whole: a load average with a hole is none.
+// values keeps a list of numbers only whole: a load average with a hole is none. It is never nil:
+// that would be written as null, and a load average is a list.
 func values(ns []number) []float64 {
-	out := make([]float64, 0, len(ns))
-	for _, n := range ns {
+	out := make([]float64, 0, min(len(ns), maxLoads))
+	for _, n := range ns[:min(len(ns), maxLoads)] {
 		if n.value == nil {
-			return nil
+			return []float64{}
 		}
 		out = append(out, *n.value)
 	}
 	return out
 }
+
+// maxLoads bounds what is kept of a list that should be 1, 5 and 15 minutes.
+const maxLoads = 3
 
 func text(v any) string {
 	s, _ := v.(string)

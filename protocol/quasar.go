@@ -49,9 +49,10 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 	h = Heartbeat{
 		Timestamp: ts,
 		System: System{
-			Hostname: w.Hostname, Platform: w.Platform,
+			Hostname: cut(w.Hostname), Platform: cut(w.Platform),
 			CPUUsage: w.CPU.System.value, CPUCores: w.CPU.Cores.value,
 			MemoryTotal: w.Memory.System.Total.size(), MemoryFree: w.Memory.System.Free.size(),
+			LoadAvg: []float64{}, // these agents don't tell it
 		},
 		Process: Process{
 			Uptime: w.Runtime.Uptime.value, CPUUsage: w.CPU.Process.value,
@@ -69,12 +70,10 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 		return h, id, nil, nil, nil
 	}
 	var found problems
-	s = &QueueSnapshot{Timestamp: ts, App: app, Source: QuasarSource}
+	wire := make([]wireQueue, len(w.Queues))
 	for i, q := range w.Queues {
-		wire := wireQueue{Name: q.Name, Driver: q.Driver, Metrics: q.Size}
-		if read, ok := wire.read(i, &found); ok {
-			s.Queues = append(s.Queues, read)
-		}
+		wire[i] = wireQueue{Name: q.Name, Driver: q.Driver, Metrics: q.Size}
 	}
+	s = &QueueSnapshot{Timestamp: ts, App: app, Source: QuasarSource, Queues: readQueues(wire, &found)}
 	return h, id, s, found.list, nil
 }

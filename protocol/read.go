@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,8 +53,18 @@ func (c *count) UnmarshalJSON(data []byte) error {
 		c.value = int64(f)
 		return nil
 	}
-	c.bad = cmp.Or(text, `""`) // a stream's field may be empty
+	c.bad = oneLine(data)
 	return nil
+}
+
+// oneLine shows a value within a sentence: JSON without its line breaks, and quoted what is none,
+// such as the empty field of a stream.
+func oneLine(data []byte) string {
+	var b bytes.Buffer
+	if json.Compact(&b, data) != nil {
+		return quote(string(data))
+	}
+	return b.String()
 }
 
 func (c count) required(name string) (int64, error) {

@@ -106,6 +106,8 @@ func DecodeSlow(fields map[string]string) (SlowEntry, error) {
 	if meta, ok := fields["meta"]; ok {
 		_ = json.Unmarshal([]byte(meta), &e.Meta) // forgiving: the entry is worth more than its meta
 	}
-	err := e.validate()
-	return e, err
+	if err := e.validate(); err != nil {
+		return SlowEntry{}, err
+	}
+	return e, nil
 }

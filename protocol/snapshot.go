@@ -186,7 +186,7 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 	if err := unmarshal(data, &w); err != nil {
 		return QueueSnapshot{}, nil, err
 	}
-	s := QueueSnapshot{App: w.App, Source: w.Source, Queues: make([]Queue, 0, len(w.Queues))}
+	s := QueueSnapshot{App: w.App, Source: w.Source}
 	if err := CheckName("app", w.App); err != nil {
 		return QueueSnapshot{}, nil, err
 	}
@@ -206,25 +206,34 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 	if w.Queues == nil {
 		ps.add("", "it has no queues: it takes a list, empty where there are none")
 	}
-	at := make(map[string]int, len(w.Queues))
-	for i := range w.Queues {
-		q, ok := w.Queues[i].read(i, &ps)
+	s.Queues = readQueues(w.Queues, &ps)
+	for _, p := range w.Problems {
+		if p.Reason != "" { // else it was no problem, but something of another shape
+			ps.add(p.Queue, "%s", p.Reason)
+		}
+	}
+	return s, ps.list, nil
+}
+
+// readQueues returns the queues that can be read, each driver and name once.
+func readQueues(wire []wireQueue, ps *problems) []Queue {
+	queues := make([]Queue, 0, len(wire))
+	at := make(map[string]int, len(wire))
+	for i := range wire {
+		q, ok := wire[i].read(i, ps)
 		if !ok {
 			continue
 		}
 		id := string(q.Driver) + "\x00" + q.Name
 		if j, twice := at[id]; twice {
 			ps.add(q.Name, "it is in the snapshot twice; the later one is shown")
-			s.Queues[j] = q
+			queues[j] = q
 			continue
 		}
-		at[id] = len(s.Queues)
-		s.Queues = append(s.Queues, q)
+		at[id] = len(queues)
+		queues = append(queues, q)
 	}
-	for _, p := range w.Problems {
-		ps.add(p.Queue, "%s", p.Reason)
-	}
-	return s, ps.list, nil
+	return queues
 }
 
 func (w *wireQueue) read(i int, ps *problems) (Queue, bool) {

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ type vector struct {
 	Expect   struct {
 		Snapshot  json.RawMessage
 		Heartbeat json.RawMessage
+		Slow      map[string]string // as it would be written
 		ID, App   string
 		Problems  []string // each is a part of one problem, in order
 		Error     string   // a part of it
@@ -45,8 +47,13 @@ func TestVectors(t *testing.T) {
 				t.Fatal(err)
 			}
 			var v vector
-			if err := json.Unmarshal(raw, &v); err != nil {
+			d := json.NewDecoder(bytes.NewReader(raw))
+			d.DisallowUnknownFields() // a misspelt expectation would expect nothing
+			if err := d.Decode(&v); err != nil {
 				t.Fatal(err)
+			}
+			if !strings.HasSuffix(v.About, ".") {
+				t.Errorf("it is about %q: a sentence is due", v.About)
 			}
 			v.check(t)
 		})
@@ -60,6 +67,10 @@ func (v *vector) check(t *testing.T) {
 	var id string
 	var problems []Problem
 	var err error
+	if strings.HasPrefix(v.Key, SlowKey("")) {
+		v.checkSlow(t)
+		return
+	}
 	switch KindOf(v.Key) {
 	case KindQueues:
 		var s QueueSnapshot
@@ -79,10 +90,7 @@ func (v *vector) check(t *testing.T) {
 	case KindOther:
 		t.Fatalf("the vector's key is %q", v.Key)
 	}
-	if v.Expect.Error != "" || err != nil {
-		if err == nil || v.Expect.Error == "" || !strings.Contains(err.Error(), v.Expect.Error) {
-			t.Errorf("error is %v, want one with %q", err, v.Expect.Error)
-		}
+	if v.refused(t, err) {
 		return
 	}
 	same(t, "snapshot", v.Expect.Snapshot, snapshot)
@@ -98,6 +106,37 @@ func (v *vector) check(t *testing.T) {
 			t.Errorf("problem %d is %q, want one with %q", i, p, v.Expect.Problems[i])
 		}
 	}
+}
+
+func (v *vector) checkSlow(t *testing.T) {
+	t.Helper()
+	var fields map[string]string
+	if err := json.Unmarshal(v.Document, &fields); err != nil {
+		t.Fatal(err)
+	}
+	e, err := DecodeSlow(fields)
+	if v.refused(t, err) {
+		return
+	}
+	got, err := e.Fields()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(v.Expect.Slow, got); diff != "" {
+		t.Errorf("slow entry (-want +got):\n%s", diff)
+	}
+}
+
+// refused tells whether the document was to be refused or was, and checks that it is both.
+func (v *vector) refused(t *testing.T, err error) bool {
+	t.Helper()
+	if v.Expect.Error == "" && err == nil {
+		return false
+	}
+	if err == nil || v.Expect.Error == "" || !strings.Contains(err.Error(), v.Expect.Error) {
+		t.Errorf("error is %v, want one with %q", err, v.Expect.Error)
+	}
+	return true
 }
 
 // same compares as JSON values: what another implementation would compare.

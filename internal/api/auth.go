@@ -113,7 +113,15 @@ func (s *Server) cookie(r *http.Request, value string, maxAge int) *http.Cookie 
 	return &http.Cookie{
 		Name: sessionCookie, Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		// On a laptop there is no TLS; everywhere else something in front of us ends it.
-		Secure: r.TLS != nil || !isLoopbackHost(r.Host),
+		Secure: overTLS(r),
 	}
+}
+
+// overTLS tells whether the browser speaks TLS, as far as can be known: perhaps to something in
+// front of us. Without it a browser would not take a Secure cookie, and the login lead to itself.
+func overTLS(r *http.Request) bool {
+	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+	// Where nobody tells: browsers send Sec-Fetch-Site only over TLS, and to their own machine.
+	return r.TLS != nil || strings.EqualFold(strings.TrimSpace(first), "https") ||
+		r.Header.Get("Sec-Fetch-Site") != "" && !isLoopbackHost(r.Host)
 }

@@ -33,6 +33,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // for a proxy that would collect events
+	if r.Method == http.MethodHead {
+		return // nobody would read the events
+	}
 	out := &events{w: w, control: http.NewResponseController(w)}
 	if _, streams := w.(http.Flusher); !streams {
 		// Something before us buffers: it gets one view, and comes again.

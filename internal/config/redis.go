@@ -33,24 +33,22 @@ func ParseRedis(text string) (*Redis, error) {
 		return nil, wrong(err.Error())
 	}
 	var o redis.UniversalOptions
+	each := scheme
 	if scheme == sentinelScheme {
-		master, rest, _ := cutAny(strings.TrimPrefix(u.path, "/"), "/?")
-		if master == "" {
+		each = "redis"
+		if o.MasterName, u.path = cutAny(strings.TrimPrefix(u.path, "/"), "/?"); o.MasterName == "" || u.hosts[0] == "" {
 			return nil, wrong(redisTakes)
 		}
-		o.MasterName, scheme, u.path = master, "redis", rest
 	}
 	for _, host := range u.hosts {
-		one, err := redis.ParseURL(scheme + "://" + u.login + host + u.path)
+		one, err := redis.ParseURL(each + "://" + u.login + host + u.path)
 		if err != nil {
-			scheme, _, _ = strings.Cut(text, "://")
 			return nil, wrong(redisTakes) // not err, which may quote the URL with its password
 		}
-		addr := one.Addr
-		if bare := strings.Trim(host, "[]"); o.MasterName != "" && addr == net.JoinHostPort(bare, "6379") && !strings.HasSuffix(host, ":6379") {
-			addr = net.JoinHostPort(bare, "26379")
+		if o.MasterName != "" && strings.LastIndexByte(host, ':') <= strings.LastIndexByte(host, ']') {
+			one.Addr = net.JoinHostPort(strings.Trim(host, "[]"), "26379") // no port of its own: a sentinel's
 		}
-		o.Addrs = append(o.Addrs, addr)
+		o.Addrs = append(o.Addrs, one.Addr)
 		o.Username, o.Password, o.DB, o.TLSConfig = one.Username, one.Password, one.DB, one.TLSConfig
 	}
 	if o.IsClusterMode = len(o.Addrs) > 1 && o.MasterName == ""; o.IsClusterMode && o.DB != 0 {
@@ -74,7 +72,7 @@ type redisURL struct {
 // login and the path; where it repeats one of those, it must be the same.
 func splitURL(scheme, rest string) (u redisURL, err error) {
 	for one := range strings.SplitSeq(rest, ","+scheme+"://") {
-		hosts, path, _ := cutAny(one, "/?")
+		hosts, path := cutAny(one, "/?")
 		login := ""
 		if i := strings.LastIndexByte(hosts, '@'); i >= 0 {
 			login, hosts = hosts[:i+1], hosts[i+1:]
@@ -97,7 +95,7 @@ func splitURL(scheme, rest string) (u redisURL, err error) {
 }
 
 var (
-	plainHosts = regexp.MustCompile(`^(([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(,|$))*$`)
+	plainHosts = regexp.MustCompile(`^(([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(,|$))*$`)
 	plainPath  = regexp.MustCompile(`^[A-Za-z0-9._/-]*$`)
 )
 
@@ -113,7 +111,7 @@ func redact(rest string) string {
 		}
 	}
 	shown, _, _ = strings.Cut(shown, "?")
-	hosts, path, _ := cutAny(shown, "/")
+	hosts, path := cutAny(shown, "/")
 	if !plainHosts.MatchString(hosts) || !plainPath.MatchString(path) {
 		return "***"
 	}
@@ -121,11 +119,11 @@ func redact(rest string) string {
 }
 
 // cutAny is strings.Cut before the first of chars; after begins with that character.
-func cutAny(s, chars string) (before, after string, found bool) {
+func cutAny(s, chars string) (before, after string) {
 	if i := strings.IndexAny(s, chars); i >= 0 {
-		return s[:i], s[i:], true
+		return s[:i], s[i:]
 	}
-	return s, "", false
+	return s, ""
 }
 
 // String is what to call this Redis in errors: its topology and addresses, no secret.

@@ -71,10 +71,11 @@ func (r *Reader) index(ctx context.Context, now time.Time) (map[string]int64, er
 	members, err := r.client.ZRevRangeByScoreWithScores(ctx, protocol.IndexKey, &redis.ZRangeBy{
 		Min: fmt.Sprint(since), Max: "+inf", Count: maxKeys,
 	}).Result()
-	if err != nil && !isRefusal(err) {
+	// Rubbish in the index' place makes everything a stranger. Any other refusal, such as of the
+	// password, is of more than the index.
+	if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") {
 		return nil, err
 	}
-	// A refusal is rubbish in the index' place: everything is a stranger then.
 	index := make(map[string]int64, len(members)+len(r.seen))
 	for key, at := range r.seen {
 		if at < since {

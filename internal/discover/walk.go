@@ -2,6 +2,7 @@ package discover
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,6 +30,7 @@ const (
 // walk is how far the walk has come.
 type walk struct {
 	stand     map[string]uint64 // the cursor at each node; nil before the first part
+	through   map[string]bool   // the nodes that this walk is through with
 	restUntil time.Time
 }
 
@@ -46,21 +48,23 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 			return err
 		}
 	}
-	through := true
 	fields := make([]any, 0, 2*len(nodes))
 	for _, node := range nodes {
 		name := node.Options().Addr
+		if r.walk.through[name] {
+			continue
+		}
 		cursor, err := r.scan(ctx, node, r.walk.stand[name], now, index)
 		if err != nil && !isRefusal(err) {
 			return err
 		}
 		// A Redis that refuses SCAN is left alone until the next walk.
-		r.walk.stand[name] = cursor
-		through = through && cursor == 0
+		r.walk.stand[name], r.walk.through[name] = cursor, cursor == 0
 		fields = append(fields, name, cursor)
 	}
-	if through {
+	if !slices.ContainsFunc(nodes, func(n *redis.Client) bool { return !r.walk.through[n.Options().Addr] }) {
 		r.walk.restUntil = now.Add(restAfter)
+		clear(r.walk.through)
 	}
 	pipe := r.client.Pipeline()
 	pipe.HSet(ctx, scanKey, fields...)
@@ -75,7 +79,7 @@ func (r *Reader) resume(ctx context.Context) error {
 	if err != nil && !isRefusal(err) {
 		return err
 	}
-	r.walk.stand = make(map[string]uint64, len(stood))
+	r.walk.stand, r.walk.through = make(map[string]uint64, len(stood)), map[string]bool{}
 	for name, cursor := range stood {
 		r.walk.stand[name], _ = strconv.ParseUint(cursor, 10, 64) // rubbish begins at 0
 	}

@@ -226,13 +226,13 @@ func TestBadEnvironmentIsOneSentenceAndStatus2(t *testing.T) {
 		{redisReporter, []string{redis, "PULSE_BULLMQ_QUEUES=*"}, `PULSE_APP is not set`},
 		{redisReporter, []string{redis, "PULSE_APP=shop"}, `PULSE_BULLMQ_QUEUES is not set`},
 		{redisReporter, []string{redis, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*", "PULSE_INTERVAL=5"}, `PULSE_INTERVAL is "5": it takes a duration with its unit, such as 5s or 1m`},
-		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_TTL=5s"}, `PULSE_TTL is "5s"`},
+		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_TTL=5s"}, `PULSE_TTL is 5s: it takes more than PULSE_INTERVAL`},
 		{sqsReporter, []string{redis, "PULSE_APP=my shop"}, `PULSE_APP is "my shop"`},
 		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_SQS_CALLS_PER_MONTH=many"}, `PULSE_SQS_CALLS_PER_MONTH is "many"`},
-		{host, []string{"PULSE_REDIS_URL=http://user:hunter2@x", "PULSE_APP=shop"}, `PULSE_REDIS_URL is "http://***@x"`},
+		{host, []string{"PULSE_REDIS_URL=http://user:hunter2@x", "PULSE_APP=shop"}, `PULSE_REDIS_URL is no URL of a Redis`},
 		{aggregator, []string{redis, "PULSE_LISTEN=0.0.0.0:0"}, `PULSE_LISTEN is "0.0.0.0:0": it takes a loopback address`},
 		{aggregator, []string{redis, "PULSE_LOG_FORMAT=xml"}, `PULSE_LOG_FORMAT is "xml": it takes json or text`},
-		{local, []string{"PULSE_INTERVAL=1h", "PULSE_TTL=1m"}, `PULSE_TTL is "1m"`},
+		{local, []string{"PULSE_INTERVAL=1h", "PULSE_TTL=1m"}, `PULSE_TTL is 1m0s: it takes more than PULSE_INTERVAL`},
 	} {
 		t.Run(tc.want, func(t *testing.T) {
 			t.Parallel()

@@ -46,10 +46,15 @@ func (p *Store) Snapshot(ctx context.Context, s *protocol.QueueSnapshot) (bool, 
 	pipe := p.client.Pipeline()
 	set := pipe.Eval(ctx, setNewer, []string{s.Key()}, data, s.Timestamp, p.ttl.Milliseconds())
 	Note(ctx, pipe, s.Key(), s.Timestamp)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return false, fmt.Errorf("publish %s to %s: %w", s.Key(), p.name, err)
+	_, err = pipe.Exec(ctx)
+	published := set.Val() == int64(1)
+	switch {
+	case err != nil && published:
+		err = fmt.Errorf("note %s in %s at %s: %w", s.Key(), protocol.IndexKey, p.name, err)
+	case err != nil:
+		err = fmt.Errorf("publish %s to %s: %w", s.Key(), p.name, err)
 	}
-	return set.Val() == int64(1), nil
+	return published, err
 }
 
 // Heartbeat publishes h as that of the server called id.

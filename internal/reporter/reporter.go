@@ -140,6 +140,7 @@ func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *Su
 func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 	now := time.Now()
 	out := &protocol.QueueSnapshot{Timestamp: now.UnixMilli(), App: r.App, Source: r.Source}
+	seen := map[string][]protocol.Driver{} // by a queue's name
 	var errs []error
 	for _, p := range r.Pollers {
 		s, err := p.Poll(ctx, now)
@@ -148,8 +149,15 @@ func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 			out.Problems = append(out.Problems, protocol.Problem{Reason: err.Error()})
 			continue
 		}
-		out.Queues = append(out.Queues, s.Queues...)
 		out.Problems = append(out.Problems, s.Problems...)
+		for _, q := range s.Queues {
+			if slices.Contains(seen[q.Name], q.Driver) {
+				out.Problems = append(out.Problems, protocol.Problem{Queue: q.Name, Reason: fmt.Sprintf("two adapters report it as a queue of %s; the first one's numbers are shown", q.Driver)})
+				continue
+			}
+			seen[q.Name] = append(seen[q.Name], q.Driver)
+			out.Queues = append(out.Queues, q)
+		}
 	}
 	if len(errs) == len(r.Pollers) {
 		return nil, errors.Join(errs...)

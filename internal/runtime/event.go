@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,7 +40,9 @@ func request(ctx context.Context, e *events.APIGatewayV2HTTPRequest) (*http.Requ
 	path := e.RawPath
 	// The name of a stage comes first in the path, unless it is the default one.
 	if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
-		path = strings.TrimPrefix(path, "/"+stage)
+		if rest, ok := strings.CutPrefix(path, "/"+stage); ok && (rest == "" || rest[0] == '/') {
+			path = rest
+		}
 	}
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
@@ -60,7 +63,7 @@ func request(ctx context.Context, e *events.APIGatewayV2HTTPRequest) (*http.Requ
 		r.Header.Set("Cookie", strings.Join(e.Cookies, "; "))
 	}
 	r.Host = e.RequestContext.DomainName
-	r.RemoteAddr = e.RequestContext.HTTP.SourceIP + ":0"
+	r.RemoteAddr = net.JoinHostPort(e.RequestContext.HTTP.SourceIP, "0")
 	return r, nil
 }
 
@@ -81,11 +84,12 @@ func Signed(ctx context.Context) bool {
 
 // buffered answers whole.
 func buffered(handler http.Handler, r *http.Request) *events.APIGatewayV2HTTPResponse {
-	w := &buffer{header: http.Header{}, status: http.StatusOK}
+	w := &buffer{header: http.Header{}, noBody: r.Method == http.MethodHead}
 	handler.ServeHTTP(w, r)
-	headers, cookies := split(w.header)
+	w.WriteHeader(http.StatusOK)
+	headers, cookies := split(w.sent)
 	out := &events.APIGatewayV2HTTPResponse{StatusCode: w.status, Headers: headers, Cookies: cookies}
-	if w.header.Get("Content-Encoding") != "" {
+	if w.sent.Get("Content-Encoding") != "" {
 		out.Body, out.IsBase64Encoded = base64.StdEncoding.EncodeToString(w.body.Bytes()), true
 	} else {
 		out.Body = w.body.String()
@@ -96,22 +100,25 @@ func buffered(handler http.Handler, r *http.Request) *events.APIGatewayV2HTTPRes
 // buffer is a ResponseWriter that keeps what is written. It is no http.Flusher: that tells a
 // handler that it cannot stream.
 type buffer struct {
-	header http.Header
-	status int
-	wrote  bool
-	body   bytes.Buffer
+	header, sent http.Header
+	status       int
+	noBody       bool // it answers a HEAD, whose handler need not know
+	body         bytes.Buffer
 }
 
 func (b *buffer) Header() http.Header { return b.header }
 
 func (b *buffer) WriteHeader(status int) {
-	if !b.wrote {
-		b.status, b.wrote = status, true
+	if b.sent == nil {
+		b.status, b.sent = status, b.header.Clone()
 	}
 }
 
 func (b *buffer) Write(p []byte) (int, error) {
 	b.WriteHeader(http.StatusOK)
+	if b.noBody {
+		return len(p), nil
+	}
 	return b.body.Write(p)
 }
 
@@ -119,7 +126,7 @@ func (b *buffer) Write(p []byte) (int, error) {
 // headers; the rest is read from the body.
 func streamed(handler http.Handler, r *http.Request) *events.LambdaFunctionURLStreamingResponse {
 	reader, writer := io.Pipe()
-	w := &pipe{header: http.Header{}, writer: writer, begun: make(chan struct{})}
+	w := &pipe{header: http.Header{}, writer: writer, begun: make(chan struct{}), noBody: r.Method == http.MethodHead}
 	go func() {
 		defer func() {
 			// The handler recovers from its own panics; one of the recovery ends this answer only.
@@ -143,6 +150,7 @@ type pipe struct {
 	status       int
 	writer       *io.PipeWriter
 	begun        chan struct{} // closed when status and sent are set
+	noBody       bool          // as in buffer
 }
 
 func (p *pipe) Header() http.Header { return p.header }
@@ -156,6 +164,9 @@ func (p *pipe) WriteHeader(status int) {
 
 func (p *pipe) Write(data []byte) (int, error) {
 	p.WriteHeader(http.StatusOK)
+	if p.noBody {
+		return len(data), nil
+	}
 	return p.writer.Write(data)
 }
 

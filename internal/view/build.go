@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gravito-framework/pulse/protocol"
@@ -40,8 +41,11 @@ type known struct {
 	server *Server
 }
 
-// maxProblems bounds the view's list, maxReason each entry.
-const maxProblems = 200
+const (
+	// maxProblems bounds the view's list, maxText each text in it.
+	maxProblems = 200
+	maxText     = 1 << 10
+)
 
 // Build makes the view of docs at now.
 func (b *Builder) Build(now time.Time, docs []Document) *View {
@@ -55,48 +59,85 @@ func (b *Builder) Build(now time.Time, docs []Document) *View {
 	b.known = next
 	// In order of their keys, so that of two queues with one name it is always the same one that
 	// gets the plain key, and the problems keep their order.
-	for _, k := range slices.SortedFunc(maps.Values(next), func(a, b *known) int { return cmp.Compare(a.key, b.key) }) {
-		v.Problems = append(v.Problems, k.problems...)
+	sorted := slices.SortedFunc(maps.Values(next), func(a, b *known) int { return cmp.Compare(a.key, b.key) })
+	for _, k := range sorted {
 		k.addQueues(v, now)
 		k.addServer(v, now)
 	}
-	if n := len(v.Problems) - maxProblems; n > 0 {
-		v.Problems = append(v.Problems[:maxProblems], Problem{Reason: fmt.Sprintf("%d more problems are not listed", n)})
-	}
+	v.addProblems(sorted)
 	v.sum()
 	return v
+}
+
+// addProblems lists the problems of the documents. Where there are too many, each key's first comes
+// before any key's second, so that one full of rubbish doesn't hide its neighbours'.
+func (v *View) addProblems(docs []*known) {
+	n, all := 0, 0
+	for _, k := range docs {
+		all += len(k.problems)
+	}
+	listed := make([]int, len(docs))
+	for round := 0; n < min(all, maxProblems); round++ {
+		for i, k := range docs {
+			if round < len(k.problems) && n < maxProblems {
+				listed[i]++
+				n++
+			}
+		}
+	}
+	for i, k := range docs {
+		v.Problems = append(v.Problems, k.problems[:listed[i]]...)
+	}
+	if all > n {
+		v.Problems = append(v.Problems, Problem{Reason: fmt.Sprintf("%d more problems are not listed", all-n)})
+	}
+}
+
+// problem notes what is wrong with k. Keys and reasons are other people's text, of any length.
+func (k *known) problem(reason string) {
+	k.problems = append(k.problems, Problem{cut(k.key), cut(reason)})
+}
+
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
 }
 
 // read makes sense of a document, or remembers what its key held before it was gone.
 func (b *Builder) read(d Document) *known {
 	before := b.known[d.Key]
-	switch {
-	case d.Err != nil:
-		return &known{key: d.Key, problems: []Problem{{d.Key, d.Err.Error()}}}
-	case d.Data != nil && before != nil && !before.lost && bytes.Equal(before.data, d.Data):
-		return before
-	case d.Data != nil:
+	if d.Data != nil && d.Err == nil {
+		if before != nil && before.data != nil && bytes.Equal(before.data, d.Data) {
+			return before
+		}
 		return decode(d)
 	}
-	k := &known{key: d.Key, lost: true}
+	k := &known{key: d.Key, lost: d.Err == nil}
 	if before != nil {
 		k.snapshot, k.app, k.id, k.beat = before.snapshot, before.app, before.id, before.beat
 	}
-	address, ok := protocol.ParseKey(d.Key)
-	if !ok {
-		return nil // rubbish in the index
+	if d.Err != nil {
+		// It may be readable again in a moment: what is known of it grows stale meanwhile.
+		k.problem(d.Err.Error())
+		return k
 	}
+	kind := protocol.KindOf(d.Key)
 	if k.snapshot == nil && k.beat == nil {
 		// Only the key and its time are left. A server is its key; of queues not even the names.
+		address, ok := protocol.ParseKey(d.Key)
+		if !ok {
+			return nil // rubbish in the index
+		}
 		k.app, k.id = address.App, address.Rest
-		k.beat = &protocol.Heartbeat{Timestamp: d.SeenAt}
-		if address.Kind == protocol.KindQueues {
-			k.beat = nil
+		if kind != protocol.KindQueues {
+			k.beat = &protocol.Heartbeat{Timestamp: d.SeenAt}
 		}
 	}
-	if address.Kind != protocol.KindServer {
-		k.problems = []Problem{{d.Key, fmt.Sprintf("nothing has been reported since %s: the reporter stopped, or cannot reach Redis",
-			time.UnixMilli(d.SeenAt).UTC().Format("2006-01-02 15:04:05 UTC"))}}
+	if kind != protocol.KindServer {
+		k.problem(fmt.Sprintf("nothing has been reported since %s: the reporter stopped, or cannot reach Redis",
+			time.UnixMilli(d.SeenAt).UTC().Format("2006-01-02 15:04:05 UTC")))
 	}
 	return k
 }
@@ -105,7 +146,7 @@ func decode(d Document) *known {
 	k := &known{key: d.Key, data: d.Data}
 	add := func(ps []protocol.Problem) {
 		for _, p := range ps {
-			k.problems = append(k.problems, Problem{d.Key, p.String()})
+			k.problem(p.String())
 		}
 	}
 	var err error
@@ -135,7 +176,7 @@ func decode(d Document) *known {
 		return nil
 	}
 	if err != nil {
-		k.problems = append(k.problems, Problem{d.Key, err.Error()})
+		k.problem(err.Error())
 	}
 	return k
 }
@@ -143,7 +184,7 @@ func decode(d Document) *known {
 // checkKey says so where a document is not where its body says it should be.
 func (k *known) checkKey(want string) {
 	if k.key != want {
-		k.problems = append(k.problems, Problem{k.key, fmt.Sprintf("its body belongs to %s; it is shown as its body says", want)})
+		k.problem(fmt.Sprintf("its body belongs to %s; it is shown as its body says", want))
 	}
 }
 
@@ -177,8 +218,9 @@ func (k *known) addQueues(v *View, now time.Time) {
 	app := v.app(s.App)
 	for _, row := range k.rows(k.status(s.Timestamp, now)) {
 		key := string(row.Driver) + "/" + row.Name
-		if other := app.Queues[key]; other != nil && other.Source != row.Source {
-			// Another reporter's queue of the same name: perhaps another region, or Redis.
+		for other := app.Queues[key]; other != nil && (other.Source != row.Source || other.Name != row.Name); other = app.Queues[key] {
+			// Another reporter's queue of the same name: perhaps another region, or Redis. Or a
+			// queue whose own name ends like this.
 			key += "@" + row.Source
 		}
 		// The same queue twice from one source: agents on several hosts. The newest knows best.
@@ -247,24 +289,33 @@ func (v *View) sum() {
 	for _, app := range v.Apps {
 		t.Servers += len(app.Servers)
 		t.Queues += len(app.Queues)
-		counted := map[[3]string]bool{} // dead-letter queues
+		dead := map[[3]string]int64{} // jobs in each dead-letter queue, by source, driver and name
 		for _, q := range app.Queues {
 			if q.Status == Lost {
 				continue
 			}
-			if !isDeadLetterQueue(q) {
-				t.Waiting += q.Metrics.Waiting
-				t.add("active", &t.Active, q.Metrics.Active)
-				t.add("delayed", &t.Delayed, q.Metrics.Delayed)
+			m := &q.Metrics
+			dlq, hasDLQ := q.Meta["dlq"].(string)
+			of := [3]string{q.Source, string(q.Driver), dlq}
+			if isDeadLetterQueue(q) {
+				// All in it has failed, and is counted even where no queue that fills it is shown.
+				id := [3]string{q.Source, string(q.Driver), q.Name}
+				dead[id] = max(dead[id], add(add(m.Waiting, value(m.Active)), value(m.Delayed)))
+			} else {
+				t.Waiting = add(t.Waiting, m.Waiting)
+				t.add("active", &t.Active, m.Active)
+				t.add("delayed", &t.Delayed, m.Delayed)
 			}
-			if dlq, ok := q.Meta["dlq"].(string); ok && q.Metrics.Failed != nil {
-				id := [3]string{q.Source, string(q.Driver), dlq}
-				if counted[id] {
-					continue
-				}
-				counted[id] = true
+			switch {
+			case hasDLQ && m.Failed != nil:
+				// The largest, not the first: two that share it may have been read a moment apart.
+				dead[of] = max(dead[of], *m.Failed)
+			case m.Failed != nil || !isDeadLetterQueue(q):
+				t.add("failed", &t.Failed, m.Failed)
 			}
-			t.add("failed", &t.Failed, q.Metrics.Failed)
+		}
+		for _, n := range dead {
+			t.Failed = add(t.Failed, n)
 		}
 	}
 	v.Totals = t
@@ -275,10 +326,20 @@ func (t *Totals) add(name string, sum, n *int64) {
 		t.Unknown[name]++
 		return
 	}
-	*sum += *n
+	*sum = add(*sum, *n)
 }
 
-// isDeadLetterQueue tells whether what waits in q is already counted as failed of others.
+// add does not pass the largest count: two of them fit an int64.
+func add(a, b int64) int64 { return min(a+b, protocol.MaxCount) }
+
+func value(n *int64) int64 {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
+
+// isDeadLetterQueue tells whether what is in q has failed in others.
 func isDeadLetterQueue(q *Queue) bool {
 	of, _ := q.Meta["dlq_for"].([]any)
 	return len(of) > 0

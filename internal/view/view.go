@@ -16,15 +16,16 @@ type View struct {
 	Problems    []Problem       `json:"problems"`
 }
 
-// Totals are sums over the queues whose numbers are there: not the lost ones, a shared dead-letter
-// queue once, and what waits in a dead-letter queue only as failed.
+// Totals are sums over the queues whose numbers are there: not the lost ones, and everything in a
+// dead-letter queue once, as failed, however many queues share it. A sum ends at
+// [protocol.MaxCount], the last number that every reader keeps exact.
 type Totals struct {
 	Waiting int64 `json:"waiting"`
 	Active  int64 `json:"active"`
 	Delayed int64 `json:"delayed"`
 	Failed  int64 `json:"failed"`
-	Queues  int   `json:"queues"`
-	Servers int   `json:"servers"`
+	Queues  int   `json:"queues"`  // rows, the lost ones too
+	Servers int   `json:"servers"` // rows, the lost ones too
 	// Unknown says of how many queues a count is not in its sum, because it cannot be known.
 	Unknown map[string]int `json:"unknown,omitempty"`
 }
@@ -96,14 +97,17 @@ func (q *Queue) MarshalJSON() ([]byte, error) { return q.encoded, nil }
 // MarshalJSON returns what was encoded when the view was built.
 func (s *Server) MarshalJSON() ([]byte, error) { return s.encoded, nil }
 
-// maxRow bounds one row's JSON: meta is free, and may be rubbish.
-const maxRow = 32 << 10
+const (
+	// maxRow bounds one row's JSON: meta is free, and may be rubbish.
+	maxRow = 32 << 10
+	// maxDepth bounds how deep a meta nests. Readers have bounds of their own: encoding/json takes
+	// 10,000 levels, others hundreds, the page's merge patch 64 from the view's root.
+	maxDepth = 32
+)
 
 func (q *Queue) encode() {
 	type plain Queue
-	if q.Meta = withoutNulls(q.Meta); q.Meta == nil {
-		q.Meta = map[string]any{}
-	}
+	q.Meta = shown(q.Meta)
 	data, err := json.Marshal((*plain)(q))
 	if err != nil || len(data) > maxRow {
 		q.Meta = map[string]any{"error": tooLarge}
@@ -114,9 +118,7 @@ func (q *Queue) encode() {
 
 func (s *Server) encode() {
 	type plain Server
-	if s.Meta = withoutNulls(s.Meta); s.Meta == nil {
-		s.Meta = map[string]any{}
-	}
+	s.Meta = shown(s.Meta)
 	data, err := json.Marshal((*plain)(s))
 	if err != nil || len(data) > maxRow {
 		s.Meta = map[string]any{"error": tooLarge}
@@ -125,29 +127,47 @@ func (s *Server) encode() {
 	s.encoded = data
 }
 
-const tooLarge = "its meta is larger than 32 KiB and is not shown"
+const (
+	tooLarge = "its meta is larger than 32 KiB and is not shown"
+	tooDeep  = "its meta nests deeper than 32 levels and is not shown"
+)
 
-// withoutNulls drops null members: a merge patch could not carry them.
-func withoutNulls(m map[string]any) map[string]any {
-	for k, v := range m {
-		if v == nil {
-			delete(m, k)
-			continue
-		}
-		dropNulls(v)
+// shown is what a row shows of a meta. It is never nil.
+func shown(meta map[string]any) map[string]any {
+	switch {
+	case meta == nil:
+		return map[string]any{}
+	case !dropNulls(meta, maxDepth):
+		return map[string]any{"error": tooDeep}
 	}
-	return m
+	return meta
 }
 
-// dropNulls also looks into lists. RFC 7396 carries what is in a list as it is, but not everyone
-// who applies a patch does.
-func dropNulls(v any) {
+// dropNulls drops null members: a merge patch could not carry them. It also looks into lists:
+// RFC 7396 carries what is in a list as it is, but not everyone who applies a patch does. It
+// reports whether v nests at most depth levels.
+func dropNulls(v any, depth int) bool {
 	switch v := v.(type) {
 	case map[string]any:
-		withoutNulls(v)
+		if depth == 0 {
+			return false
+		}
+		for k, member := range v {
+			if member == nil {
+				delete(v, k)
+			} else if !dropNulls(member, depth-1) {
+				return false
+			}
+		}
 	case []any:
+		if depth == 0 {
+			return false
+		}
 		for _, e := range v {
-			dropNulls(e)
+			if !dropNulls(e, depth-1) {
+				return false
+			}
 		}
 	}
+	return true
 }

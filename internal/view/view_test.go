@@ -41,7 +41,7 @@ const (
 
 func TestSharedDeadLetterQueueCountsOnce(t *testing.T) {
 	got := build(snapshot("shop", "sqs", orders+","+invoices+","+dead)).Totals
-	want := Totals{Waiting: 7, Active: 1, Failed: 7, Queues: 3, Unknown: map[string]int{"failed": 1}}
+	want := Totals{Waiting: 7, Active: 1, Failed: 7, Queues: 3, Unknown: map[string]int{}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
@@ -259,59 +259,4 @@ func jsonValue(t *rapid.T, data []byte) any {
 		t.Fatal(err)
 	}
 	return v
-}
-
-// large is a thousand apps of ten queues, and five thousand servers, after a number of rounds.
-func large(round int) []Document {
-	at := noon.UnixMilli() + int64(round)
-	var docs []Document
-	for app := range 1000 {
-		s := protocol.QueueSnapshot{Timestamp: at, App: fmt.Sprintf("app-%d", app), Source: "redis"}
-		for q := range 10 {
-			s.Queues = append(s.Queues, protocol.Queue{
-				Name: fmt.Sprintf("queue-%d", q), Driver: protocol.DriverBullMQ, Meta: map[string]any{"workers": 3, "completed": q},
-				Metrics: protocol.Metrics{Waiting: int64(q + round), Active: new(int64(1)), Delayed: new(int64(2)), Failed: new(int64(0))},
-			})
-		}
-		data, _ := s.Encode()
-		docs = append(docs, Document{Key: s.Key(), SeenAt: at, Data: data})
-	}
-	for i := range 5000 {
-		docs = append(docs, doc(fmt.Sprintf("pulse:server:app-%d:host-%d", i%1000, i), fmt.Sprintf(
-			`{"timestamp":%d,"system":{"hostname":"host-%d","platform":"linux","cpu_usage":3.5,"cpu_cores":4,"memory_total":8000000000,"memory_free":4000000000,"load_avg":[1,1,1]},"process":{"pid":7,"uptime":60,"cpu_usage":1,"memory_rss":50000000,"memory_heap":20000000},"meta":{"app_name":"app-%d","environment":"production","runtime":"go","version":"1"}}`, at, i, i%1000)))
-	}
-	return docs
-}
-
-// BenchmarkBuild makes the view where everything has changed, and in turn only decodes the same
-// documents as plain JSON: the least that anybody would have to do.
-func BenchmarkBuild(b *testing.B) {
-	rounds := [][]Document{large(0), large(1)}
-	var builder Builder
-	var ours, plain, patches time.Duration
-	before := builder.Build(noon, rounds[1])
-	n := 0
-	for b.Loop() {
-		docs := rounds[n%2]
-		n++
-		start := time.Now()
-		v := builder.Build(noon, docs)
-		ours += time.Since(start)
-		start = time.Now()
-		if _, err := Patch(before, v); err != nil {
-			b.Fatal(err)
-		}
-		patches += time.Since(start)
-		before = v
-		start = time.Now()
-		for _, d := range docs {
-			var x any
-			if err := json.Unmarshal(d.Data, &x); err != nil {
-				b.Fatal(err)
-			}
-		}
-		plain += time.Since(start)
-	}
-	b.ReportMetric(float64(ours)/float64(plain), "x_of_json_unmarshal")
-	b.ReportMetric(float64(patches)/float64(plain), "patch_x_of_json_unmarshal")
 }

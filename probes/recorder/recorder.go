@@ -61,6 +61,9 @@ func New(o Options) (*Recorder, error) {
 	if err := protocol.CheckName("ID", o.ID); err != nil {
 		return nil, err
 	}
+	if o.Interval < 0 || o.TTL < 0 {
+		return nil, fmt.Errorf("Interval is %v and TTL %v: both take a duration above 0, or 0 for the default", o.Interval, o.TTL)
+	}
 	o.Environment = or(o.Environment, "production")
 	o.Version = or(o.Version, buildVersion())
 	o.RedisName = or(o.RedisName, "redis")
@@ -103,8 +106,12 @@ func (r *Recorder) Heartbeat(ctx context.Context) (*protocol.Heartbeat, error) {
 	return h, nil
 }
 
-// Run publishes a heartbeat at once and then at every interval, until ctx ends.
+// Run publishes a heartbeat at once and then at every interval, until ctx ends. Without a Redis it
+// returns at once.
 func (r *Recorder) Run(ctx context.Context) {
+	if r.store == nil {
+		return
+	}
 	ticker := time.NewTicker(r.o.Interval)
 	defer ticker.Stop()
 	down := false

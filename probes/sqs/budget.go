@@ -67,11 +67,13 @@ func (s *session) lookEvery() time.Duration {
 	return s.budget.every(s.pages + len(s.unfound) + len(s.lost))
 }
 
-// due returns the queues to read at this poll: all of them, or those not read before and as many
-// as the budget allows of the others, where the numbers are oldest and most likely to have changed.
+// due returns the queues to read at this poll: all of them, oldest numbers first because a poll's
+// time may not do for all, or with a budget those not read before and as many as it allows of the
+// others, where the numbers are oldest and most likely to have changed.
 func (s *session) due() []*target {
 	all := s.sorted()
 	if s.budget == nil {
+		slices.SortStableFunc(all, func(a, b *target) int { return a.readAt.Compare(b.readAt) })
 		return all
 	}
 	// Unused calls are not saved up beyond one reading of all.

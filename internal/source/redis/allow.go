@@ -45,7 +45,7 @@ func check(r adapter.Request) error {
 	name := command(r)
 	rule, ok := allowed[name]
 	switch {
-	case !ok:
+	case !ok || strings.Contains(r[0], " "): // two words are two arguments
 		return fmt.Errorf("%q is refused: only commands that read are sent, and it is not on the list of them", name)
 	case rule.key > 0 && (len(r) <= rule.key || r[rule.key] == ""):
 		return fmt.Errorf("%s is refused: it names no key", name)

@@ -3,6 +3,7 @@ package redis
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -50,12 +51,12 @@ func clientsOfCluster(ctx context.Context, c *redis.ClusterClient, out *redis.Cm
 // scanCluster scans the masters one after another. Its cursor is the master's place and, after a
 // dot, that master's own cursor; "0" is the beginning and the end, as ever.
 func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, out *redis.Cmd) error {
-	if len(r) < 2 {
-		return fmt.Errorf("SCAN is refused: it names no cursor")
-	}
 	masters, err := Masters(ctx, c)
 	if err != nil {
 		return err
+	}
+	if len(r) < 2 {
+		return masters[0].Do(ctx, arguments(r)...).Err() // no cursor: let Redis say so
 	}
 	place, cursor := 0, r[1]
 	if before, after, ok := strings.Cut(r[1], "."); ok {
@@ -103,6 +104,9 @@ func Masters(ctx context.Context, client redis.UniversalClient) ([]*redis.Client
 		masters = append(masters, m)
 		return nil
 	})
+	if err == nil && len(masters) == 0 {
+		err = errors.New("the cluster has no masters")
+	}
 	slices.SortFunc(masters, func(a, b *redis.Client) int { return cmp.Compare(a.Options().Addr, b.Options().Addr) })
 	return masters, err
 }

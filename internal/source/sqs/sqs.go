@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -33,10 +35,15 @@ const (
 // Source asks one account and region. It is safe for concurrent use.
 type Source struct{ client *sqs.Client }
 
-// New makes a source of client, with shorter waits between its retries.
+// New makes a source of client, with shorter waits between its retries. The SDK's own HTTP client
+// is made to keep as many connections as are used at once, instead of 10, or each poll would have
+// to open some anew.
 func New(client *sqs.Client) *Source {
 	return &Source{sqs.New(client.Options(), func(o *sqs.Options) {
 		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, retryWait)
+		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
+			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = atOnce })
+		}
 	})}
 }
 
@@ -118,7 +125,7 @@ func refusal(err error) adapter.Error {
 	case errors.As(err, &api) && api.ErrorCode() != unnamed:
 		return adapter.Error{Code: api.ErrorCode(), Message: api.ErrorMessage()}
 	case errors.Is(err, context.DeadlineExceeded):
-		return adapter.Error{Code: "Timeout", Message: fmt.Sprintf("no answer within %v", callTimeout)}
+		return adapter.Error{Code: "Timeout", Message: "no answer in time"}
 	case errors.As(err, &response) && response.HTTPStatusCode() != 0:
 		return adapter.Error{Code: fmt.Sprintf("HTTP%d", response.HTTPStatusCode()), Message: response.Err.Error()}
 	case errors.As(err, &response):

@@ -1,0 +1,387 @@
+package discover
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/internal/view"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var noon = time.UnixMilli(1_764_000_000_000)
+
+const text = `{"timestamp":1764000000000,"app":"shop","queues":[]}`
+
+// read reads once, by key.
+func read(t testing.TB, r *Reader, now time.Time) map[string]view.Document {
+	t.Helper()
+	docs, err := r.Read(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]view.Document{}
+	for _, d := range docs {
+		if _, twice := out[d.Key]; twice {
+			t.Errorf("%s is there twice", d.Key)
+		}
+		out[d.Key] = d
+	}
+	return out
+}
+
+func keys(docs map[string]view.Document) []string { return slices.Sorted(maps.Keys(docs)) }
+
+// others fills a Redis with keys that are somebody else's.
+func others(t testing.TB, c *redis.Client, n int) {
+	t.Helper()
+	const script = `for i = ARGV[1], ARGV[2] do redis.call('SET', 'session:' .. i, 'x') end return 1`
+	for i := 0; i < n; i += 10_000 {
+		if err := c.Eval(t.Context(), script, nil, i, min(i+10_000, n)-1).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// calls are how often Redis has executed each command.
+func calls(t testing.TB, c *redis.Client) map[string]int {
+	t.Helper()
+	stats, err := c.Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]int{}
+	for _, m := range regexp.MustCompile(`cmdstat_(\S+):calls=(\d+)`).FindAllStringSubmatch(stats, -1) {
+		out[m[1]], _ = strconv.Atoi(m[2])
+	}
+	return out
+}
+
+func connect(t testing.TB, addr string) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: addr, Protocol: 2, DisableIdentity: true})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestAStrangerThatWasOnlySETIsFound(t *testing.T) {
+	t.Parallel()
+	for name, client := range map[string]redis.UniversalClient{
+		"redis":    connect(t, servertest.Redis(t).Addr),
+		"embedded": connect(t, miniredis.RunT(t).Addr()),
+		"cluster":  cluster(t),
+	} {
+		ctx := t.Context()
+		want := []string{"gravito:quasar:node:api:1", "pulse:queues:bank:php", "pulse:queues:shop", "pulse:server:shop:web-1"}
+		for _, key := range slices.Concat(want, []string{"pulse:slow:shop", "pulse:owner:shop", "gravito:quasar:other", "pulsar:x", "bull:orders:wait"}) {
+			if err := client.Set(ctx, key, text, time.Minute).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := New(client, name)
+		docs := read(t, r, noon)
+		if diff := cmp.Diff(want, keys(docs)); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+		for key, d := range docs {
+			if string(d.Data) != text || d.Err != nil {
+				t.Errorf("%s: %s holds %q, %v", name, key, d.Data, d.Err)
+			}
+			if at := client.ZScore(ctx, protocol.IndexKey, key).Val(); at != float64(noon.UnixMilli()) {
+				t.Errorf("%s: %s is in the index at %v", name, key, at)
+			}
+		}
+
+		// A key that is gone keeps its time, for a day.
+		client.Del(ctx, "pulse:queues:shop")
+		d, ok := read(t, r, noon.Add(23*time.Hour))["pulse:queues:shop"]
+		if !ok || d.Data != nil || d.Err != nil || d.SeenAt != noon.UnixMilli() {
+			t.Errorf("%s: gone, it is %+v", name, d)
+		}
+		if _, ok := read(t, r, noon.Add(25*time.Hour))["pulse:queues:shop"]; ok {
+			t.Errorf("%s: gone, it is there after a day", name)
+		}
+	}
+}
+
+func cluster(t *testing.T) *redis.ClusterClient {
+	t.Helper()
+	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: servertest.Cluster(t), Protocol: 2, DisableIdentity: true})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestTheIndexComesFirst(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	others(t, server.Client, 200_000)
+	seen := float64(noon.Add(-5 * time.Second).UnixMilli())
+	var want []string
+	for i := range 300 {
+		key := fmt.Sprintf("pulse:queues:app%03d", i)
+		want = append(want, key)
+		server.Client.Set(ctx, key, text, 0)
+		server.Client.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: seen, Member: key})
+	}
+	server.Client.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: seen, Member: "session:1"}, redis.Z{Score: seen, Member: "rubbish"})
+	if diff := cmp.Diff(want, keys(read(t, New(server.Client, "redis"), noon))); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestAReadingCostsTheSameHoweverManyKeysAreNotOurs(t *testing.T) {
+	t.Parallel()
+	cost := map[int]map[string]int{}
+	sizes := []int{50_000, 200_000}
+	for _, n := range sizes {
+		server := servertest.Redis(t)
+		others(t, server.Client, n)
+		for i := range 10 {
+			key := fmt.Sprintf("pulse:queues:app%d", i)
+			server.Client.Set(t.Context(), key, text, 0)
+			server.Client.ZAdd(t.Context(), protocol.IndexKey, redis.Z{Score: float64(noon.UnixMilli()), Member: key})
+		}
+		client := connect(t, server.Addr)
+		before := calls(t, server.Client)
+		read(t, New(client, "redis"), noon)
+		cost[n] = map[string]int{}
+		for name, count := range calls(t, server.Client) {
+			if d := count - before[name]; d > 0 && name != "info" && name != "hello" {
+				cost[n][name] = d
+			}
+		}
+	}
+	want := map[string]int{"zrevrangebyscore": 1, "hgetall": 1, "scan": scansAtOnce, "hset": 1, "expire": 1, "getrange": 10}
+	for _, n := range sizes {
+		if diff := cmp.Diff(want, cost[n]); diff != "" {
+			t.Errorf("with %d other keys: -want +got:\n%s", n, diff)
+		}
+	}
+}
+
+func TestAWalkGoesOnWhereAnotherProcessStood(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	const n = 200_000
+	others(t, server.Client, n)
+	const strangers = 50
+	for i := range strangers {
+		server.Client.Set(t.Context(), fmt.Sprintf("pulse:queues:app%d", i), text, 0)
+	}
+	// Each reading is a process of its own, as where a function starts cold every time.
+	const enough = n/(scansAtOnce*scanCount) + 2
+	found := 0
+	for range enough {
+		found = len(read(t, New(server.Client, "redis"), noon))
+	}
+	if found != strangers {
+		t.Errorf("%d of %d strangers are found after %d readings", found, strangers, enough)
+	}
+	if left := server.Client.TTL(t.Context(), scanKey).Val(); left <= 0 || left > scanLife {
+		t.Errorf("%s lives for %v", scanKey, left)
+	}
+}
+
+func TestRubbishForACursorBeginsAnew(t *testing.T) {
+	t.Parallel()
+	for name, put := range map[string]func(context.Context, *redis.Client, string){
+		"text in its place": func(ctx context.Context, c *redis.Client, _ string) { c.Set(ctx, scanKey, "rubbish", 0) },
+		"no number":         func(ctx context.Context, c *redis.Client, addr string) { c.HSet(ctx, scanKey, addr, "rubbish") },
+		"of another server": func(ctx context.Context, c *redis.Client, _ string) { c.HSet(ctx, scanKey, "10.0.0.7:6379", "77") },
+	} {
+		server := servertest.Redis(t)
+		put(t.Context(), server.Client, server.Addr)
+		server.Client.Set(t.Context(), "pulse:queues:shop", text, 0)
+		if got := keys(read(t, New(server.Client, "redis"), noon)); len(got) != 1 {
+			t.Errorf("%s: found %v", name, got)
+		}
+	}
+}
+
+func TestAWalkThatIsThroughRests(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	r := New(server.Client, "redis")
+	scans := func(now time.Time) int {
+		before := calls(t, server.Client)["scan"]
+		read(t, r, now)
+		return calls(t, server.Client)["scan"] - before
+	}
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+	}{{0, 1}, {time.Second, 0}, {restAfter - 1, 0}, {restAfter, 1}, {restAfter + time.Second, 0}} {
+		if n := scans(noon.Add(step.after)); n != step.want {
+			t.Errorf("after %v: %d SCANs, not %d", step.after, n, step.want)
+		}
+	}
+}
+
+func TestAWalkOfAnUnevenClusterEnds(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	const script = `for i = ARGV[1], ARGV[2] do redis.call('SET', KEYS[1] .. i, 'x') end return 1`
+	// Two masters, six readings and four: were the smaller one begun anew as soon as it is through,
+	// they would be through together after twelve.
+	const large, small = 110_000, 70_000
+	for tag, n := range map[string]int{"{a}": large, "{b}": small} {
+		for i := 0; i < n; i += 10_000 {
+			if err := c.Eval(t.Context(), script, []string{tag}, i, i+9_999).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.Set(t.Context(), "pulse:queues:shop", text, 0)
+	r := New(c, "redis cluster")
+	readings := 0
+	for ; r.walk.restUntil.IsZero() && readings < 20; readings++ {
+		read(t, r, noon)
+	}
+	if most := large/(scansAtOnce*scanCount) + 2; readings > most {
+		t.Errorf("through after %d readings, not %d", readings, most)
+	}
+	if got := keys(read(t, r, noon)); len(got) != 1 {
+		t.Errorf("found %v", got)
+	}
+}
+
+func TestAReaderThatMayNotWriteRemembersByItself(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	// docs/acl.md has the user that may only read; here, a replica.
+	server.Client.Set(ctx, "pulse:queues:shop", text, 0)
+	if err := server.Client.Do(ctx, "ACL", "SETUSER", "reader", "reset", "on", "nopass", "~pulse:*", "+zrevrangebyscore", "+getrange", "+hgetall", "+scan").Err(); err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DisableIdentity: true, Username: "reader", Password: "any"})
+	defer client.Close()
+	r := New(client, "redis")
+	for i := range 4 { // the walk rests from the second on
+		if got := keys(read(t, r, noon.Add(time.Duration(i)*5*time.Second))); len(got) != 1 {
+			t.Errorf("reading %d found %v", i, got)
+		}
+	}
+	server.Client.Del(ctx, "pulse:queues:shop")
+	d, ok := read(t, r, noon.Add(time.Hour))["pulse:queues:shop"]
+	if !ok || d.Data != nil || noon.Add(15*time.Second).UnixMilli()-d.SeenAt > 15_000 {
+		t.Errorf("gone, it is %+v", d)
+	}
+}
+
+func TestLargeValuesAreReadWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	for size, want := range map[int]bool{1: true, usualSize - 1: true, usualSize: true, usualSize + 1: true, maxSize: true, maxSize + 1: false, 20 << 20: false} {
+		server.Client.FlushAll(ctx)
+		value := strings.Repeat("x", size-1) + "."
+		server.Client.Set(ctx, "pulse:queues:large", value, 0)
+		server.Client.Set(ctx, "pulse:queues:shop", text, 0)
+		docs := read(t, New(server.Client, "redis"), noon)
+		d := docs["pulse:queues:large"]
+		switch {
+		case want && (string(d.Data) != value || d.Err != nil):
+			t.Errorf("%d bytes: %d are read, %v", size, len(d.Data), d.Err)
+		case !want && (d.Data != nil || d.Err == nil || d.Err.Error() != "it is not read: its value is larger than 8 MiB"):
+			t.Errorf("%d bytes: %d are read, %v", size, len(d.Data), d.Err)
+		}
+		if string(docs["pulse:queues:shop"].Data) != text {
+			t.Errorf("%d bytes: its neighbour is %q", size, docs["pulse:queues:shop"].Data)
+		}
+	}
+}
+
+func TestManyLargeValuesAreBounded(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	value := strings.Repeat("x", usualSize+1)
+	const n = 20
+	for i := range n {
+		server.Client.Set(t.Context(), fmt.Sprintf("pulse:queues:large%d", i), value, 0)
+	}
+	server.Client.Set(t.Context(), "pulse:queues:shop", text, 0)
+	docs := read(t, New(server.Client, "redis"), noon)
+	whole, refused := 0, 0
+	for key, d := range docs {
+		switch {
+		case key == "pulse:queues:shop" && string(d.Data) == text:
+		case string(d.Data) == value && d.Err == nil:
+			whole++
+		case d.Data == nil && d.Err != nil && strings.HasPrefix(d.Err.Error(), "it is not read: 20 values are larger than 64 KiB"):
+			refused++
+		default:
+			t.Errorf("%s: %d bytes, %v", key, len(d.Data), d.Err)
+		}
+	}
+	if whole != maxTotal/maxSize || whole+refused != n {
+		t.Errorf("%d are read, %d are refused", whole, refused)
+	}
+}
+
+func TestAKeyOfAnotherTypeDoesNotHideItsNeighbours(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	server.Client.RPush(ctx, "pulse:queues:list", "x")
+	server.Client.HSet(ctx, "pulse:server:shop:hash", "x", "y")
+	server.Client.Set(ctx, "pulse:queues:shop", text, 0)
+	server.Client.Set(ctx, "pulse:queues:empty", "", 0)
+	docs := read(t, New(server.Client, "redis"), noon)
+	for _, key := range []string{"pulse:queues:list", "pulse:server:shop:hash"} {
+		if d := docs[key]; d.Data != nil || d.Err == nil || !strings.HasPrefix(d.Err.Error(), "it cannot be read: WRONGTYPE") {
+			t.Errorf("%s: %q, %v", key, d.Data, d.Err)
+		}
+	}
+	if d := docs["pulse:queues:shop"]; string(d.Data) != text || d.Err != nil {
+		t.Errorf("the good one is %q, %v", d.Data, d.Err)
+	}
+}
+
+func TestRubbishInTheIndexPlaceMakesAllStrangers(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	server.Client.Set(t.Context(), protocol.IndexKey, "rubbish", 0)
+	server.Client.Set(t.Context(), "pulse:queues:shop", text, 0)
+	r := New(server.Client, "redis")
+	for i := range 3 {
+		if got := keys(read(t, r, noon.Add(time.Duration(i)*time.Second))); len(got) != 1 {
+			t.Errorf("reading %d found %v", i, got)
+		}
+	}
+}
+
+func TestARedisThatCannotBeAskedIsAnErrorAndNoEmptyView(t *testing.T) {
+	t.Parallel()
+	server, down := servertest.Redis(t), servertest.Redis(t)
+	down.Stop()
+	server.Client.Do(t.Context(), "ACL", "SETUSER", "nobody", "on", "nopass")
+	for want, o := range map[string]*redis.Options{
+		"WRONGPASS":          {Addr: server.Addr, Username: "ada", Password: "sesame"},
+		"NOPERM":             {Addr: server.Addr, Username: "nobody", Password: "x"},
+		"connection refused": {Addr: down.Addr, DialerRetries: 1, MaxRetries: -1},
+	} {
+		o.Protocol, o.DisableIdentity = 2, true
+		client := redis.NewClient(o)
+		docs, err := New(client, "redis "+o.Addr).Read(t.Context(), noon)
+		client.Close()
+		if err == nil || docs != nil || !strings.HasPrefix(err.Error(), "read from redis "+o.Addr+": ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%s: %v, %v", want, docs, err)
+		}
+	}
+}

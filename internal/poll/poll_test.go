@@ -1,0 +1,108 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+var noon = time.UnixMilli(1_764_000_000_000)
+
+// steps is a session that goes through these steps, and then repeats the last.
+type steps struct {
+	list    []adapter.Step
+	at      int
+	replies [][]adapter.Reply
+}
+
+func (s *steps) Poll(time.Time) adapter.Step { return s.step() }
+
+func (s *steps) Next(replies []adapter.Reply) adapter.Step {
+	s.replies = append(s.replies, replies)
+	return s.step()
+}
+
+func (s *steps) step() adapter.Step {
+	step := s.list[min(s.at, len(s.list)-1)]
+	s.at++
+	return step
+}
+
+// echo answers each request with its key.
+type echo struct {
+	asked int
+	err   error
+}
+
+func (e *echo) Do(_ context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
+	e.asked += len(requests)
+	var replies []adapter.Reply
+	for _, r := range requests {
+		replies = append(replies, adapter.Reply{Value: r[1]})
+	}
+	return replies, e.err
+}
+
+func ask(keys ...string) adapter.Step {
+	var s adapter.Step
+	for _, key := range keys {
+		s.Requests = append(s.Requests, adapter.Request{"LLEN", key})
+	}
+	return s
+}
+
+func snapshot(app string) adapter.Step {
+	return adapter.Done(&protocol.QueueSnapshot{Timestamp: noon.UnixMilli(), App: app})
+}
+
+func TestASessionGetsItsRepliesUntilItHasItsSnapshot(t *testing.T) {
+	t.Parallel()
+	session := &steps{list: []adapter.Step{ask("a", "b"), ask("c"), snapshot("shop")}}
+	source := &echo{}
+	s, err := (&Poller{Session: session, Source: source}).Poll(t.Context(), noon)
+	if err != nil || s.App != "shop" || source.asked != 3 {
+		t.Fatalf("%+v, %v, asked %d", s, err, source.asked)
+	}
+	var got []string
+	for _, round := range session.replies {
+		for _, r := range round {
+			got = append(got, r.Value.(string))
+		}
+		got = append(got, "|")
+	}
+	if want := []string{"a", "b", "|", "c", "|"}; !slices.Equal(got, want) {
+		t.Errorf("the replies were %v", got)
+	}
+}
+
+func TestAPollHasBoundsAndAReasonWhereItEndsWithoutASnapshot(t *testing.T) {
+	t.Parallel()
+	down := errors.New("read from redis: connection refused")
+	for want, c := range map[string]struct {
+		steps []adapter.Step
+		err   error
+		asked int // the most
+	}{
+		"the adapter asked 1 requests in round 65: a poll may take 64 rounds of 200000 requests":     {steps: []adapter.Step{ask("a")}, asked: maxRounds},
+		"the adapter asked 200001 requests in round 1: a poll may take 64 rounds of 200000 requests": {steps: []adapter.Step{ask(make([]string, maxRequests+1)...)}},
+		"the adapter ended its poll with neither a snapshot nor a reason":                            {steps: []adapter.Step{ask("a"), {}}, asked: 1},
+		"NOPERM for SCAN":                     {steps: []adapter.Step{ask("a"), adapter.Fail("NOPERM for SCAN")}, asked: 1},
+		"read from redis: connection refused": {steps: []adapter.Step{ask("a"), snapshot("shop")}, err: down, asked: 1},
+		"the adapter's snapshot breaks the protocol: app is \"my shop\"": {steps: []adapter.Step{snapshot("my shop")}},
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			source := &echo{err: c.err}
+			s, err := (&Poller{Session: &steps{list: c.steps}, Source: source}).Poll(t.Context(), noon)
+			if s != nil || err == nil || !strings.HasPrefix(err.Error(), want) || source.asked > c.asked {
+				t.Errorf("%+v, %v, asked %d", s, err, source.asked)
+			}
+		})
+	}
+}

@@ -1,0 +1,339 @@
+package publish
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	noon = 1_764_000_000_000
+	ttl  = 30 * time.Second
+)
+
+// everywhere runs a test on a real Redis, on a cluster, and on the one that scripts/local embeds.
+func everywhere(t *testing.T, test func(t *testing.T, c redis.UniversalClient)) {
+	t.Helper()
+	run := func(name string, client func(t *testing.T) redis.UniversalClient) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := client(t)
+			t.Cleanup(func() { c.Close() })
+			test(t, c)
+		})
+	}
+	run("redis", func(t *testing.T) redis.UniversalClient {
+		return redis.NewClient(&redis.Options{Addr: servertest.Redis(t).Addr, Protocol: 2})
+	})
+	run("embedded", func(t *testing.T) redis.UniversalClient {
+		return redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), Protocol: 2})
+	})
+	run("cluster", func(t *testing.T) redis.UniversalClient {
+		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: servertest.Cluster(t), Protocol: 2})
+	})
+}
+
+func snapshot(at int64, waiting int64) *protocol.QueueSnapshot {
+	return &protocol.QueueSnapshot{Timestamp: at, App: "shop", Source: "redis", Queues: []protocol.Queue{
+		{Name: "orders", Driver: protocol.DriverBullMQ, Metrics: protocol.Metrics{Waiting: waiting}},
+	}}
+}
+
+// waiting is what a reader sees at the snapshot's key.
+func waiting(t *testing.T, c redis.UniversalClient) int64 {
+	t.Helper()
+	data, err := c.Get(t.Context(), "pulse:queues:shop:redis").Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, problems, err := protocol.DecodeSnapshot(data)
+	if err != nil || len(problems) > 0 || len(s.Queues) != 1 {
+		t.Fatalf("%s: %v, %v", data, problems, err)
+	}
+	return s.Queues[0].Metrics.Waiting
+}
+
+func mustPublish(t *testing.T, c redis.UniversalClient, s *protocol.QueueSnapshot, want bool) {
+	t.Helper()
+	if got, err := New(c, "redis", ttl).Snapshot(t.Context(), s); err != nil || got != want {
+		t.Fatalf("published: %v, %v", got, err)
+	}
+}
+
+func TestASnapshotLivesForItsTTLAndIsInTheIndex(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
+		mustPublish(t, c, snapshot(noon, 7), true)
+		lives(t, c, "pulse:queues:shop:redis")
+		if n := waiting(t, c); n != 7 {
+			t.Errorf("waiting is %d", n)
+		}
+		if diff := cmp.Diff(map[string]float64{"pulse:queues:shop:redis": noon}, index(t, c)); diff != "" {
+			t.Errorf("the index: -want +got:\n%s", diff)
+		}
+	})
+}
+
+// lives checks that the key ends with its time to live.
+func lives(t *testing.T, c redis.UniversalClient, key string) {
+	t.Helper()
+	left, err := c.PTTL(t.Context(), key).Result()
+	if err != nil || left <= 0 || left > ttl {
+		t.Errorf("%s lives for %v, %v", key, left, err)
+	}
+}
+
+func index(t *testing.T, c redis.UniversalClient) map[string]float64 {
+	t.Helper()
+	members, err := c.ZRangeWithScores(t.Context(), protocol.IndexKey, 0, -1).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, m := range members {
+		out[m.Member.(string)] = m.Score
+	}
+	return out
+}
+
+func TestAHeartbeatLivesForItsTTLAndIsInTheIndex(t *testing.T) {
+	t.Parallel()
+	zero, none := 0.0, int64(0)
+	h := &protocol.Heartbeat{Timestamp: noon, Meta: map[string]any{"app_name": "shop", "environment": "test", "runtime": "go", "version": "1"}}
+	h.System.Hostname = "web-1.example"
+	h.System.CPUUsage, h.System.CPUCores, h.System.MemoryTotal, h.System.MemoryFree = &zero, &zero, &none, &none
+	h.Process.Uptime, h.Process.CPUUsage, h.Process.MemoryRSS, h.Process.MemoryHeap = &zero, &zero, &none, &none
+	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
+		const key = "pulse:server:shop:web-1"
+		store := New(c, "redis", ttl)
+		if err := store.Heartbeat(t.Context(), "web-1", h); err != nil {
+			t.Fatal(err)
+		}
+		lives(t, c, key)
+		got, id, err := protocol.DecodeHeartbeat(key, []byte(c.Get(t.Context(), key).Val()))
+		if err != nil || id != "web-1" || got.System.Hostname != "web-1.example" {
+			t.Errorf("%+v, %q, %v", got, id, err)
+		}
+		if diff := cmp.Diff(map[string]float64{key: noon}, index(t, c)); diff != "" {
+			t.Errorf("the index: -want +got:\n%s", diff)
+		}
+		if err := store.Heartbeat(t.Context(), "web-1", &protocol.Heartbeat{}); err == nil {
+			t.Error("a heartbeat that breaks the protocol is published")
+		}
+	})
+}
+
+func TestTheIndexForgetsAfterADay(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
+		const day = 24 * 60 * 60 * 1000
+		c.ZAdd(t.Context(), protocol.IndexKey, redis.Z{Score: noon - day - 1, Member: "gone"}, redis.Z{Score: noon - day, Member: "just there"})
+		mustPublish(t, c, snapshot(noon, 7), true)
+		want := map[string]float64{"pulse:queues:shop:redis": noon, "just there": noon - day}
+		if diff := cmp.Diff(want, index(t, c)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+func TestAnOlderSnapshotNeverOverwritesANewerOne(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
+		for _, step := range []struct {
+			at, waiting int64
+			published   bool
+			want        int64
+		}{
+			{noon, 1, true, 1},
+			{noon - 1, 2, false, 1},
+			{noon - 86_400_000, 3, false, 1},
+			{noon, 4, true, 4}, // the same moment again
+			{noon + 1, 5, true, 5},
+			{noon, 6, false, 5},
+		} {
+			mustPublish(t, c, snapshot(step.at, step.waiting), step.published)
+			if n := waiting(t, c); n != step.want {
+				t.Errorf("after waiting=%d at %d it is %d, not %d", step.waiting, step.at, n, step.want)
+			}
+		}
+		lives(t, c, "pulse:queues:shop:redis")
+	})
+}
+
+func TestRubbishAtTheKeyIsOverwritten(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
+		const key = "pulse:queues:shop:redis"
+		ctx := t.Context()
+		for what, put := range map[string]func(){
+			"text":                 func() { c.Set(ctx, key, "rubbish", 0) },
+			"nothing":              func() { c.Set(ctx, key, "", 0) },
+			"JSON of another kind": func() { c.Set(ctx, key, `{"timestamp":"soon"}`, 0) },
+			"no timestamp first":   func() { c.Set(ctx, key, `{"app":"shop","timestamp":9999999999999}`, 0) },
+			"bytes":                func() { c.Set(ctx, key, "\xff\x00{\"timestamp\":", 0) },
+			"a list":               func() { c.RPush(ctx, key, "x") },
+			"a hash":               func() { c.HSet(ctx, key, "timestamp", noon*2) },
+			"a zset":               func() { c.ZAdd(ctx, key, redis.Z{Member: "x"}) },
+		} {
+			c.Del(ctx, key)
+			put()
+			if got, err := New(c, "redis", ttl).Snapshot(ctx, snapshot(noon, 7)); err != nil || !got {
+				t.Errorf("%s: %v, %v", what, got, err)
+				continue
+			}
+			if n := waiting(t, c); n != 7 {
+				t.Errorf("%s: waiting is %d", what, n)
+			}
+			lives(t, c, key)
+		}
+	})
+}
+
+func TestRubbishInTheIndexPlaceIsAnErrorAndStillPublished(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
+		c.Set(t.Context(), protocol.IndexKey, "rubbish", 0)
+		published, err := New(c, "redis 10.0.0.7:6379", ttl).Snapshot(t.Context(), snapshot(noon, 7))
+		const want = "note pulse:queues:shop:redis in pulse:index at redis 10.0.0.7:6379: WRONGTYPE "
+		if !published || err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("published: %v, %v", published, err)
+		}
+		if n := waiting(t, c); n != 7 {
+			t.Errorf("waiting is %d", n)
+		}
+	})
+}
+
+func TestASnapshotThatBreaksTheProtocolIsNotPublished(t *testing.T) {
+	t.Parallel()
+	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	defer c.Close()
+	published, err := New(c, "redis", ttl).Snapshot(t.Context(), snapshot(1_764_000_000, 7)) // in seconds
+	if published || err == nil || !strings.Contains(err.Error(), "timestamp") {
+		t.Errorf("%v, %v", published, err)
+	}
+}
+
+// trips counts round trips.
+type trips struct{ n atomic.Int64 }
+
+func (c *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() != "hello" { // a new connection's
+			c.n.Add(1)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.n.Add(1)
+		return next(ctx, cmds)
+	}
+}
+
+func TestEachWriteIsOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	c := redis.NewClient(&redis.Options{Addr: servertest.Redis(t).Addr, Protocol: 2, DisableIdentity: true})
+	defer c.Close()
+	count := &trips{}
+	c.AddHook(count)
+	store := New(c, "redis", ttl)
+	for what, write := range map[string]func() error{
+		"a snapshot": func() error { _, err := store.Snapshot(t.Context(), snapshot(noon, 7)); return err },
+		"a claim":    func() error { return store.Claim(t.Context(), "shop:redis", "1") },
+		"a renewal":  func() error { _, err := store.Renew(t.Context(), "shop:redis", "1"); return err },
+	} {
+		count.n.Store(0)
+		if err := write(); err != nil || count.n.Load() != 1 {
+			t.Errorf("%s: %d round trips, %v", what, count.n.Load(), err)
+		}
+	}
+}
+
+func TestTheNewestClaimOwns(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
+		ctx := t.Context()
+		store := New(c, "redis", ttl)
+		const key = "pulse:owner:shop:redis"
+		owns := func(id string, want bool) {
+			t.Helper()
+			if mine, err := store.Renew(ctx, "shop:redis", id); mine != want || err != nil {
+				t.Errorf("%s owns it: %v, %v", id, mine, err)
+			}
+			if left := c.PTTL(ctx, key).Val(); left <= 0 || left > ownerLife {
+				t.Errorf("a claim stands for %v", left)
+			}
+		}
+		for _, id := range []string{"first", "second"} {
+			if err := store.Claim(ctx, "shop:redis", id); err != nil {
+				t.Fatal(err)
+			}
+			owns(id, true)
+		}
+		owns("first", false)
+		owns("second", true)
+
+		c.PExpire(ctx, key, 20*time.Second)
+		owns("first", false)
+		if left := c.PTTL(ctx, key).Val(); left > 20*time.Second {
+			t.Errorf("another's renewal prolonged the claim to %v", left)
+		}
+		owns("second", true)
+		if left := c.PTTL(ctx, key).Val(); left <= 20*time.Second {
+			t.Errorf("the owner's renewal left the claim at %v", left)
+		}
+
+		c.Del(ctx, key) // as when it has run out
+		owns("first", true)
+		owns("second", false)
+
+		if mine, err := store.Renew(ctx, "bank:redis", "second"); !mine || err != nil {
+			t.Errorf("another reporter's claim is its own: %v, %v", mine, err)
+		}
+	})
+}
+
+func TestARedisThatTakesNothingIsAnError(t *testing.T) {
+	t.Parallel()
+	full := servertest.Redis(t, "--maxmemory", "1", "--maxmemory-policy", "noeviction")
+	readOnly := servertest.Redis(t)
+	readOnly.Client.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1")
+	down := servertest.Redis(t)
+	down.Stop()
+	for want, server := range map[string]*servertest.RedisServer{"OOM ": full, "READONLY ": readOnly, "connection refused": down} {
+		c := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DialerRetries: 1, MaxRetries: -1})
+		defer c.Close()
+		store := New(c, "redis "+server.Addr, ttl)
+		published, err := store.Snapshot(t.Context(), snapshot(noon, 7))
+		if published {
+			t.Errorf("%s: published", want)
+		}
+		_, renewed := store.Renew(t.Context(), "shop:redis", "1")
+		for what, err := range map[string]error{
+			"publish pulse:queues:shop:redis to redis " + server.Addr: err,
+			"claim pulse:owner:shop:redis at redis " + server.Addr:    store.Claim(t.Context(), "shop:redis", "1"),
+			"renew pulse:owner:shop:redis at redis " + server.Addr:    renewed,
+		} {
+			if err == nil || !strings.HasPrefix(err.Error(), what+": ") || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v", want, err)
+			}
+		}
+	}
+}

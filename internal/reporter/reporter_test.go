@@ -1,0 +1,495 @@
+package reporter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/gravito-framework/pulse/internal/poll"
+	"github.com/gravito-framework/pulse/internal/publish"
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// queues is an adapter's session that asks one question and then reports what look says.
+type queues struct {
+	look func() ([]protocol.Queue, []protocol.Problem, error)
+	now  time.Time
+}
+
+func (q *queues) Poll(now time.Time) adapter.Step {
+	q.now = now
+	return adapter.Step{Requests: []adapter.Request{{"LLEN", "x"}}}
+}
+
+func (q *queues) Next([]adapter.Reply) adapter.Step {
+	found, problems, err := q.look()
+	if err != nil {
+		return adapter.Step{Err: err}
+	}
+	return adapter.Done(&protocol.QueueSnapshot{Timestamp: q.now.UnixMilli(), App: "shop", Queues: found, Problems: problems})
+}
+
+// source answers every request, after before has returned.
+type source struct{ before func(context.Context) error }
+
+func (s source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
+	if s.before != nil {
+		if err := s.before(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return make([]adapter.Reply, len(requests)), nil
+}
+
+func poller(names ...string) *poll.Poller {
+	return &poll.Poller{Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) {
+		var found []protocol.Queue
+		for _, name := range names {
+			found = append(found, protocol.Queue{Name: name, Driver: protocol.DriverBullMQ, Metrics: protocol.Metrics{Waiting: 1}})
+		}
+		return found, nil, nil
+	}}}
+}
+
+func failing(look func() error) *poll.Poller {
+	return &poll.Poller{Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) { return nil, nil, look() }}}
+}
+
+// memory stands for the Redis where time is not real: what the store sends stays in the process.
+type memory struct {
+	mu        sync.Mutex
+	owner     string
+	published []protocol.QueueSnapshot
+	down      func() error // the outage there is now, or nil
+}
+
+func (m *memory) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (m *memory) ProcessHook(redis.ProcessHook) redis.ProcessHook {
+	return func(_ context.Context, cmd redis.Cmder) error { return m.answer(cmd) }
+}
+
+func (m *memory) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(_ context.Context, cmds []redis.Cmder) error {
+		var errs []error
+		for _, cmd := range cmds {
+			errs = append(errs, m.answer(cmd))
+		}
+		return errors.Join(errs...)
+	}
+}
+
+func (m *memory) answer(cmd redis.Cmder) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down != nil {
+		if err := m.down(); err != nil {
+			cmd.SetErr(err)
+			return err
+		}
+	}
+	args := cmd.Args()
+	text := func(i int) string {
+		if b, ok := args[i].([]byte); ok {
+			return string(b)
+		}
+		return fmt.Sprint(args[i])
+	}
+	switch {
+	case cmd.Name() == "set":
+		m.owner = text(2)
+	case cmd.Name() == "eval" && strings.HasPrefix(text(3), "pulse:owner:"):
+		mine := m.owner == text(4)
+		cmd.(*redis.Cmd).SetVal(map[bool]int64{true: 1}[mine])
+	case cmd.Name() == "eval":
+		var s protocol.QueueSnapshot
+		if err := json.Unmarshal([]byte(text(4)), &s); err != nil {
+			panic(err)
+		}
+		m.published = append(m.published, s)
+		cmd.(*redis.Cmd).SetVal(int64(1))
+	}
+	return nil
+}
+
+// new makes a reporter that publishes into m, and what it logs.
+func (m *memory) new(t *testing.T, pollers ...*poll.Poller) (*Reporter, *logs) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", Protocol: 2})
+	client.AddHook(m)
+	t.Cleanup(func() { client.Close() })
+	said := &logs{}
+	return &Reporter{
+		App: "shop", Source: "redis", Interval: 10 * time.Second, Pollers: pollers, Log: said.logger(),
+		Store: publish.New(client, "redis", 30*time.Second),
+	}, said
+}
+
+// logs is what was logged.
+type logs struct {
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(p)
+}
+
+func (l *logs) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "app" || a.Key == "source" {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+func (l *logs) lines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.out.Len() == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(l.out.String()), "\n")
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestItPollsAtOnceAndEveryIntervalUntilShortlyBeforeTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		r, said := m.new(t, poller("orders", "mail"))
+		began := time.Now()
+		sum := r.Run(within(t, 150*time.Second), "request-1")
+		want := Summary{App: "shop", Source: "redis", Polls: 15, Published: 15, Queues: 2, Problems: []string{}, DurationMS: 145_000}
+		if diff := cmp.Diff(want, sum); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		for i, s := range m.published {
+			if at := time.UnixMilli(s.Timestamp).Sub(began); at.Round(time.Second) != time.Duration(i)*10*time.Second {
+				t.Errorf("snapshot %d was read after %v", i, at)
+			}
+		}
+		if lines := said.lines(); len(lines) > 0 {
+			t.Errorf("it said %q", lines)
+		}
+	})
+}
+
+func TestAPollThatHangsCostsItselfAndNotTheLoop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		hangs := true
+		p := poller("orders")
+		p.Source = source{before: func(ctx context.Context) error {
+			if !hangs {
+				return nil
+			}
+			hangs = false
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		r, said := m.new(t, p)
+		sum := r.Run(within(t, 36*time.Second), "")
+		if sum.Polls != 4 || sum.Published != 3 || len(sum.Problems) != 1 {
+			t.Errorf("%+v", sum)
+		}
+		if lines := said.lines(); len(lines) != 2 {
+			t.Errorf("it said %q", lines)
+		}
+	})
+}
+
+func TestTheDeadlineEndsAPollThatHangsWithoutAWord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		p := poller("orders")
+		p.Source = source{before: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+		r, said := m.new(t, p)
+		sum := r.Run(within(t, 8*time.Second), "")
+		if sum.DurationMS != 3000 || sum.Published != 0 || len(sum.Problems) > 0 || len(said.lines()) > 0 {
+			t.Errorf("%+v, it said %q", sum, said.lines())
+		}
+	})
+}
+
+func TestAnOutageIsSaidOnceWhateverItsErrors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		began, tries := time.Now(), 0
+		m.down = func() error {
+			if at := time.Since(began); at < 15*time.Second || at > 85*time.Second && at < 95*time.Second {
+				return nil
+			} else if at > 130*time.Second {
+				return nil
+			}
+			tries++
+			return fmt.Errorf("dial tcp 127.0.0.1:%d: connect: connection refused", 40_000+tries) // each its own text
+		}
+		r, said := m.new(t, poller("orders"))
+		sum := r.Run(within(t, 165*time.Second), "")
+		const down, up = `level=WARN msg="cannot report; will try again until it works"`, `level=INFO msg="reports again"`
+		got := said.lines()
+		for i, line := range got {
+			got[i], _, _ = strings.Cut(line, " error=")
+		}
+		if diff := cmp.Diff([]string{down, up, down, up}, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if sum.Published < 4 || tries < 10 || len(sum.Problems) < 4 {
+			t.Errorf("%d tries failed, %+v", tries, sum)
+		}
+	})
+}
+
+func TestARedisThatIsBackIsNoticedWithinAnInterval(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		back := time.Now().Add(time.Hour)
+		m.down = func() error {
+			if time.Now().Before(back) {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		r, _ := m.new(t, poller("orders"))
+		r.Run(within(t, time.Hour+16*time.Second), "")
+		if len(m.published) == 0 || time.UnixMilli(m.published[0].Timestamp).Sub(back) > r.Interval {
+			t.Errorf("published %d snapshots", len(m.published))
+		}
+	})
+}
+
+func TestOfTwoRunsTheNewestGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		older, olderSaid := m.new(t, poller("orders"))
+		newer, newerSaid := m.new(t, poller("orders"))
+		var first Summary
+		var wg sync.WaitGroup
+		wg.Go(func() { first = older.Run(within(t, 150*time.Second), "request-1") })
+		time.Sleep(65 * time.Second)
+		second := newer.Run(within(t, 150*time.Second), "request-2")
+		wg.Wait()
+		if first.Polls != 7 || first.DurationMS != 70_000 || second.Polls != 15 {
+			t.Errorf("older: %+v\nnewer: %+v", first, second)
+		}
+		want := []string{`level=INFO msg="a newer run of this reporter has taken over"`}
+		if diff := cmp.Diff(want, olderSaid.lines()); diff != "" || len(newerSaid.lines()) > 0 {
+			t.Errorf("-want +got:\n%s\nthe newer said %q", diff, newerSaid.lines())
+		}
+	})
+}
+
+func TestAProblemIsSaidOnceWhileItLasts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		began := time.Now()
+		p := &poll.Poller{Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) {
+			switch at := time.Since(began).Round(time.Second); {
+			case at < 30*time.Second, at == 60*time.Second:
+				return nil, []protocol.Problem{{Queue: "orders", Reason: "NOPERM"}, {Queue: "mail", Reason: "WRONGTYPE"}}, nil
+			case at < 50*time.Second:
+				return nil, []protocol.Problem{{Queue: "mail", Reason: "WRONGTYPE"}}, nil
+			}
+			return nil, nil, nil
+		}}}
+		r, said := m.new(t, p)
+		sum := r.Run(within(t, 80*time.Second), "")
+		const orders, mail = `level=WARN msg="cannot be read" problem="queue \"orders\": NOPERM"`, `level=WARN msg="cannot be read" problem="queue \"mail\": WRONGTYPE"`
+		if diff := cmp.Diff([]string{orders, mail, orders, mail}, said.lines()); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{`queue "orders": NOPERM`, `queue "mail": WRONGTYPE`}, sum.Problems); diff != "" {
+			t.Errorf("the summary: -want +got:\n%s", diff)
+		}
+		if len(m.published[0].Problems) != 2 {
+			t.Errorf("the snapshot's problems are %v", m.published[0].Problems)
+		}
+	})
+}
+
+func TestASummaryIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		p := &poll.Poller{Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) {
+			var problems []protocol.Problem
+			for i := range 1000 {
+				problems = append(problems, protocol.Problem{Reason: fmt.Sprintf("rubbish %d at %d", i, time.Now().Unix())})
+			}
+			return nil, problems, nil
+		}}}
+		r, said := m.new(t, p)
+		sum := r.Run(within(t, 36*time.Second), "")
+		if n := len(sum.Problems); n != maxProblems+1 || sum.Problems[n-1] != "more than 100 problems: the rest are not listed" {
+			t.Errorf("%d problems, the last %q", n, sum.Problems[n-1])
+		}
+		if n := len(said.lines()); n > sum.Polls*maxProblems {
+			t.Errorf("%d lines in the log of %d polls", n, sum.Polls)
+		}
+	})
+}
+
+func TestTheSummaryIsTheContracts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		r, _ := m.new(t, poller("orders", "mail"))
+		data, err := json.Marshal(r.Run(within(t, 8*time.Second), "request-1"))
+		const want = `{"app":"shop","source":"redis","polls":1,"published":1,"queues":2,"problems":[],"duration_ms":3000}`
+		if err != nil || string(data) != want {
+			t.Errorf("%s, %v", data, err)
+		}
+	})
+}
+
+func TestAnAdapterThatFailsDoesNotHideTheOthersQueues(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]*poll.Poller{
+		"it says so":            failing(func() error { return errors.New("NOPERM for SCAN") }),
+		"its snapshot is wrong": poller(""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &Reporter{App: "shop", Source: "redis", Pollers: []*poll.Poller{poller("orders"), broken, poller("mail")}}
+			s, err := r.Poll(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(s.Queues) != 2 || s.Queues[0].Name != "orders" || s.Queues[1].Name != "mail" || len(s.Problems) != 1 || s.App != "shop" || s.Source != "redis" {
+				t.Errorf("%+v", s)
+			}
+			if err := s.Validate(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAQueueOfTwoAdaptersIsReportedOnce(t *testing.T) {
+	t.Parallel()
+	r := &Reporter{App: "shop", Pollers: []*poll.Poller{poller("orders", "mail"), poller("orders", "news")}}
+	s, err := r.Poll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Validate(); err != nil {
+		t.Error(err)
+	}
+	want := []protocol.Problem{{Queue: "orders", Reason: "two adapters report it as a queue of bullmq; the first one's numbers are shown"}}
+	if diff := cmp.Diff(want, s.Problems); diff != "" || len(s.Queues) != 3 {
+		t.Errorf("%d queues; -want +got:\n%s", len(s.Queues), diff)
+	}
+}
+
+func TestWhereAllAdaptersFailThereIsNoSnapshot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		r, said := m.new(t, failing(func() error { return errors.New("the first's reason") }), failing(func() error { return errors.New("the second's") }))
+		sum := r.Run(within(t, 26*time.Second), "")
+		if len(m.published) > 0 || sum.Published != 0 || sum.Polls == 0 || len(sum.Problems) != 1 || len(said.lines()) != 1 {
+			t.Errorf("%+v, it said %q", sum, said.lines())
+		}
+		if !strings.Contains(sum.Problems[0], "the first's reason") || !strings.Contains(sum.Problems[0], "the second's") {
+			t.Errorf("%q", sum.Problems)
+		}
+	})
+}
+
+func TestARealRedisMayRestart(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, MaxRetries: 1, DialerRetries: 1, DialTimeout: time.Second})
+	defer client.Close()
+	said := &logs{}
+	r := &Reporter{
+		App: "shop", Source: "redis", Interval: time.Second, Pollers: []*poll.Poller{poller("orders")}, Log: said.logger(),
+		Store: publish.New(client, "redis "+server.Addr, 30*time.Second),
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan Summary)
+	go func() { done <- r.Run(ctx, "request-1") }()
+	there := func() bool { return server.Client.Exists(t.Context(), "pulse:queues:shop:redis").Val() == 1 }
+	servertest.Eventually(t, "the first snapshot", there)
+	for range 2 {
+		before := len(said.lines())
+		server.Stop()
+		servertest.Eventually(t, "a word on the outage", func() bool { return len(said.lines()) == before+1 })
+		server.Start()
+		servertest.Eventually(t, "a snapshot after the restart", func() bool { return there() && len(said.lines()) == before+2 })
+	}
+	cancel()
+	sum := <-done
+	var got []string
+	for _, line := range said.lines() {
+		got = append(got, regexp.MustCompile(`msg="([^"]*)"`).FindStringSubmatch(line)[1])
+	}
+	const down, up = "cannot report; will try again until it works", "reports again"
+	if diff := cmp.Diff([]string{down, up, down, up}, got); diff != "" || sum.Published < 3 {
+		t.Errorf("%+v; -want +got:\n%s", sum, diff)
+	}
+}
+
+func TestOfTwoRunsOnARealRedisTheNewestGoesOn(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	run := func(ctx context.Context, owner string) chan Summary {
+		done := make(chan Summary, 1)
+		r := &Reporter{
+			App: "shop", Source: "redis", Interval: time.Second, Pollers: []*poll.Poller{poller("orders")}, Log: slog.New(slog.DiscardHandler),
+			Store: publish.New(server.Client, "redis", 30*time.Second),
+		}
+		go func() { done <- r.Run(ctx, owner) }()
+		return done
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	owner := func(want string) func() bool {
+		return func() bool { return server.Client.Get(t.Context(), "pulse:owner:shop:redis").Val() == want }
+	}
+	older := run(ctx, "request-1")
+	servertest.Eventually(t, "the first's claim", owner("request-1"))
+	newer := run(ctx, "request-2")
+	<-older // it ends by itself
+	if !owner("request-2")() {
+		t.Error("the older one has kept its claim")
+	}
+	cancel()
+	if sum := <-newer; sum.Published == 0 {
+		t.Errorf("%+v", sum)
+	}
+}

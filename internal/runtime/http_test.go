@@ -1,0 +1,153 @@
+package runtime
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// loopback is a listener and its URL.
+func loopback(t *testing.T) (net.Listener, string) {
+	t.Helper()
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, "http://" + l.Addr().String() + "/"
+}
+
+func fetch(ctx context.Context, url string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
+}
+
+func TestRequestsEndWithTheProgram(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	listener, url := loopback(t)
+	began := make(chan struct{})
+	served := make(chan error, 1)
+	go func() {
+		served <- Serve(ctx, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(began)
+			<-r.Context().Done()
+			_, _ = io.WriteString(w, "the end")
+		}), listener)
+	}()
+	answer := make(chan string, 1)
+	go func() {
+		body, err := fetch(t.Context(), url)
+		if err != nil {
+			body = err.Error()
+		}
+		answer <- body
+	}()
+	<-began
+	stop()
+	if err := <-served; err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+	if got := <-answer; got != "the end" {
+		t.Errorf("who was connected got %q", got)
+	}
+	if body, err := fetch(t.Context(), url); err == nil {
+		t.Errorf("after its end it answered %q", body)
+	}
+}
+
+// inMemory is a listener with one connection, on synctest's clock.
+type inMemory struct {
+	conn chan net.Conn
+	done chan struct{}
+}
+
+func (l *inMemory) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conn:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+func (l *inMemory) Close() error   { close(l.done); return nil }
+func (l *inMemory) Addr() net.Addr { return &net.TCPAddr{} }
+
+func TestWhoDoesNotEndIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &inMemory{make(chan net.Conn), make(chan struct{})}
+		ctx, stop := context.WithCancel(t.Context())
+		release, served := make(chan struct{}), make(chan error, 1)
+		go func() {
+			served <- Serve(ctx, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }), l)
+		}()
+		client, server := net.Pipe()
+		l.conn <- server
+		if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if err := <-served; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		if d := time.Since(began); d < shutdownTimeout || d > shutdownTimeout+time.Second {
+			t.Errorf("its end took %v, want %v", d, shutdownTimeout)
+		}
+		if _, err := client.Read(make([]byte, 1)); err == nil {
+			t.Error("the connection is still there")
+		}
+		close(release)
+	})
+}
+
+func TestClientThatSaysNothingIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &inMemory{make(chan net.Conn), make(chan struct{})}
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- Serve(ctx, http.NotFoundHandler(), l) }()
+		client, server := net.Pipe()
+		l.conn <- server
+		began := time.Now()
+		go func() { _, _ = io.WriteString(client, "GET / HTTP/1.1\r\nHo") }()
+		if _, err := io.ReadAll(client); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(began); d > 10*time.Second {
+			t.Errorf("half a request was waited for %v", d)
+		}
+		stop()
+		<-served
+	})
+}
+
+func TestTakenAddressIsASentence(t *testing.T) {
+	t.Parallel()
+	listener, _ := loopback(t)
+	defer listener.Close()
+	err := HTTP(t.Context(), http.NotFoundHandler(), listener.Addr().String(), slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), listener.Addr().String()) || !strings.Contains(err.Error(), "set PULSE_LISTEN to a free address") {
+		t.Errorf("a taken address is %v", err)
+	}
+}

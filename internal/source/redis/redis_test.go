@@ -1,0 +1,332 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/probes/adapter"
+)
+
+func TestEveryAllowedCommandOnlyReadsSaysRedisItself(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	for name, rule := range allowed {
+		command, sub, _ := strings.Cut(strings.ToLower(name), " ")
+		asked := command
+		if sub != "" {
+			asked += "|" + sub
+		}
+		reply, err := server.Client.Do(t.Context(), "COMMAND", "INFO", asked).Slice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, _ := reply[0].([]any)
+		if len(info) < 4 {
+			t.Fatalf("%s: Redis doesn't know it: %v", name, reply)
+		}
+		flags, _ := info[2].([]any)
+		if sub == "" && !slices.Contains(flags, any("readonly")) {
+			t.Errorf("%s: its flags are %v", name, flags)
+		}
+		if sub != "" && name != "CLIENT LIST" {
+			t.Errorf("%s: only CLIENT LIST is known to read although it says nothing about it", name)
+		}
+		for _, bad := range []string{"write", "admin", "blocking", "pubsub"} {
+			if slices.Contains(flags, any(bad)) && name != "CLIENT LIST" {
+				t.Errorf("%s: its flags are %v", name, flags)
+			}
+		}
+		if first, _ := info[3].(int64); first != int64(rule.key) {
+			t.Errorf("%s: its key is argument %d, not %d", name, first, rule.key)
+		}
+	}
+}
+
+func TestARefusedRequestSendsNothing(t *testing.T) {
+	t.Parallel()
+	const notListed = " is refused: only commands that read are sent, and it is not on the list of them"
+	for _, c := range []struct {
+		request adapter.Request
+		want    string
+	}{
+		{adapter.Request{"DEL", "bull:orders:wait"}, `"DEL"` + notListed},
+		{adapter.Request{"del", "bull:orders:wait"}, `"DEL"` + notListed},
+		{adapter.Request{"FLUSHALL"}, `"FLUSHALL"` + notListed},
+		{adapter.Request{"EVAL", "return 1", "0"}, `"EVAL"` + notListed},
+		{adapter.Request{"KEYS", "*"}, `"KEYS"` + notListed},
+		{adapter.Request{"BLPOP", "k", "0"}, `"BLPOP"` + notListed},
+		{adapter.Request{"SORT", "k"}, `"SORT"` + notListed},
+		{adapter.Request{"CLIENT", "KILL", "ID", "1"}, `"CLIENT KILL"` + notListed},
+		{adapter.Request{"client", "pause", "1"}, `"CLIENT PAUSE"` + notListed},
+		{adapter.Request{"CLIENT"}, `"CLIENT"` + notListed},
+		{adapter.Request{"CLIENT LIST"}, `"CLIENT LIST"` + notListed}, // two words in one argument
+		{adapter.Request{"GET\r\nDEL", "k"}, `"GET\r\nDEL"` + notListed},
+		{adapter.Request{""}, `""` + notListed},
+		{adapter.Request{}, `""` + notListed},
+		{adapter.Request{"LLEN"}, "LLEN is refused: it names no key"},
+		{adapter.Request{"get", ""}, "GET is refused: it names no key"},
+	} {
+		t.Run(strings.Join(c.request, " "), func(t *testing.T) {
+			t.Parallel()
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var connections atomic.Int32
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for {
+					c, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					connections.Add(1)
+					c.Close()
+				}
+			}()
+			client := redis.NewClient(&redis.Options{Addr: listener.Addr().String()})
+			// A good one before it isn't sent either.
+			replies, err := New(client, "redis").Do(t.Context(), []adapter.Request{{"LLEN", "bull:orders:wait"}, c.request})
+			client.Close()
+			listener.Close()
+			<-done
+			if err == nil || err.Error() != c.want || replies != nil {
+				t.Errorf("%v, %v", replies, err)
+			}
+			if n := connections.Load(); n > 0 {
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+func TestACommandIsKnownWhateverItsCase(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	server.Client.RPush(t.Context(), "list", "a", "b")
+	got, err := New(server.Client, "redis").Do(t.Context(), []adapter.Request{{"llen", "list"}, {"LLen", "list"}, {"Client", "list"}, {"scan", "0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, _ := got[2].Text(); got[0].Value != int64(2) || got[1].Value != int64(2) || !strings.Contains(list, "addr=") {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestRepliesAreInOrderAndRefusalsAreReplies(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	server := servertest.Redis(t)
+	c := server.Client
+	c.RPush(ctx, "list", "a", "b", "c")
+	c.ZAdd(ctx, "zset", redis.Z{Score: 1, Member: "one"}, redis.Z{Score: 2, Member: "two"})
+	c.HSet(ctx, "hash", "name", "ada")
+	c.Set(ctx, "text", "x", 0)
+	cases := []struct {
+		request adapter.Request
+		want    any
+	}{
+		{adapter.Request{"LLEN", "list"}, int64(3)},
+		{adapter.Request{"LLEN", "nothing"}, int64(0)},
+		{adapter.Request{"LRANGE", "list", "-2", "-1"}, []any{"b", "c"}},
+		{adapter.Request{"LRANGE", "nothing", "0", "1"}, []any{}},
+		{adapter.Request{"LINDEX", "list", "0"}, "a"},
+		{adapter.Request{"LINDEX", "list", "7"}, nil},
+		{adapter.Request{"LLEN", "text"}, adapter.Error{Code: "WRONGTYPE", Message: "Operation against a key holding the wrong kind of value"}},
+		{adapter.Request{"ZCARD", "zset"}, int64(2)},
+		{adapter.Request{"ZCOUNT", "zset", "-inf", "1"}, int64(1)},
+		{adapter.Request{"ZRANGE", "zset", "0", "-1", "WITHSCORES"}, []any{"one", "1", "two", "2"}},
+		{adapter.Request{"HGET", "hash", "name"}, "ada"},
+		{adapter.Request{"HGET", "hash", "age"}, nil},
+		{adapter.Request{"HMGET", "hash", "age", "name"}, []any{nil, "ada"}},
+		{adapter.Request{"HEXISTS", "hash", "name"}, int64(1)},
+		{adapter.Request{"EXISTS", "hash"}, int64(1)},
+		{adapter.Request{"GET", "text"}, "x"},
+		{adapter.Request{"GET", "nothing"}, nil},
+		{adapter.Request{"GET", "list"}, adapter.Error{Code: "WRONGTYPE", Message: "Operation against a key holding the wrong kind of value"}},
+		{adapter.Request{"PTTL", "text"}, int64(-1)},
+		{adapter.Request{"TYPE", "zset"}, "zset"},
+		{adapter.Request{"SCAN", "0", "MATCH", "te*t", "COUNT", "1000"}, []any{"0", []any{"text"}}},
+		{adapter.Request{"LRANGE", "list", "x", "y"}, adapter.Error{Code: "ERR", Message: "value is not an integer or out of range"}},
+		{adapter.Request{"HGET", "hash"}, adapter.Error{Code: "ERR", Message: "wrong number of arguments for 'hget' command"}},
+	}
+	var requests []adapter.Request
+	var want []adapter.Reply
+	for _, c := range cases {
+		requests = append(requests, c.request)
+		want = append(want, adapter.Reply{Value: c.want})
+	}
+	got, err := New(c, "redis").Do(ctx, requests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// trips counts round trips, and the commands of the longest.
+type trips struct{ n, longest atomic.Int64 }
+
+func (c *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() != "hello" { // a new connection's
+			c.n.Add(1)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.n.Add(1)
+		c.longest.Store(max(c.longest.Load(), int64(len(cmds))))
+		return next(ctx, cmds)
+	}
+}
+
+func TestAThousandCommandsARoundTrip(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	for asked, want := range map[int]int64{0: 0, 1: 1, 1000: 1, 1001: 2, 2500: 3} {
+		client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DisableIdentity: true})
+		count := &trips{}
+		client.AddHook(count)
+		requests := make([]adapter.Request, asked)
+		for i := range requests {
+			requests[i] = adapter.Request{"GET", strconv.Itoa(i)}
+		}
+		replies, err := New(client, "redis").Do(t.Context(), requests)
+		client.Close()
+		if err != nil || len(replies) != asked {
+			t.Fatalf("%d replies to %d requests, %v", len(replies), asked, err)
+		}
+		if count.n.Load() != want || count.longest.Load() > batch {
+			t.Errorf("%d requests took %d round trips of up to %d commands, not %d", asked, count.n.Load(), count.longest.Load(), want)
+		}
+	}
+}
+
+func TestARedisThatCannotBeAskedIsAnError(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DialerRetries: 1, MaxRetries: -1})
+	defer client.Close()
+	source := New(client, "redis "+server.Addr)
+	ask := func(ctx context.Context) error {
+		replies, err := source.Do(ctx, []adapter.Request{{"LLEN", "a"}, {"LLEN", "b"}})
+		if err != nil && replies != nil {
+			t.Errorf("replies beside an error: %v", replies)
+		}
+		return err
+	}
+	if err := ask(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := ask(ended); err == nil {
+		t.Error("no error when the context has ended")
+	}
+	server.Stop()
+	if err := ask(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "read from redis "+server.Addr+": ") {
+		t.Errorf("while it is down: %v", err)
+	}
+	server.Start()
+	// The pool may hold more than one broken connection.
+	servertest.Eventually(t, "the source works again", func() bool { return ask(t.Context()) == nil })
+}
+
+func TestAClusterIsOneRedis(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	addrs := servertest.Cluster(t)
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, Protocol: 2, ClientName: "worker"})
+	defer client.Close()
+	const keys = 3000
+	pipe := client.Pipeline()
+	var requests []adapter.Request
+	var want []string
+	for i := range keys {
+		key := fmt.Sprintf("key:%d", i)
+		pipe.Set(ctx, key, i, 0)
+		requests = append(requests, adapter.Request{"GET", key})
+		want = append(want, key)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	source := New(client, "redis cluster")
+
+	// One request that names no key among those that do.
+	replies, err := source.Do(ctx, slices.Insert(slices.Clone(requests), 5, adapter.Request{"CLIENT", "LIST"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := replies[5].Text()
+	if err != nil {
+		t.Error(err)
+	}
+	for i, r := range slices.Delete(replies, 5, 6) {
+		if r.Value != strconv.Itoa(i) {
+			t.Fatalf("key %d is %v", i, r.Value)
+		}
+	}
+	for _, addr := range addrs {
+		if !strings.Contains(list, "laddr="+addr+" ") {
+			t.Errorf("no client of %s in CLIENT LIST", addr)
+		}
+	}
+	if strings.Count(list, "name=worker ") < len(addrs) || strings.Contains(strings.TrimSpace(list), "\n\n") {
+		t.Errorf("CLIENT LIST of all is not one list:\n%s", list)
+	}
+
+	var found []string
+	cursor := "0"
+	for round := 0; ; round++ {
+		replies, err := source.Do(ctx, []adapter.Request{{"SCAN", cursor, "MATCH", "key:*", "COUNT", "500"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := replies[0].List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range page[1].([]any) {
+			found = append(found, key.(string))
+		}
+		if cursor, _ = page[0].(string); cursor == "0" {
+			break
+		}
+		if round > 100 {
+			t.Fatalf("SCAN doesn't end: its cursor is %s", cursor)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(found)
+	if diff := cmp.Diff(want, slices.Compact(found)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+
+	// Rubbish for a cursor is Redis' to refuse, or begins anew; it never breaks the source.
+	replies, err = source.Do(ctx, []adapter.Request{{"SCAN", "rubbish"}, {"SCAN", "99.7"}, {"SCAN", "-1.0"}, {"SCAN"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if replies[0].Code() != "ERR" || replies[1].Err() != nil || replies[2].Err() != nil || replies[3].Code() != "ERR" {
+		t.Errorf("%v", replies)
+	}
+}

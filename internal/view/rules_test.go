@@ -1,0 +1,480 @@
+package view
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// beat is a server's heartbeat, of an app that key names.
+func beat(app, id, more string) Document {
+	return doc(protocol.ServerKey(app, id), fmt.Sprintf(`{"timestamp":%d,"system":{"hostname":%q},"meta":{"app_name":%q%s}}`, noon.UnixMilli(), id, app, more))
+}
+
+// node is an agent of the older namespace that reports one queue.
+func node(id string, at int64, waiting int) Document {
+	return doc("gravito:quasar:node:shop:"+id, fmt.Sprintf(
+		`{"id":%q,"service":"shop","timestamp":%d,"queues":[{"name":"q","driver":"redis","size":{"waiting":%d}}]}`, id, at, waiting))
+}
+
+func encoded(t testing.TB, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestDeadLetterQueueIsNotAlsoWaiting is about each job in a dead-letter queue being in the totals
+// once, as failed, whoever else is shown.
+func TestDeadLetterQueueIsNotAlsoWaiting(t *testing.T) {
+	const (
+		unread  = `{"name":"orders","driver":"sqs","metrics":{"waiting":5,"active":1,"delayed":0},"meta":{"dlq":"dead"}}`
+		earlier = `{"name":"invoices","driver":"sqs","metrics":{"waiting":2,"active":0,"delayed":0,"failed":3},"meta":{"dlq":"dead"}}`
+		other   = `{"name":"mail","driver":"sqs","metrics":{"waiting":1,"active":0,"delayed":0,"failed":4},"meta":{"dlq":"mail-dead"}}`
+		plain   = `{"name":"dead","driver":"bullmq","metrics":{"waiting":6,"active":1,"delayed":0,"failed":2}}`
+	)
+	for _, tc := range []struct {
+		name   string
+		docs   []Document
+		totals Totals
+	}{
+		{"beside its source", []Document{snapshot("shop", "sqs", orders+","+dead)}, Totals{Waiting: 5, Active: 1, Failed: 7, Queues: 2}},
+		{"alone", []Document{snapshot("shop", "sqs", dead)}, Totals{Failed: 7, Queues: 1}},
+		{"where its source doesn't know what it holds", []Document{snapshot("shop", "sqs", unread+","+dead)}, Totals{Waiting: 5, Active: 1, Failed: 7, Queues: 2, Unknown: map[string]int{"failed": 1}}},
+		{"shared, and read at different moments", []Document{snapshot("shop", "sqs", orders+","+earlier)}, Totals{Waiting: 7, Active: 1, Failed: 7, Queues: 2}},
+		{"beside another one", []Document{snapshot("shop", "sqs", orders+","+other)}, Totals{Waiting: 6, Active: 1, Failed: 11, Queues: 2}},
+		{"of another source with the same name", []Document{snapshot("shop", "eu", orders), snapshot("shop", "us", orders)}, Totals{Waiting: 10, Active: 2, Failed: 14, Queues: 2}},
+		{"of another app with the same name", []Document{snapshot("shop", "sqs", orders), snapshot("blog", "sqs", orders)}, Totals{Waiting: 10, Active: 2, Failed: 14, Queues: 2}},
+		{"beside a queue of another driver with its name", []Document{snapshot("shop", "sqs", dead+","+plain)}, Totals{Waiting: 6, Active: 1, Failed: 9, Queues: 2}},
+		{"that names its own dead-letter queue", []Document{snapshot("shop", "sqs", `{"name":"dead","driver":"sqs","metrics":{"waiting":6,"active":0,"delayed":0,"failed":2},"meta":{"dlq_for":["orders"],"dlq":"dead2"}}`)}, Totals{Failed: 8, Queues: 1}},
+		{"in name only", []Document{snapshot("shop", "sqs", `{"name":"dead","driver":"sqs","metrics":{"waiting":6,"active":0,"delayed":0,"failed":0},"meta":{"dlq_for":[]}}`)}, Totals{Waiting: 6, Queues: 1}},
+	} {
+		if tc.totals.Unknown == nil {
+			tc.totals.Unknown = map[string]int{}
+		}
+		// Often, because maps are gone through in another order each time.
+		for range 20 {
+			if diff := cmp.Diff(tc.totals, build(tc.docs...).Totals); diff != "" {
+				t.Fatalf("%s, totals (-want +got):\n%s", tc.name, diff)
+			}
+		}
+	}
+}
+
+func TestTotalsStayExactForEveryReader(t *testing.T) {
+	huge := func(app string) Document {
+		var queues []string
+		for i := range 20 {
+			queues = append(queues, fmt.Sprintf(`{"name":"q%d","driver":"bullmq","metrics":{"waiting":%[2]d,"active":%[2]d,"delayed":%[2]d,"failed":%[2]d}}`, i, int64(protocol.MaxCount)))
+		}
+		return snapshot(app, "", strings.Join(queues, ","))
+	}
+	var docs []Document
+	for i := range 60 { // 1,200 times 2^53 passes 2^63
+		docs = append(docs, huge(fmt.Sprintf("app-%d", i)))
+	}
+	got := build(docs...).Totals
+	want := Totals{Waiting: protocol.MaxCount, Active: protocol.MaxCount, Delayed: protocol.MaxCount, Failed: protocol.MaxCount, Queues: 1200, Unknown: map[string]int{}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("totals (-want +got):\n%s", diff)
+	}
+}
+
+// TestLostIsInNoTotal is about sums of jobs: a lost row still is a row.
+func TestLostIsInNoTotal(t *testing.T) {
+	var b Builder
+	d, server := snapshot("shop", "sqs", orders+","+dead), beat("shop", "web-1", "")
+	b.Build(noon, []Document{d, server})
+	got := b.Build(noon.Add(time.Minute), []Document{gone(d), gone(server)}).Totals
+	if diff := cmp.Diff(Totals{Queues: 2, Servers: 1, Unknown: map[string]int{}}, got); diff != "" {
+		t.Errorf("totals (-want +got):\n%s", diff)
+	}
+}
+
+func TestLostServerKeepsItsLastNumbers(t *testing.T) {
+	var b Builder
+	d := beat("shop", "web-1", `,"version":"7"`)
+	b.Build(noon, []Document{d})
+	v := b.Build(noon.Add(time.Minute), []Document{gone(d)})
+	s := v.Apps["shop"].Servers["web-1"]
+	if s == nil || s.Status != Lost || s.Timestamp != noon.UnixMilli() || s.System == nil || s.System.Hostname != "web-1" || s.Meta["version"] != "7" {
+		t.Errorf("the lost server is %+v", s)
+	}
+	if len(v.Problems) != 0 {
+		t.Errorf("a server that went is a row, no problem: %v", v.Problems)
+	}
+	// Out of the index after a day: then it goes.
+	if v = b.Build(noon.Add(25*time.Hour), nil); len(v.Apps) != 0 {
+		t.Errorf("apps are %v", v.Apps)
+	}
+}
+
+// TestLostKeyThatNobodyCouldName is about a key that no address can be read from: its body could.
+func TestLostKeyThatNobodyCouldName(t *testing.T) {
+	var b Builder
+	d := snapshot("shop", "sqs", orders)
+	d.Key = "pulse:queues:shop:eu:sqs"
+	b.Build(noon, []Document{d})
+	v := b.Build(noon.Add(time.Minute), []Document{gone(d)})
+	if q := v.Apps["shop"].Queues["sqs/orders"]; q == nil || q.Status != Lost || len(v.Problems) != 1 {
+		t.Errorf("the lost queue is %+v, problems are %v", q, v.Problems)
+	}
+}
+
+func TestKeyThatCannotBeReadForAMomentKeepsItsNumbers(t *testing.T) {
+	var b Builder
+	d, neighbour := snapshot("shop", "sqs", orders), snapshot("blog", "", orders)
+	refused := Document{Key: d.Key, SeenAt: d.SeenAt, Err: errors.New("NOPERM for GETRANGE")}
+	at := func(after time.Duration, d Document) *View { return b.Build(noon.Add(after), []Document{d, neighbour}) }
+	at(0, d)
+	v := at(5*time.Second, refused)
+	if q := v.Apps["shop"].Queues["sqs/orders"]; q == nil || q.Status != Fresh || v.Totals.Waiting != 10 {
+		t.Errorf("refused, it is %+v, totals %+v", q, v.Totals)
+	}
+	if len(v.Problems) != 1 || v.Problems[0] != (Problem{d.Key, "NOPERM for GETRANGE"}) {
+		t.Errorf("problems are %v", v.Problems)
+	}
+	if v = at(time.Minute, refused); v.Apps["shop"].Queues["sqs/orders"].Status != Stale {
+		t.Errorf("long refused, it is %s", v.Apps["shop"].Queues["sqs/orders"].Status)
+	}
+	if v = at(2*time.Minute, gone(d)); v.Apps["shop"].Queues["sqs/orders"].Status != Lost {
+		t.Errorf("gone after that, it is %s", v.Apps["shop"].Queues["sqs/orders"].Status)
+	}
+	if v = at(3*time.Minute, d); v.Apps["shop"].Queues["sqs/orders"].Status != Stale || len(v.Problems) != 0 {
+		t.Errorf("back again, it is %s, problems %v", v.Apps["shop"].Queues["sqs/orders"].Status, v.Problems)
+	}
+	// A reader that has never seen it has nothing but the refusal, and neither has one that finds
+	// nothing in the key.
+	if v = build(refused); len(v.Apps) != 0 || len(v.Problems) != 1 {
+		t.Errorf("never read, apps are %v, problems %v", v.Apps, v.Problems)
+	}
+	at(0, refused)
+	if v = at(0, Document{Key: d.Key, Data: []byte{}}); len(v.Problems) != 1 || !strings.Contains(v.Problems[0].Reason, "it is empty") {
+		t.Errorf("empty, its problems are %v", v.Problems)
+	}
+}
+
+func TestBadKeyDoesNotHideItsNeighbours(t *testing.T) {
+	good := []Document{snapshot("shop", "", orders), beat("shop", "web-1", ""), node("a", noon.UnixMilli(), 3)}
+	want := build(good...)
+	for name, bad := range map[string]Document{
+		"text":            doc("pulse:queues:bad", "rubbish"),
+		"an array":        doc("pulse:queues:bad", "[]"),
+		"empty":           doc("pulse:queues:bad", ""),
+		"no app":          doc("pulse:queues:bad", `{"timestamp":1764000000000}`),
+		"seconds":         doc("pulse:queues:bad", `{"timestamp":1764000000,"app":"bad","queues":[]}`),
+		"a wrong name":    doc("pulse:queues:a b", `{"timestamp":1764000000000,"app":"a b","queues":[]}`),
+		"nested":          doc("pulse:server:bad:a", strings.Repeat(`{"meta":`, 20_000)),
+		"a bad server":    doc("pulse:server:bad:a", `{"timestamp":1764000000000,"meta":{}}`),
+		"a bad node":      doc("gravito:quasar:node:bad:a", `{"timestamp":1764000000000}`),
+		"a refusal":       {Key: "pulse:queues:bad", Err: errors.New("WRONGTYPE")},
+		"a lost reporter": {Key: "gravito:quasar:node:shop:a b"},
+	} {
+		got := build(append([]Document{bad}, good...)...)
+		if len(got.Problems) != 1 || got.Problems[0].Key != bad.Key || got.Problems[0].Reason == "" {
+			t.Errorf("%s: problems are %v", name, got.Problems)
+		}
+		delete(got.Apps["shop"].Servers, "a-b") // what is left of the lost one
+		if diff := cmp.Diff(encoded(t, want.Apps), encoded(t, got.Apps)); diff != "" {
+			t.Errorf("%s: its neighbours (-without +with):\n%s", name, diff)
+		}
+	}
+}
+
+func TestBadQueueDoesNotHideItsNeighbours(t *testing.T) {
+	v := build(snapshot("shop", "", orders+`,7,{"name":"bad","driver":"sqs","metrics":{"waiting":-1}},`+invoices))
+	if v.Totals.Queues != 2 || len(v.Problems) != 2 {
+		t.Errorf("totals are %+v, problems %v", v.Totals, v.Problems)
+	}
+	for i, part := range []string{"queue 1 is left out", `queue "bad": it is left out: waiting is -1`} {
+		if !strings.Contains(v.Problems[i].Reason, part) {
+			t.Errorf("problem %d is %v, want one with %q", i, v.Problems[i], part)
+		}
+	}
+}
+
+// TestTwoSourcesWithTheSameQueueName is also about a queue whose own name looks like the name that
+// another reporter's queue is given.
+func TestTwoSourcesWithTheSameQueueName(t *testing.T) {
+	queue := func(name string, waiting int) string {
+		return fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{"waiting":%d}}`, name, waiting)
+	}
+	for _, tc := range []struct {
+		docs []Document
+		want map[string]int64
+	}{
+		{[]Document{snapshot("shop", "eu", queue("a", 1)), snapshot("shop", "us", queue("a", 2)), snapshot("shop", "ap", queue("a", 3))},
+			map[string]int64{"sqs/a": 3, "sqs/a@eu": 1, "sqs/a@us": 2}},
+		{[]Document{snapshot("shop", "", queue("a", 1)), snapshot("shop", "us", queue("a", 2))},
+			map[string]int64{"sqs/a": 1, "sqs/a@us": 2}},
+		{[]Document{snapshot("shop", "eu", queue("a", 1)+","+queue("a@us", 4)), snapshot("shop", "us", queue("a", 2))},
+			map[string]int64{"sqs/a": 1, "sqs/a@us": 4, "sqs/a@us@us": 2}},
+		{[]Document{snapshot("shop", "eu", queue("a", 1)), snapshot("shop", "us", queue("a", 2)), snapshot("shop", "zz", queue("a@us", 4))},
+			map[string]int64{"sqs/a": 1, "sqs/a@us": 2, "sqs/a@us@zz": 4}},
+		{[]Document{snapshot("shop", "eu", queue("a", 1)), snapshot("blog", "us", queue("a", 2))},
+			map[string]int64{"sqs/a": 1}},
+	} {
+		got := map[string]int64{}
+		for key, q := range build(tc.docs...).Apps["shop"].Queues {
+			got[key] = q.Metrics.Waiting
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("queues (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestQuasarNodesShareAQueueNewestWins(t *testing.T) {
+	at := noon.UnixMilli()
+	older, newer := node("a", at-9000, 1), node("b", at-1000, 2)
+	waiting := func(v *View) int64 { return v.Apps["shop"].Queues["other/q"].Metrics.Waiting }
+	for _, docs := range [][]Document{{older, newer}, {newer, older}} {
+		v := build(docs...)
+		if waiting(v) != 2 || len(v.Apps["shop"].Queues) != 1 || v.Totals.Waiting != 2 {
+			t.Errorf("the queue is %d, totals %+v", waiting(v), v.Totals)
+		}
+	}
+	var b Builder
+	b.Build(noon, []Document{older, newer})
+	if v := b.Build(noon, []Document{older, gone(newer)}); waiting(v) != 1 || v.Apps["shop"].Queues["other/q"].Status == Lost {
+		t.Errorf("the queue is %d: who is there knows better than who is lost", waiting(v))
+	}
+	if v := b.Build(noon, []Document{gone(older), gone(newer)}); waiting(v) != 2 || v.Apps["shop"].Queues["other/q"].Status != Lost {
+		t.Errorf("the queue is %d: of those who are lost the newest knows best", waiting(v))
+	}
+	// Of two at the same moment always the same one, or the page would flicker.
+	for range 20 {
+		if v := build(node("a", at, 1), node("b", at, 2)); waiting(v) != 1 {
+			t.Fatalf("the queue is %d", waiting(v))
+		}
+	}
+}
+
+func TestGravitoIsNotReadOnly(t *testing.T) {
+	for driver, want := range map[string]string{
+		"gravito-stream": `"origin":"gravito","read_only":false`,
+		"bullmq":         `"origin":"external","read_only":true`, "sqs": `"origin":"external","read_only":true`,
+		"laravel-horizon": `"origin":"external","read_only":true`, "celery": `"origin":"external","read_only":true`, "": `"origin":"external","read_only":true`,
+	} {
+		if got := encoded(t, build(snapshot("shop", "", fmt.Sprintf(`{"name":"q","driver":%q,"metrics":{"waiting":1}}`, driver)))); !strings.Contains(got, want) {
+			t.Errorf("driver %q: want %s in %s", driver, want, got)
+		}
+	}
+}
+
+func TestPausedIsSaid(t *testing.T) {
+	for meta, want := range map[string]Health{`{"paused":true}`: Paused, `{"paused":false}`: UnknownHealth, `{"paused":"yes"}`: UnknownHealth, `{}`: UnknownHealth} {
+		v := build(snapshot("shop", "", fmt.Sprintf(`{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":%s}`, meta)))
+		if got := v.Apps["shop"].Queues["sqs/q"].Health; got != want {
+			t.Errorf("with meta %s it is %s, want %s", meta, got, want)
+		}
+	}
+}
+
+func TestServerIsStaleAndLostLikeAQueue(t *testing.T) {
+	var b Builder
+	d := beat("shop", "web-1", "")
+	status := func(after time.Duration, d Document) Status {
+		return b.Build(noon.Add(after), []Document{d}).Apps["shop"].Servers["web-1"].Status
+	}
+	for _, step := range []struct {
+		after time.Duration
+		doc   Document
+		want  Status
+	}{{15 * time.Second, d, Fresh}, {15001 * time.Millisecond, d, Stale}, {30 * time.Second, gone(d), Lost}, {10 * time.Second, d, Fresh}} {
+		if got := status(step.after, step.doc); got != step.want {
+			t.Errorf("after %v it is %s, want %s", step.after, got, step.want)
+		}
+	}
+}
+
+// TestStatusInTheJSONIsTheOneOfTheRow guards against a row that is encoded once and then reused.
+func TestStatusInTheJSONIsTheOneOfTheRow(t *testing.T) {
+	var b Builder
+	docs := []Document{snapshot("shop", "", orders), beat("shop", "web-1", ""), node("a", noon.UnixMilli(), 1)}
+	fresh := b.Build(noon, docs)
+	before := encoded(t, fresh)
+	if got := encoded(t, b.Build(noon.Add(time.Minute), docs)); strings.Contains(got, `"fresh"`) || strings.Count(got, `"stale"`) != 4 {
+		t.Errorf("a minute later it is %s", got)
+	}
+	if after := encoded(t, fresh); after != before {
+		t.Errorf("an older view has changed:\n%s\n%s", before, after)
+	}
+}
+
+func TestColdStartShowsLostNodesOfTheOlderNamespace(t *testing.T) {
+	v := build(Document{Key: "gravito:quasar:node:my app:host 1", SeenAt: 5})
+	if s := v.Apps["my-app"].Servers["host-1"]; s == nil || s.Status != Lost || s.Timestamp != 5 {
+		t.Errorf("apps are %s", encoded(t, v.Apps))
+	}
+	if len(v.Problems) != 1 || !strings.Contains(v.Problems[0].Reason, "nothing has been reported since 1970") {
+		t.Errorf("problems are %v", v.Problems)
+	}
+}
+
+func TestNarrowTakesNothingAway(t *testing.T) {
+	v := build(snapshot("shop", "sqs", orders+","+invoices+","+dead), beat("shop", "web-1", ""), snapshot("blog", "", orders), doc("pulse:queues:bad", "rubbish"))
+	before := encoded(t, v)
+	if v.Narrow("", "", "") != v {
+		t.Error("without a filter it is another view")
+	}
+	for _, tc := range []struct {
+		app, driver, q string
+		totals         Totals
+	}{
+		{"shop", "", "", Totals{Waiting: 7, Active: 1, Failed: 7, Queues: 3, Servers: 1}},
+		{"shop", "sqs", "", Totals{Waiting: 7, Active: 1, Failed: 7, Queues: 3}},
+		{"", "", "DEAD", Totals{Failed: 7, Queues: 1}},
+		{"", "", "invoices", Totals{Waiting: 2, Failed: 7, Queues: 1}},
+		{"", "", "web", Totals{Servers: 1}},
+		{"shop", "", "blog", Totals{}},
+		{"SHOP", "", "", Totals{}},
+		{"", "bullmq", "", Totals{}},
+		{"nobody", "", "", Totals{}},
+	} {
+		narrow := v.Narrow(tc.app, tc.driver, tc.q)
+		tc.totals.Unknown = map[string]int{}
+		if diff := cmp.Diff(tc.totals, narrow.Totals); diff != "" {
+			t.Errorf("app %q, driver %q, q %q: totals (-want +got):\n%s", tc.app, tc.driver, tc.q, diff)
+		}
+		// A problem may be why something is missing.
+		if diff := cmp.Diff(v.Problems, narrow.Problems); diff != "" {
+			t.Errorf("app %q, driver %q, q %q: problems (-want +got):\n%s", tc.app, tc.driver, tc.q, diff)
+		}
+		if got := encoded(t, narrow); strings.Contains(got, "null") {
+			t.Errorf("it has a null: %s", got)
+		}
+	}
+	if after := encoded(t, v); after != before {
+		t.Errorf("it has changed:\n%s\n%s", before, after)
+	}
+}
+
+// TestOrderOfTheDocumentsDoesNotMatter guards against a page that flickers: Redis gives keys in any
+// order.
+func TestOrderOfTheDocumentsDoesNotMatter(t *testing.T) {
+	docs := []Document{
+		snapshot("shop", "eu", orders+","+dead), snapshot("shop", "us", orders+","+invoices), snapshot("shop", "", orders), snapshot("blog", "", orders),
+		node("a", noon.UnixMilli(), 1), node("b", noon.UnixMilli(), 2), beat("shop", "web-1", ""), beat("shop", "web-1x", `,"id":"web-1","x":1`),
+		doc("pulse:queues:x", "rubbish"), doc("pulse:queues:y", "[]"), gone(snapshot("old", "", "")), {Key: "pulse:queues:z", Err: errors.New("WRONGTYPE")},
+	}
+	want := encoded(t, build(docs...))
+	rapid.Check(t, func(rt *rapid.T) {
+		if got := encoded(t, build(rapid.Permutation(docs).Draw(rt, "docs")...)); got != want {
+			rt.Fatalf("it is\n%s\nwant\n%s", got, want)
+		}
+	})
+}
+
+func TestProblemsOfOneKeyDoNotHideOthers(t *testing.T) {
+	bad := strings.TrimSuffix(strings.Repeat("7,", 500), ",")
+	docs := []Document{snapshot("aaa", "", bad), snapshot("aab", "", bad), snapshot("aac", "", bad), doc("pulse:queues:zzz", "rubbish")}
+	v := build(docs...)
+	of := map[string]int{}
+	for _, p := range v.Problems {
+		of[p.Key]++
+	}
+	want := map[string]int{"pulse:queues:aaa": 67, "pulse:queues:aab": 66, "pulse:queues:aac": 66, "pulse:queues:zzz": 1, "": 1}
+	if diff := cmp.Diff(want, of); diff != "" {
+		t.Errorf("problems by key (-want +got):\n%s", diff)
+	}
+	if last := v.Problems[len(v.Problems)-1].Reason; last != "104 more problems are not listed" {
+		t.Errorf("the last says %q", last)
+	}
+}
+
+func TestProblemIsASentenceWhateverSomebodyPutInIt(t *testing.T) {
+	long := strings.Repeat("€", 1<<20)
+	for _, d := range []Document{
+		doc("pulse:queues:"+long, "rubbish"),
+		{Key: "pulse:queues:x", Err: errors.New(long)},
+		doc("pulse:queues:x", fmt.Sprintf(`{"timestamp":%d,"app":%q}`, noon.UnixMilli(), long)),
+		doc("pulse:queues:x", fmt.Sprintf(`{"timestamp":%q,"app":"x"}`, long)),
+		doc("pulse:queues:x", fmt.Sprintf(`{"timestamp":%d,"app":"x","queues":[],"problems":[{"queue":%q,"reason":%[2]q}]}`, noon.UnixMilli(), long)),
+		doc("pulse:queues:"+long, fmt.Sprintf(`{"timestamp":%d,"app":"x","queues":[]}`, noon.UnixMilli())),
+	} {
+		v := build(d)
+		if len(v.Problems) != 1 {
+			t.Fatalf("%d problems", len(v.Problems))
+		}
+		if p := v.Problems[0]; len(p.Key) > 2*maxText || len(p.Reason) > 2*maxText || p.Reason == "" || !utf8.ValidString(p.Key+p.Reason) {
+			t.Errorf("a key of %d and a reason of %d bytes", len(p.Key), len(p.Reason))
+		}
+	}
+}
+
+func TestRowHasAnEnd(t *testing.T) {
+	long := strings.Repeat("x", maxRow)
+	for name, d := range map[string]Document{
+		"a queue's meta":         snapshot("shop", "", fmt.Sprintf(`{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":{"x":%q}}`, long)),
+		"a server's meta":        beat("shop", "web-1", fmt.Sprintf(`,"x":%q`, long)),
+		"a server's host":        doc("pulse:server:shop:web-1", fmt.Sprintf(`{"timestamp":%d,"system":{"hostname":%q,"platform":%[2]q},"meta":{"app_name":"shop"}}`, noon.UnixMilli(), long)),
+		"a server's load":        doc("pulse:server:shop:web-1", fmt.Sprintf(`{"timestamp":%d,"system":{"load_avg":[1%s]},"meta":{"app_name":"shop"}}`, noon.UnixMilli(), strings.Repeat(",1", maxRow))),
+		"an older node's host":   doc("gravito:quasar:node:shop:a", fmt.Sprintf(`{"id":"a","service":"shop","timestamp":%d,"hostname":%q}`, noon.UnixMilli(), long)),
+		"an older node's others": doc("gravito:quasar:node:shop:a", fmt.Sprintf(`{"id":"a","service":"shop","timestamp":%d,"version":%q,"language":%[2]q}`, noon.UnixMilli(), long)),
+	} {
+		v := build(d)
+		if got := encoded(t, v); len(got) > 4<<10 || v.Totals.Queues+v.Totals.Servers != 1 {
+			t.Errorf("%s makes a view of %d bytes, with totals %+v", name, len(got), v.Totals)
+		}
+	}
+}
+
+// TestMetaMayNotNestWithoutEnd is about one key that would make the view unreadable for everybody:
+// JSON readers have bounds, and some of them are low.
+func TestMetaMayNotNestWithoutEnd(t *testing.T) {
+	nested := func(levels int, open, end string) string {
+		return strings.Repeat(open, levels) + "1" + strings.Repeat(end, levels)
+	}
+	for _, tc := range []struct {
+		levels    int
+		open, end string
+		shown     bool
+	}{
+		{maxDepth - 1, `{"a":`, "}", true}, {maxDepth, `{"a":`, "}", false}, {maxDepth - 1, "[", "]", true}, {maxDepth, "[", "]", false}, {9000, "[", "]", false}, {9000, `{"a":`, "}", false},
+	} {
+		meta := fmt.Sprintf(`"x":%s`, nested(tc.levels, tc.open, tc.end))
+		v := build(snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":{`+meta+`}}`), beat("shop", "web-1", ","+meta))
+		for what, got := range map[string]map[string]any{"queue": v.Apps["shop"].Queues["sqs/q"].Meta, "server": v.Apps["shop"].Servers["web-1"].Meta} {
+			if shown := got["error"] == nil; shown != tc.shown || !shown && got["error"] != tooDeep {
+				t.Errorf("of a %s %d levels of %s below its meta are shown: %v", what, tc.levels, tc.open, shown)
+			}
+		}
+	}
+}
+
+// TestViewHasNoNulls guards what a merge patch relies on: null there means "remove". Only what a
+// list holds may be null, because a list is replaced whole.
+func TestViewHasNoNulls(t *testing.T) {
+	v := build(
+		snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1,"active":null},"meta":{"a":null,"b":{"c":null,"d":{}},"e":[null,{"f":null,"g":[{"h":null}]}]}}`),
+		beat("shop", "web-1", `,"a":null,"b":{"c":null}`), doc("pulse:server:shop:web-2", fmt.Sprintf(`{"timestamp":%d,"system":{"load_avg":[1,null]},"meta":{"app_name":"shop"}}`, noon.UnixMilli())),
+		node("a", noon.UnixMilli(), 1), Document{Key: "pulse:server:shop:web-3"}, Document{Key: "pulse:queues:old"},
+	)
+	got := encoded(t, v)
+	if strings.Contains(got, ":null") {
+		t.Errorf("it has a null: %s", got)
+	}
+	if !strings.Contains(got, `"meta":{"b":{"d":{}},"e":[null,{"g":[{}]}]}`) {
+		t.Errorf("what is not null is gone, too: %s", got)
+	}
+}
+
+// TestEmptyViewHasAllItsParts guards what a page relies on.
+func TestEmptyViewHasAllItsParts(t *testing.T) {
+	want := fmt.Sprintf(`{"generated_at":%d,"totals":{"waiting":0,"active":0,"delayed":0,"failed":0,"queues":0,"servers":0},"apps":{},"problems":[]}`, noon.UnixMilli())
+	if got := encoded(t, build()); got != want {
+		t.Errorf("it is %s, want %s", got, want)
+	}
+}
