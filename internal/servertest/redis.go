@@ -55,8 +55,8 @@ func (s *RedisServer) Port() string {
 	return port
 }
 
-// Digest is a digest of everything in the server but what is under pulse:, key by key, so that a
-// difference shows where it is.
+// Digest is a digest of everything in the server but what is under pulse: and what ends by itself, key
+// by key, so that a difference shows where it is.
 func (s *RedisServer) Digest() string {
 	s.t.Helper()
 	ctx := context.Background()
@@ -64,7 +64,9 @@ func (s *RedisServer) Digest() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	keys = slices.DeleteFunc(keys, func(key string) bool { return strings.HasPrefix(key, "pulse:") })
+	keys = slices.DeleteFunc(keys, func(key string) bool {
+		return strings.HasPrefix(key, "pulse:") || s.Client.PTTL(ctx, key).Val() > 0
+	})
 	slices.Sort(keys)
 	args := []any{"DEBUG", "DIGEST-VALUE"}
 	for _, key := range keys {
