@@ -37,7 +37,8 @@ func TestWithoutABudgetEverythingIsReadAtEveryPoll(t *testing.T) {
 
 // What is found is read on credit, so the bound is the budget or the first reading of all,
 // whichever is more. A queue that is listed but not there, and a dead-letter queue that is there but
-// may not be read, are found anew each time: a call each that is paid back later.
+// may not be read, are found anew each time, and a list has further pages: each a call that is paid
+// back later.
 func TestBudgetIsNeverExceeded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -72,6 +73,8 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 		if rapid.Bool().Draw(r, "list is refused later") {
 			w.refuse["ListQueues"] = errDenied
 		}
+		w.pageSize = rapid.IntRange(1, 20).Draw(r, "page")
+		anew += float64(len(w.queues) / w.pageSize)
 		patterns := rapid.SampledFrom([]string{"q*", "*", "q0,q1,missing", "q0,missing,q*"}).Draw(r, "patterns")
 		perMonth := rapid.SampledFrom([]int{1, 100, 3_000, 30_000, 300_000, 3_000_000}).Draw(r, "calls per month")
 		session := reading(r, patterns, sqs.SettingCallsPerMonth, fmt.Sprint(perMonth))
@@ -97,6 +100,7 @@ func TestBudgetIsUsed(t *testing.T) {
 	const span = 6 * time.Hour
 	for _, perMonth := range []int{10_000, 100_000, 1_000_000, 100_000_000} {
 		w := newWorld()
+		w.pageSize = 4
 		for i := range 10 {
 			w.add(fmt.Sprint("q", i), i, 0, 0, redrive("dead"))
 		}
@@ -109,7 +113,7 @@ func TestBudgetIsUsed(t *testing.T) {
 			}
 			polls++
 		}
-		all := float64(11*polls) + float64(span/(5*time.Minute)) // every queue, and the list
+		all := float64(11*polls) + 3*float64(span/(5*time.Minute)) // every queue, and three pages
 		least, most := 0.95*min(allowed(perMonth, span), all), allowed(perMonth, span)
 		if got := float64(w.total()); got < least || got > most {
 			t.Errorf("%d calls a month: it made %.0f, want %.0f to %.0f", perMonth, got, least, most)
@@ -256,10 +260,37 @@ func TestClockThatGoesBackIsNoTrouble(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.add("orders", 1, 0, 0, "")
-	session := reading(t, "*", sqs.SettingCallsPerMonth, "100000")
-	for _, now := range []time.Duration{0, -time.Hour, -time.Hour + time.Second, 10 * time.Second, 20 * time.Second} {
+	session := reading(t, "*", sqs.SettingCallsPerMonth, "1000000")
+	w.poll(t, session, start)
+	for now := -time.Hour; now < -55*time.Minute; now += 10 * time.Second {
 		if s := w.poll(t, session, at(now)); len(s.Queues) != 1 {
 			t.Errorf("at %v: %v", now, table(s))
 		}
+	}
+	if n := w.calls["GetQueueAttributes orders"]; n < 25 {
+		t.Errorf("in the 5 minutes after the clock went back the queue was read %d times, want about 30", n)
+	}
+}
+
+func TestUnusedCallsAreNotSavedUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.add("first", 1, 0, 0, "")
+	session := reading(t, "*", sqs.SettingCallsPerMonth, fmt.Sprint(30*24*60*60)) // 10 in 10 s
+	now := time.Duration(0)
+	polls := func(d time.Duration) {
+		for until := now + d; now < until; now += 10 * time.Second {
+			w.poll(t, session, at(now))
+		}
+	}
+	polls(time.Hour)
+	for i := range 100 {
+		w.add(fmt.Sprint("q", i), 1, 0, 0, "")
+	}
+	polls(6 * time.Minute) // within which they are listed, and read on credit
+	before := w.total()
+	polls(10 * time.Minute)
+	if got := w.total() - before; got > 610 {
+		t.Errorf("%d calls in 10 minutes, want the 600 of these", got)
 	}
 }

@@ -226,6 +226,19 @@ func TestQueueThatLeftTheListVanishes(t *testing.T) {
 	expect(t, "asked", w.took(), "GetQueueAttributes orders", "ListQueues")
 }
 
+func TestNamedQueueNeedsNoList(t *testing.T) {
+	w := newWorld()
+	w.add("shop-a", 1, 0, 0, "")
+	w.addTo(theirs, "orders", 2, 0, 0, "")
+	session := reading(t, "shop-*,"+arn(theirs, "orders"))
+	for i := range 3 {
+		expect(t, "queues", table(w.poll(t, session, at(time.Duration(i)*5*time.Minute))),
+			"orders 2/0/0/- url="+url(theirs, "orders"), "shop-a 1/0/0/-")
+	}
+	expect(t, "asked in three polls", w.took(),
+		"GetQueueAttributes 111111111111:orders ×3", "GetQueueAttributes shop-a ×3", "GetQueueUrl 111111111111:orders", "ListQueues ×3")
+}
+
 func TestNoQueuesIsAnEmptySnapshot(t *testing.T) {
 	w := newWorld()
 	s := w.poll(t, reading(t, "*"), start)

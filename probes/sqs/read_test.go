@@ -71,6 +71,20 @@ func TestSharedDeadLetterQueueCountsOnce(t *testing.T) {
 		"GetQueueUrl 123456789012:dead", "GetQueueUrl mail", "GetQueueUrl orders")
 }
 
+func TestDeadLetterQueueOfADeadLetterQueueIsNotLookedFor(t *testing.T) {
+	w := newWorld()
+	w.add("orders", 1, 0, 0, redrive("dead"))
+	w.add("dead", 4, 0, 0, redrive("deader"))
+	w.add("deader", 8, 0, 0, "")
+	session := reading(t, "orders")
+	for i := range 2 {
+		expect(t, "queues", table(w.poll(t, session, at(time.Duration(i)*10*time.Second))), "orders 1/0/0/4 dlq=dead")
+	}
+	if n := w.calls["GetQueueUrl 123456789012:deader"]; n > 0 {
+		t.Errorf("it was looked for %d times", n)
+	}
+}
+
 func TestDeadLetterQueueOfAnotherAccount(t *testing.T) {
 	w := newWorld()
 	w.addTo(theirs, "orders", 1, 0, 0, `{"deadLetterTargetArn":"`+arn(theirs, "orders-dead")+`","maxReceiveCount":3}`)
@@ -227,7 +241,12 @@ func TestOneFailureAloneHidesNothing(t *testing.T) {
 	w.refuse["GetQueueAttributes orders"] = errTimeout
 	expect(t, "first failure", table(w.poll(t, session, at(2*time.Minute))),
 		"orders 5/0/0/- as_of=0s error=these are the last numbers read: Timeout: no answer in time")
-	if s, err := w.try(t, session, at(4*time.Minute)); err == nil {
+	w.refuse = nil
+	w.poll(t, session, at(4*time.Minute))
+	w.refuse = map[string]adapter.Error{"GetQueueAttributes orders": errTimeout}
+	expect(t, "another first failure", table(w.poll(t, session, at(6*time.Minute))),
+		"orders 5/0/0/- as_of=4m0s error=these are the last numbers read: Timeout: no answer in time")
+	if s, err := w.try(t, session, at(8*time.Minute)); err == nil {
 		t.Errorf("after the second the queue is still shown: %v", table(s))
 	}
 }
