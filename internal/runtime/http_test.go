@@ -138,7 +138,9 @@ func TestClientThatSaysNothingIsCutOff(t *testing.T) {
 			t.Errorf("half a request was waited for %v", d)
 		}
 		stop()
-		<-served
+		if err := <-served; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
 	})
 }
 

@@ -261,7 +261,7 @@ func TestRolesAllowWhatTheProgramsCall(t *testing.T) {
 	for _, call := range regexp.MustCompile(`\.(GetParameter\w*)\(`).FindAllStringSubmatch(source(t, "config"), -1) {
 		want = append(want, "ssm:"+call[1])
 	}
-	for _, call := range regexp.MustCompile(`\bc\.([A-Z]\w+)`).FindAllStringSubmatch(source(t, "source/sqs"), -1) {
+	for _, call := range regexp.MustCompile(`\bcall\(ctx, c\.([A-Z]\w+),`).FindAllStringSubmatch(source(t, "source/sqs"), -1) {
 		want = append(want, "sqs:"+call[1])
 	}
 	slices.Sort(want)
