@@ -47,16 +47,22 @@ type tab struct {
 	ctx context.Context
 }
 
-func open(t *testing.T, url string) *tab {
+func open(t *testing.T, url string, flags ...chromedp.ExecAllocatorOption) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(t.Context(),
-		chromedp.WithAllocatorOptions(chromedp.ExecPath(servertest.Chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox,
+		chromedp.WithAllocatorOptions(append([]chromedp.ExecAllocatorOption{
+			chromedp.ExecPath(servertest.Chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox,
 			chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true)),
+			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		}, flags...)...),
 		chromedp.WithListener(func(event any) {
 			switch e := event.(type) {
 			case *runtime.EventExceptionThrown:
 				t.Errorf("the page threw: %+v", e.ExceptionDetails)
+			case *runtime.EventConsoleAPICalled:
+				if e.Type == "error" || e.Type == "warning" {
+					t.Errorf("the page complains of itself: %+v", e.Args)
+				}
 			case *page.EventJavascriptDialogOpening:
 				t.Errorf("a dialog opened: %s", e.Message)
 			case *log.EventEntryAdded:

@@ -1,0 +1,286 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/api"
+)
+
+// routes is every route there is, with the method it takes.
+var routes = map[string]string{
+	"/": http.MethodGet, "/api/v1/view": http.MethodGet, "/assets/app.js": http.MethodGet, "/healthz": http.MethodGet,
+	"/login": http.MethodPost, "/logout": http.MethodPost, "/nope": http.MethodGet, "/api/v1/stream": http.MethodHead,
+}
+
+// closed is a server with a token, and what it logs.
+func closed(token string) (h http.Handler, log *bytes.Buffer) {
+	log = &bytes.Buffer{}
+	l := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := &store{}
+	server := &api.Server{Live: api.NewLive(s.read, l), Ping: func(context.Context) error { return nil }, Token: token, Log: l}
+	return server.Handler(), log
+}
+
+// ask is a request with headers, as name and value in turn.
+func ask(t *testing.T, h http.Handler, method, path, body string, headers ...string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	r.Host = "localhost:8787"
+	if body != "" {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func login(t *testing.T, h http.Handler, token string, headers ...string) *http.Response {
+	t.Helper()
+	return ask(t, h, http.MethodPost, "/login", url.Values{"token": {token}}.Encode(), headers...)
+}
+
+func text(t *testing.T, r *http.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	const token = "sesame"
+	h, _ := closed(token)
+	for path, method := range routes {
+		for _, headers := range [][]string{nil, {"Authorization", "Bearer " + token}, {"Authorization", "Bearer wrong"}} {
+			for _, m := range []string{method, http.MethodHead, http.MethodDelete} {
+				r := ask(t, h, m, path, "", headers...)
+				for name, want := range map[string]string{
+					"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff",
+					"Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+				} {
+					if !strings.HasPrefix(r.Header.Get(name), want) {
+						t.Errorf("%s %s with %v: %d has %s %q", m, path, headers, r.StatusCode, name, r.Header.Get(name))
+					}
+				}
+				if policy := r.Header.Get("Content-Security-Policy"); strings.Contains(policy, "unsafe") || !strings.Contains(policy, "frame-ancestors 'none'") {
+					t.Errorf("%s %s: the policy is %s", m, path, policy)
+				}
+				if r.Header.Get("Access-Control-Allow-Origin") != "" {
+					t.Errorf("%s %s: other sites may read it", m, path)
+				}
+			}
+		}
+	}
+}
+
+// A page elsewhere may make its own name resolve to 127.0.0.1.
+func TestWithoutATokenEveryRouteButHealthIsForLoopbackNamesOnly(t *testing.T) {
+	t.Parallel()
+	h, _ := closed("")
+	for path, method := range routes {
+		for _, host := range []string{"evil.example", "evil.example:8787", "localhost.evil.example", "0.0.0.0:8787", "10.0.0.7", "[::2]:80", "", "127.0.0.1@evil.example"} {
+			r := ask(t, h, method, path, "", "Host", host)
+			if path == "/healthz" {
+				if r.StatusCode != http.StatusOK {
+					t.Errorf("%s as %q: %d", path, host, r.StatusCode)
+				}
+				continue
+			}
+			if r.StatusCode != http.StatusForbidden || r.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s as %q: %d", path, host, r.StatusCode)
+			}
+		}
+	}
+}
+
+func TestRefusedIsALoginForPeopleAndAChallengeForPrograms(t *testing.T) {
+	t.Parallel()
+	h, _ := closed("sesame")
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		if r := ask(t, h, method, "/", ""); r.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") || r.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s /: %d %v", method, r.StatusCode, r.Header)
+		}
+	}
+	if page := text(t, ask(t, h, http.MethodGet, "/", "")); !strings.Contains(page, `action="login"`) || strings.Contains(page, "queue-table") {
+		t.Errorf("it is not the login: %s", page)
+	}
+	for _, path := range []string{"/api/v1/view", "/api/v1/stream", "/nope", "/logout", "//api/v1/view", "/assets/../api/v1/view", "/healthz/../api/v1/view", "/api/v1/view/"} {
+		r := ask(t, h, http.MethodGet, path, "")
+		switch {
+		case strings.HasPrefix(path, "/assets/"): // open, but what it leads to is not
+			if r.StatusCode == http.StatusOK {
+				t.Errorf("%s is open", path)
+			}
+		case r.StatusCode != http.StatusUnauthorized || r.Header.Get("WWW-Authenticate") != `Bearer realm="Gravito Pulse"` || r.Header.Get("Content-Type") != "application/problem+json":
+			t.Errorf("%s: %d %v", path, r.StatusCode, r.Header)
+		}
+	}
+	// What the login page refers to is there without a session.
+	for _, path := range []string{"/assets/style.css", "/assets/icon.svg", "/assets/login.js"} {
+		if r := ask(t, h, http.MethodGet, path, ""); r.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, r.StatusCode)
+		}
+	}
+}
+
+func TestSessionEndsByItselfAndAtLogout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const token = "open sesame"
+		h, log := closed(token)
+		r := login(t, h, " "+token+"\n") // as it is pasted
+		if r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != "./" || len(r.Cookies()) != 1 {
+			t.Fatalf("the login is %d %v", r.StatusCode, r.Header)
+		}
+		c := r.Cookies()[0]
+		if c.MaxAge != 12*60*60 || c.Path != "/" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode {
+			t.Errorf("the cookie is %v", c)
+		}
+		status := func(value string) int {
+			return ask(t, h, http.MethodGet, "/api/v1/view", "", "Cookie", c.Name+"="+value).StatusCode
+		}
+		time.Sleep(12*time.Hour - time.Second)
+		if got := status(c.Value); got != http.StatusOK {
+			t.Errorf("after nearly 12 h: %d", got)
+		}
+		ends, seal, _ := strings.Cut(c.Value, ".")
+		flipped := strings.Map(func(r rune) rune {
+			if r == '0' {
+				return '1'
+			}
+			return r
+		}, seal)
+		for name, value := range map[string]string{
+			"no seal": ends, "an empty seal": ends + ".", "another's seal": ends + "." + flipped + "00", "half a seal": ends + "." + seal[:32],
+			"another end": ends + "0." + seal, "a sign": "+" + c.Value, "nothing": "", "no number": "x." + seal, "a long one": strings.Repeat("9", 5000) + "." + seal,
+		} {
+			if got := status(value); got != http.StatusUnauthorized {
+				t.Errorf("%s: %d", name, got)
+			}
+		}
+		other, _ := closed("another token")
+		if r := ask(t, other, http.MethodGet, "/api/v1/view", "", "Cookie", c.Name+"="+c.Value); r.StatusCode != http.StatusUnauthorized {
+			t.Errorf("with another token the session goes on: %d", r.StatusCode)
+		}
+		// A wrong bearer is refused, whatever else comes with it.
+		if r := ask(t, h, http.MethodGet, "/api/v1/view", "", "Cookie", c.Name+"="+c.Value, "Authorization", "Bearer wrong"); r.StatusCode != http.StatusUnauthorized {
+			t.Errorf("a wrong bearer beside a session: %d", r.StatusCode)
+		}
+		out := ask(t, h, http.MethodPost, "/logout", "", "Cookie", c.Name+"="+c.Value)
+		if cs := out.Cookies(); out.StatusCode != http.StatusSeeOther || len(cs) != 1 || cs[0].Name != c.Name || cs[0].MaxAge != -1 || cs[0].Value != "" || cs[0].Path != c.Path {
+			t.Errorf("the logout is %d %v", out.StatusCode, out.Header)
+		}
+		time.Sleep(time.Second)
+		if got := status(c.Value); got != http.StatusUnauthorized {
+			t.Errorf("after 12 h: %d", got)
+		}
+		if log.Len() > 0 {
+			t.Errorf("the log is %q", log)
+		}
+	})
+}
+
+func TestTokenIsToldToNobody(t *testing.T) {
+	t.Parallel()
+	const token = "hunter2-hunter2"
+	h, log := closed(token)
+	for path, method := range routes {
+		for _, r := range []*http.Response{
+			ask(t, h, method, path, "", "Authorization", "Bearer "+token), ask(t, h, method, path, ""), ask(t, h, http.MethodPut, path, ""),
+			ask(t, h, method, path+"?token="+token+"x", "", "Authorization", "Bearer "+token+"x"), login(t, h, token), login(t, h, token+"x"),
+		} {
+			if all := fmt.Sprint(r.Header) + text(t, r); strings.Contains(all, token) || strings.Contains(all, "hunter2") {
+				t.Errorf("%s %s: %d tells the token: %s", method, path, r.StatusCode, all)
+			}
+		}
+	}
+	if strings.Contains(log.String(), "hunter2") {
+		t.Errorf("the log tells the token: %s", log)
+	}
+}
+
+func TestLoginTakesAShortFormOnly(t *testing.T) {
+	t.Parallel()
+	h, _ := closed("sesame")
+	for name, r := range map[string]*http.Response{
+		"a wrong token":      login(t, h, "sesam"),
+		"no token":           login(t, h, ""),
+		"in the query":       ask(t, h, http.MethodPost, "/login?token=sesame", "x=1"),
+		"a body too long":    ask(t, h, http.MethodPost, "/login", "x="+strings.Repeat("x", 8<<10)+"&token=sesame"),
+		"rubbish":            ask(t, h, http.MethodPost, "/login", "%zz&;;=token"),
+		"of another type":    ask(t, h, http.MethodPost, "/login", `{"token":"sesame"}`, "Content-Type", "application/json"),
+		"a multipart's half": ask(t, h, http.MethodPost, "/login", "--x\r\n", "Content-Type", "multipart/form-data; boundary=x"),
+	} {
+		if page := text(t, r); r.StatusCode != http.StatusUnauthorized || len(r.Cookies()) > 0 || !strings.Contains(page, `role="alert"`) {
+			t.Errorf("%s: %d %v", name, r.StatusCode, r.Header)
+		}
+	}
+	if r := ask(t, h, http.MethodGet, "/login", ""); r.StatusCode != http.StatusSeeOther {
+		t.Errorf("its address typed again: %d", r.StatusCode)
+	}
+}
+
+// A browser takes no Secure cookie over plain HTTP, so that a login there would lead back to itself
+// for ever; and wherever there is TLS the cookie must not leave it.
+func TestSessionStaysWithinTLSWhereThereIsTLS(t *testing.T) {
+	t.Parallel()
+	h, _ := closed("sesame")
+	for name, tc := range map[string]struct {
+		headers []string
+		want    bool
+	}{
+		"a laptop":                       {[]string{"Host", "localhost:8787", "Sec-Fetch-Site", "same-origin"}, false},
+		"a network without TLS":          {[]string{"Host", "10.0.0.7:8787"}, false},
+		"a proxy that tells":             {[]string{"Host", "pulse.example", "X-Forwarded-Proto", "https"}, true},
+		"a proxy that tells of several":  {[]string{"Host", "pulse.example", "X-Forwarded-Proto", "HTTPS, http"}, true},
+		"a proxy that does not tell":     {[]string{"Host", "pulse.example", "Sec-Fetch-Site", "same-origin"}, true},
+		"a tunnel to a name of loopback": {[]string{"Host", "localhost", "X-Forwarded-Proto", "https"}, true},
+	} {
+		r := login(t, h, "sesame", tc.headers...)
+		if len(r.Cookies()) != 1 || r.Cookies()[0].Secure != tc.want {
+			t.Errorf("%s: %v, want Secure %v", name, r.Header["Set-Cookie"], tc.want)
+		}
+	}
+}
+
+func TestWithoutATokenAFunctionAnswersWhomIAMKnows(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	s := &store{}
+	log := slog.New(slog.DiscardHandler)
+	server := &api.Server{
+		Live: api.NewLive(s.read, log), Ping: func(context.Context) error { return nil }, Log: log,
+		Authenticated: func(ctx context.Context) bool { return ctx.Value(key{}) != nil },
+	}
+	h := server.Handler()
+	for path, method := range routes {
+		// That the name is loopback means nothing there.
+		if r := ask(t, h, method, path, "", "Host", "localhost"); path != "/healthz" && r.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d", path, r.StatusCode)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(context.WithValue(t.Context(), key{}, true), method, path, http.NoBody))
+		if w.Code == http.StatusForbidden || w.Code == http.StatusUnauthorized {
+			t.Errorf("%s for whom IAM knows: %d", path, w.Code)
+		}
+	}
+}

@@ -1,0 +1,605 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/runtime"
+	"github.com/gravito-framework/pulse/internal/view"
+)
+
+// These tests are about time, so they run on synctest's clock and on documents that the test makes;
+// a goroutine that outlives its test fails it.
+
+// store is what a Live reads.
+type store struct {
+	mu    sync.Mutex
+	docs  map[string]string
+	err   error
+	reads int
+}
+
+func (s *store) read(ctx context.Context, now time.Time) ([]view.Document, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads++
+	if s.err != nil {
+		return nil, s.err
+	}
+	var docs []view.Document
+	for key, text := range s.docs {
+		d := view.Document{Key: key, SeenAt: now.UnixMilli()}
+		if text != "" {
+			d.Data = []byte(text)
+		}
+		docs = append(docs, d)
+	}
+	return docs, ctx.Err()
+}
+
+// set stores a document that was made now; without a format the key is gone.
+func (s *store) set(key, format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.docs == nil {
+		s.docs = map[string]string{}
+	}
+	s.docs[key] = ""
+	if format != "" {
+		s.docs[key] = fmt.Sprintf(`{"timestamp":%d,`, time.Now().UnixMilli()) + fmt.Sprintf(format, args...) + "}"
+	}
+}
+
+// forget is what a day without a key does.
+func (s *store) forget(keys ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range keys {
+		delete(s.docs, key)
+	}
+}
+
+func (s *store) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+func (s *store) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads
+}
+
+const oneQueue = `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":%d}}]`
+
+func handler(read api.Read, log *slog.Logger) http.Handler {
+	s := &api.Server{Live: api.NewLive(read, log), Ping: func(context.Context) error { return nil }, Log: log}
+	return s.Handler()
+}
+
+// wire is a ResponseWriter that streams. With a hold it takes nothing until that is closed.
+type wire struct {
+	hold   chan struct{}
+	mu     sync.Mutex
+	header http.Header
+	status int
+	text   bytes.Buffer
+}
+
+func (w *wire) Header() http.Header {
+	if w.header == nil {
+		w.header = http.Header{}
+	}
+	return w.header
+}
+func (w *wire) WriteHeader(status int) { w.status = status }
+func (w *wire) Flush()                 {}
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	hold := w.hold
+	w.mu.Unlock()
+	if hold != nil {
+		<-hold // not a lock: synctest would not wait for that
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *wire) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+type event struct{ name, id, data string }
+
+// all is the events so far.
+func (w *wire) all() (all []event) {
+	for block := range strings.SplitSeq(w.String(), "\n\n") {
+		var e event
+		for line := range strings.SplitSeq(block, "\n") {
+			switch field, value, _ := strings.Cut(line, ": "); field {
+			case "event":
+				e.name = value
+			case "id":
+				e.id = value
+			case "data":
+				e.data = value
+			}
+		}
+		if e.name != "" {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// watch opens a stream; end closes it from the client's side and waits for the handler.
+func watch(t *testing.T, ctx context.Context, h http.Handler, w http.ResponseWriter) (end func(), ended <-chan struct{}) { //nolint:revive // t comes first in a test's helper
+	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.ServeHTTP(w, request(ctx, http.MethodGet, "/api/v1/stream"))
+	}()
+	return func() { cancel(); <-done; synctest.Wait() }, done
+}
+
+func request(ctx context.Context, method, path string) *http.Request {
+	r := httptest.NewRequestWithContext(ctx, method, path, http.NoBody)
+	r.Host = "localhost"
+	return r
+}
+
+func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, request(t.Context(), http.MethodGet, path))
+	return w
+}
+
+// patched is the view that a stream's events make.
+func patched(t *testing.T, events []event) []byte {
+	t.Helper()
+	if len(events) == 0 || events[0].name != "view" {
+		t.Fatalf("the stream does not begin with a view: %v", events)
+	}
+	text := []byte(events[0].data)
+	for _, e := range events[1:] {
+		if e.name != "patch" {
+			t.Fatalf("after its first event there is another %s", e.name)
+		}
+		next, err := jsonpatch.MergePatch(text, []byte(e.data))
+		if err != nil {
+			t.Fatalf("the patch %s: %v", e.data, err)
+		}
+		text = next
+	}
+	return text
+}
+
+func TestPatchesMakeTheVeryViewOfThatMoment(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := &store{}, &wire{}
+		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s.set("pulse:queues:shop", oneQueue, 1)
+		end, _ := watch(t, t.Context(), h, w)
+		time.Sleep(2500 * time.Millisecond) // between two readings
+		for i, change := range []func(){
+			func() { s.set("pulse:queues:shop", oneQueue, 2) },
+			func() {
+				s.set("pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":2,"failed":1},"meta":{"a":{"b":1,"c":[1,{"d":null}]},"paused":true}}]`)
+			},
+			func() {
+				s.set("pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":2,"failed":null},"meta":{"a":{"c":[2]},"paused":null}}]`)
+			},
+			func() {
+				s.set("pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":2},"meta":{"a":"text"}},{"name":"a/b~1c","driver":"rabbit","metrics":{"waiting":1}}]`)
+			},
+			func() { s.set("pulse:queues:shop", `"app":"shop","queues":[]`) },
+			func() { s.set("pulse:queues:blog", `"app":"blog","queues":[{"name":"x","metrics":{}}]`) },
+			func() {
+				s.set("pulse:server:blog:web-1", `"system":{"hostname":"web-1","cpu_usage":1},"process":{},"meta":{"app_name":"blog"}`)
+			},
+			func() { s.set("pulse:server:blog:web-1", "") },
+			func() { s.set("pulse:queues:shop", "") },
+			func() { s.forget("pulse:server:blog:web-1", "pulse:queues:blog") },
+			func() { s.fail(errors.New("connection refused")) },
+			func() { time.Sleep(20 * time.Second) }, // fresh becomes stale by itself
+			func() { s.fail(nil) },
+			func() { time.Sleep(20 * time.Second) },
+		} {
+			before := len(w.all())
+			change()
+			time.Sleep(12 * time.Second) // Redis that was down is tried every 10 s
+			if len(w.all()) == before {
+				t.Errorf("change %d sent nothing", i)
+			}
+			want := get(t, h, "/api/v1/view").Body.Bytes()
+			if diff := cmp.Diff(value(t, want), value(t, patched(t, w.all()))); diff != "" {
+				t.Errorf("after change %d (-view +patched):\n%s", i, diff)
+			}
+		}
+		end()
+	})
+}
+
+func TestStreamSaysItsPlaceAndWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := &store{}, &wire{}
+		s.set("pulse:queues:shop", oneQueue, 1)
+		end, _ := watch(t, t.Context(), handler(s.read, slog.New(slog.DiscardHandler)), w)
+		time.Sleep(time.Second)
+		s.set("pulse:queues:shop", oneQueue, 2)
+		time.Sleep(5 * time.Second)
+		end()
+		if !strings.HasPrefix(w.String(), "retry: 2000\n\nevent: view\nid: 1\ndata: {") || !strings.Contains(w.String(), "\n\nevent: patch\nid: 2\ndata: {") {
+			t.Errorf("the stream is %q", w)
+		}
+		if got := w.header.Get("Content-Type"); got != "text/event-stream" || w.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("its headers are %v", w.header)
+		}
+	})
+}
+
+func TestStreamEndsBeforeItsDeadline(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		deadline, streamFor, want time.Duration
+	}{
+		"the request's deadline": {60 * time.Second, 0, 55 * time.Second},
+		"the stream's own":       {600 * time.Second, 270 * time.Second, 270 * time.Second},
+		"whichever comes first":  {60 * time.Second, 270 * time.Second, 55 * time.Second},
+		"no time left at all":    {2 * time.Second, 0, time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, w, began := &store{}, &wire{}, time.Now()
+				s.set("pulse:queues:shop", oneQueue, 1)
+				log := slog.New(slog.DiscardHandler)
+				server := &api.Server{Live: api.NewLive(s.read, log), StreamFor: tc.streamFor, Log: log}
+				ctx, cancel := context.WithTimeout(t.Context(), tc.deadline)
+				end, ended := watch(t, ctx, server.Handler(), w)
+				<-ended
+				if got := time.Since(began); got != tc.want {
+					t.Errorf("it ended after %v, want %v", got, tc.want)
+				}
+				if !strings.Contains(w.String(), "event: view\n") || !strings.HasSuffix(w.String(), ": the end of this stream; connect again\n\n") {
+					t.Errorf("the stream is %q", w)
+				}
+				end()
+				cancel()
+			})
+		})
+	}
+}
+
+func TestIdleStreamIsHeardEvery15Seconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := &store{}, &wire{}
+		end, _ := watch(t, t.Context(), handler(s.read, slog.New(slog.DiscardHandler)), w)
+		time.Sleep(61 * time.Second)
+		end()
+		if n := strings.Count(w.String(), ": still here\n\nevent: patch\nid: 1\ndata: {\"generated_at\":"); n != 4 {
+			t.Errorf("within a minute it was heard %d times: %q", n, w)
+		}
+	})
+}
+
+func TestEverybodyGetsTheSameBytesOfOneReading(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{}
+		s.set("pulse:queues:shop", oneQueue, 1)
+		h := handler(s.read, slog.New(slog.DiscardHandler))
+		var wires [50]wire
+		var ends []func()
+		for i := range wires {
+			end, _ := watch(t, t.Context(), h, &wires[i])
+			ends = append(ends, end)
+		}
+		synctest.Wait()
+		for i := range 10 {
+			s.set("pulse:queues:shop", oneQueue, i)
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(time.Second)
+		for i := range wires {
+			if got := wires[i].String(); got != wires[0].String() {
+				t.Errorf("client %d got %q, the first one %q", i, got, &wires[0])
+			}
+		}
+		if n := s.count(); n > 12 {
+			t.Errorf("Redis was read %d times in 21 s", n)
+		}
+		for _, end := range ends {
+			end()
+		}
+		before := s.count()
+		time.Sleep(time.Minute)
+		if s.count() != before {
+			t.Error("Redis is read while nobody watches")
+		}
+	})
+}
+
+func TestSlowClientMissesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := &store{}, &wire{}
+		s.set("pulse:queues:shop", oneQueue, 1)
+		h := handler(s.read, slog.New(slog.DiscardHandler))
+		end, _ := watch(t, t.Context(), h, w)
+		synctest.Wait()
+		hold := make(chan struct{})
+		w.mu.Lock()
+		w.hold = hold
+		w.mu.Unlock()
+		for i := range 5 {
+			s.set("pulse:queues:shop", oneQueue, 10+i)
+			s.set(fmt.Sprintf("pulse:queues:app-%d", i), `"app":"app-%d","queues":[]`, i)
+			time.Sleep(2 * time.Second)
+		}
+		close(hold)
+		time.Sleep(2500 * time.Millisecond)
+		if n := len(w.all()); n > 4 {
+			t.Errorf("what it missed came as %d events, not as one", n)
+		}
+		want := get(t, h, "/api/v1/view").Body.Bytes()
+		if diff := cmp.Diff(value(t, want), value(t, patched(t, w.all()))); diff != "" {
+			t.Errorf("(-view +patched):\n%s", diff)
+		}
+		end()
+	})
+}
+
+// pipes is a listener whose connections are in memory, so that they live on synctest's clock.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// dial asks for the stream and reads its first bytes.
+func (p *pipes) dial(t *testing.T) net.Conn {
+	t.Helper()
+	client, server := net.Pipe()
+	p.conns <- server
+	if _, err := client.Write([]byte("GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 15)
+	if _, err := client.Read(first); err != nil || string(first) != "HTTP/1.1 200 OK" {
+		t.Fatalf("the stream begins with %q, %v", first, err)
+	}
+	return client
+}
+
+func TestServerEndsWhateverItsClientsDo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{}
+		s.set("pulse:queues:shop", oneQueue, 1)
+		listener := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() {
+			served <- runtime.Serve(ctx, handler(s.read, slog.New(slog.DiscardHandler)), listener)
+		}()
+
+		// One takes nothing after its first bytes, one goes, one reads on. synctest finds who is left.
+		slow, gone, reader := listener.dial(t), listener.dial(t), listener.dial(t)
+		defer slow.Close()
+		defer reader.Close()
+		var got bytes.Buffer
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			_, _ = got.ReadFrom(reader)
+		}()
+		_ = gone.Close()
+		for i := range 30 { // longer than any time limit of the server
+			s.set("pulse:queues:shop", oneQueue, i)
+			time.Sleep(3 * time.Second)
+		}
+		if _, err := slow.Write([]byte("x")); err == nil {
+			t.Error("a client that took nothing for 90 s is still connected")
+		}
+		began := time.Now()
+		stop()
+		if err := <-served; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("its end took %v", d)
+		}
+		<-read
+		if n := strings.Count(got.String(), "event: patch"); n < 29 {
+			t.Errorf("who read on got %d of 30 changes", n)
+		}
+	})
+}
+
+// whole is a ResponseWriter that cannot stream.
+type whole struct{ w *wire }
+
+func (w whole) Header() http.Header         { return w.w.Header() }
+func (w whole) WriteHeader(status int)      { w.w.WriteHeader(status) }
+func (w whole) Write(p []byte) (int, error) { return w.w.Write(p) }
+
+func TestWhereNothingStreamsAStreamIsOneView(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := &store{}, &wire{}
+		s.set("pulse:queues:shop", oneQueue, 1)
+		_, ended := watch(t, t.Context(), handler(s.read, slog.New(slog.DiscardHandler)), whole{w})
+		<-ended
+		if all := w.all(); len(all) != 1 || all[0].name != "view" || !strings.HasPrefix(w.String(), "retry: 5000\n\n") {
+			t.Errorf("it is %q", w)
+		}
+	})
+}
+
+func TestHeadOfAStreamIsItsHeadersOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := &store{}, &wire{}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		handler(s.read, slog.New(slog.DiscardHandler)).ServeHTTP(w, request(ctx, http.MethodHead, "/api/v1/stream"))
+		if time.Since(began) > time.Second || w.String() != "" || w.header.Get("Content-Type") != "text/event-stream" {
+			t.Errorf("after %v it is %q with %v", time.Since(began), w, w.header)
+		}
+	})
+}
+
+func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &store{}
+		h := handler(s.read, slog.New(slog.NewTextHandler(&log, nil)))
+		s.set("pulse:queues:shop", oneQueue, 12)
+		type viewJSON struct {
+			Apps map[string]struct {
+				Queues map[string]struct {
+					Status  string
+					Metrics map[string]int
+				}
+			}
+			Problems []view.Problem
+		}
+		look := func() (v viewJSON) {
+			w := get(t, h, "/api/v1/view")
+			if err := json.Unmarshal(w.Body.Bytes(), &v); w.Code != http.StatusOK || err != nil {
+				t.Fatalf("the view is %d %s", w.Code, w.Body)
+			}
+			return v
+		}
+		if v := look(); len(v.Problems) > 0 {
+			t.Fatalf("problems: %v", v.Problems)
+		}
+		s.fail(errors.New("read from redis 10.0.0.7:6379: connection refused"))
+		before := s.count()
+		time.Sleep(2 * time.Second)
+		for range 60 {
+			v := look()
+			if len(v.Problems) != 1 || !strings.Contains(v.Problems[0].Reason, "Redis has not answered since 00:00:02 UTC") {
+				t.Fatalf("problems: %v", v.Problems)
+			}
+			if strings.Contains(v.Problems[0].Reason, "10.0.0.7") {
+				t.Error("the view tells where Redis is")
+			}
+			if q := v.Apps["shop"].Queues["sqs/emails"]; q.Metrics["waiting"] != 12 {
+				t.Fatalf("the last numbers are gone: %+v", v)
+			}
+			time.Sleep(time.Second)
+		}
+		if q := look().Apps["shop"].Queues["sqs/emails"]; q.Status != "stale" {
+			t.Errorf("a minute later its status is %s", q.Status)
+		}
+		if n := s.count() - before; n < 5 || n > 10 {
+			t.Errorf("Redis was asked %d times in a minute", n)
+		}
+		s.fail(nil)
+		s.set("pulse:queues:shop", oneQueue, 13)
+		time.Sleep(10 * time.Second)
+		if v := look(); len(v.Problems) > 0 || v.Apps["shop"].Queues["sqs/emails"].Metrics["waiting"] != 13 {
+			t.Errorf("when Redis answers again it is %+v", v)
+		}
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], "level=WARN") || !strings.Contains(lines[0], "10.0.0.7:6379") || !strings.Contains(lines[1], "reads again") {
+			t.Errorf("the log is:\n%s", &log)
+		}
+	})
+}
+
+func TestWhoGoesWhileRedisIsReadSaysNothingAboutRedis(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &store{}
+		s.set("pulse:queues:shop", oneQueue, 1)
+		slow := func(ctx context.Context, now time.Time) ([]view.Document, error) {
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(500 * time.Millisecond):
+				return s.read(ctx, now)
+			}
+		}
+		h := handler(slow, slog.New(slog.NewTextHandler(&log, nil)))
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		impatient := httptest.NewRecorder()
+		var wait sync.WaitGroup
+		wait.Go(func() { h.ServeHTTP(impatient, request(ctx, http.MethodGet, "/api/v1/view")) })
+		synctest.Wait() // it is the one that reads
+		var patient [10]*httptest.ResponseRecorder
+		for i := range patient {
+			wait.Go(func() { patient[i] = get(t, h, "/api/v1/view") })
+		}
+		wait.Wait()
+		if impatient.Code != http.StatusServiceUnavailable || log.Len() > 0 {
+			t.Errorf("who did not wait got %d, and the log is %q", impatient.Code, &log)
+		}
+		for _, w := range patient {
+			if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "emails") {
+				t.Errorf("who waited got %d %s", w.Code, w.Body)
+			}
+		}
+		if s.count() != 1 {
+			t.Errorf("Redis was read %d times for ten askers at once", s.count())
+		}
+	})
+}
+
+func TestPanicIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	h := handler(func(context.Context, time.Time) ([]view.Document, error) { panic("a defect") }, slog.New(slog.NewTextHandler(&log, nil)))
+	for _, want := range []int{http.StatusInternalServerError, http.StatusServiceUnavailable} { // it keeps nothing locked
+		w := get(t, h, "/api/v1/view")
+		if w.Code != want || w.Header().Get("Content-Type") != "application/problem+json" || strings.Contains(w.Body.String(), "a defect") {
+			t.Errorf("it is %d %s", w.Code, w.Body)
+		}
+	}
+	if !strings.Contains(log.String(), "a defect") || !strings.Contains(log.String(), "stream_test.go") {
+		t.Errorf("the log does not say where: %s", &log)
+	}
+}
