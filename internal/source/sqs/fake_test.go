@@ -1,9 +1,11 @@
 package sqs_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -18,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/logging"
 
 	source "github.com/gravito-framework/pulse/internal/source/sqs"
 )
@@ -48,13 +51,14 @@ type fake struct {
 	mu     sync.Mutex
 	queues map[string]map[string]string // attributes by name
 	calls  map[string]int               // by operation and queue, retries included
+	pages  map[string]bool              // of ListQueues, by NextToken
 	under  int                          // calls under way
 	most   int                          // at once, ever
 }
 
 func newFake(t testing.TB) *fake {
 	t.Helper()
-	f := &fake{t: t, queues: map[string]map[string]string{}, calls: map[string]int{}}
+	f := &fake{t: t, queues: map[string]map[string]string{}, calls: map[string]int{}, pages: map[string]bool{}}
 	server := httptest.NewUnstartedServer(f)
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
@@ -119,8 +123,12 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a := r.Header.Get("Authorization"); !strings.HasPrefix(a, "AWS4-HMAC-SHA256 ") || !strings.Contains(a, "/"+region+"/sqs/aws4_request") {
 		f.t.Errorf("%s is not signed for SQS in %s: %q", operation, region, a)
 	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the caller has gone: it was cancelled while it sent this
+	}
 	var in input
-	d := json.NewDecoder(r.Body)
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {
 		f.t.Errorf("%s with an input that SQS does not take: %v", operation, err)
@@ -129,6 +137,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.calls[operation]++
 	f.calls[operation+" "+queue]++
+	if operation == "ListQueues" {
+		f.pages[in.NextToken] = true
+	}
 	f.mu.Unlock()
 	if f.hook != nil && f.hook(w, r, operation, queue) {
 		return
@@ -227,6 +238,9 @@ func client(t testing.TB, endpoint string) *awssqs.Client {
 	return awssqs.New(awssqs.Options{
 		Region: region, BaseEndpoint: aws.String(endpoint), HTTPClient: &http.Client{Transport: transport, Timeout: time.Minute},
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		// A test that counts calls and fails tells which were the SDK's retries, and why.
+		ClientLogMode: aws.LogRetries,
+		Logger:        logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) { t.Logf(format, args...) }),
 	})
 }
 

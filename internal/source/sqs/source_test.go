@@ -84,8 +84,9 @@ func TestMoreQueuesThanAPageHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Queues) != 2300 || f.count("ListQueues") != 3 {
-		t.Errorf("%d queues in %d pages, want 2300 in 3", len(s.Queues), f.count("ListQueues"))
+	// Pages, not calls: on a machine that is overloaded the SDK may have to ask for one again.
+	if len(s.Queues) != 2300 || len(f.pages) != 3 {
+		t.Errorf("%d queues in %d pages, want 2300 in 3", len(s.Queues), len(f.pages))
 	}
 	for i, q := range s.Queues {
 		if q.Metrics.Waiting != int64(i) {
