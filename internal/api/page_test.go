@@ -143,6 +143,7 @@ func TestPageShowsQueuesAndServersLive(t *testing.T) {
 		"document.querySelector('[data-server=\"shop/web-1\"]').textContent.includes('12.5')",
 		"document.querySelector('#problems').textContent.includes('waiting is missing')",
 		"document.querySelector('#live-state').dataset.state === 'live'",
+		"!document.querySelector('form[action=logout]')", // there was no login
 		"document.querySelector('[data-total=waiting]').textContent.includes('1,207')",
 	)
 	// Without a reload: a number changes, a queue comes.

@@ -50,7 +50,7 @@ func (s *Server) Handler() http.Handler {
 }
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
-	writeHTML(w, http.StatusOK, dashboard.Index())
+	writeHTML(w, http.StatusOK, dashboard.Index(s.Token != ""))
 }
 
 func writeHTML(w http.ResponseWriter, status int, page []byte) {

@@ -45,11 +45,14 @@ var (
 	login string
 )
 
-// Where the login page says that it refused, and what it says. A template engine for this one
-// sentence would keep the linker from dropping unused methods, which a cold start pays for.
+// Where the pages differ, and how. A template engine for these two lines would keep the linker from
+// dropping unused methods, which a cold start pays for.
 const (
 	failedMark    = "<!-- failed -->"
 	failedMessage = `<p class="bad" role="alert">That token is not the one this dashboard was started with.</p>`
+
+	signedInMark = "<!-- signed in -->"
+	signOut      = `<form method="post" action="logout"><button type="submit">Sign out</button></form>`
 )
 
 // Assets is the static files, named as the pages name them below "assets/": "app.js", "style.css".
@@ -61,14 +64,16 @@ func Assets() fs.FS {
 	return files
 }
 
-// Index is the dashboard as HTML, UTF-8.
-func Index() []byte { return []byte(index) }
+// Index is the dashboard as HTML, UTF-8; signedIn says that there was a login, so that one can sign out.
+func Index(signedIn bool) []byte { return page(index, signedInMark, signOut, signedIn) }
 
 // Login is the page that asks for the token, as HTML, UTF-8; failed says that the last one was wrong.
-func Login(failed bool) []byte {
-	message := ""
-	if failed {
-		message = failedMessage
+func Login(failed bool) []byte { return page(login, failedMark, failedMessage, failed) }
+
+// page is html with text where mark stands, or with neither.
+func page(html, mark, text string, with bool) []byte {
+	if !with {
+		text = ""
 	}
-	return []byte(strings.Replace(login, failedMark, message, 1))
+	return []byte(strings.Replace(html, mark, text, 1))
 }

@@ -11,7 +11,7 @@ import (
 // source is every embedded file of the page by name, those of assets/ below "assets/".
 func source(t *testing.T) map[string]string {
 	t.Helper()
-	files := map[string]string{"index.html": string(Index()), "login.html": string(Login(false)), "login.html, failed": string(Login(true))}
+	files := map[string]string{"index.html": string(Index(false)), "index.html, signed in": string(Index(true)), "login.html": string(Login(false)), "login.html, failed": string(Login(true))}
 	err := fs.WalkDir(Assets(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -121,18 +121,18 @@ func TestEveryIDTheCodeAsksForIsInThePage(t *testing.T) {
 	asked := regexp.MustCompile(`\b(?:byId|input|select)\('([^']+)'\)`)
 	for name, body := range source(t) {
 		for _, m := range asked.FindAllStringSubmatch(body, -1) {
-			if n := strings.Count(string(Index()), ` id="`+m[1]+`"`); n != 1 {
+			if n := strings.Count(string(Index(true)), ` id="`+m[1]+`"`); n != 1 {
 				t.Errorf("%s asks for #%s: index.html has %d of it", name, m[1], n)
 			}
 		}
 	}
 	for _, id := range []string{"live-state", "problems"} {
-		if !strings.Contains(string(Index()), ` id="`+id+`"`) {
+		if !strings.Contains(string(Index(true)), ` id="`+id+`"`) {
 			t.Errorf("index.html has no #%s", id)
 		}
 	}
 	for _, total := range []string{"waiting", "active", "delayed", "failed", "queues", "servers"} {
-		if !strings.Contains(string(Index()), `data-total="`+total+`"`) {
+		if !strings.Contains(string(Index(true)), `data-total="`+total+`"`) {
 			t.Errorf("index.html has no total of %s", total)
 		}
 	}
@@ -162,8 +162,8 @@ func TestLoginSaysWhyItFailed(t *testing.T) {
 
 func TestPagesAreTheCallersToChange(t *testing.T) {
 	t.Parallel()
-	Index()[0], Login(true)[0] = 'x', 'x'
-	if Index()[0] != '<' || Login(true)[0] != '<' {
+	Index(true)[0], Login(true)[0] = 'x', 'x'
+	if Index(true)[0] != '<' || Login(true)[0] != '<' {
 		t.Error("a caller's change reached the next caller")
 	}
 }

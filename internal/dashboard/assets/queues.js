@@ -175,7 +175,7 @@ function notesOf({ meta, dlqFor }) {
   /** @type {[string, string][]} */
   const notes = [];
   if (meta.error) notes.push([String(meta.error), 'bad']);
-  if (dlqFor.length) notes.push([`dead-letter queue of ${dlqFor.join(', ')}, in no total`, '']);
+  if (dlqFor.length) notes.push([`dead-letter queue of ${dlqFor.join(', ')}: counted as failed, once`, '']);
   if (str(meta.dlq)) notes.push([`failed counts ${meta.dlq}${meta.dlq_shared === true ? ', shared' : ''}`, '']);
   if (num(meta.prioritized)) notes.push([`${count(meta.prioritized)} prioritized`, '']);
   if (num(meta.workers)) notes.push([plural(meta.workers, 'worker'), '']);
