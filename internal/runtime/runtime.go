@@ -48,6 +48,7 @@ func InLambda() bool { return config.InLambda(os.Getenv) }
 // until ctx ends.
 func Reporter(ctx context.Context, r *reporter.Reporter) error {
 	if !InLambda() {
+		r.Log.Info("polls and publishes; it says no more unless something is wrong", "app", r.App, "source", r.Source, "every", r.Interval)
 		r.Run(ctx, "")
 		return nil
 	}

@@ -46,6 +46,7 @@ func run(ctx context.Context, once bool) error {
 		}
 		return runtime.WriteJSON(os.Stdout, h)
 	}
+	o.Log.Info("publishes heartbeats; it says no more unless something is wrong", "app", o.App, "every", o.Interval)
 	r.Run(ctx)
 	return nil
 }
