@@ -32,6 +32,7 @@ const (
 type version struct {
 	seq      uint64
 	view     *view.View
+	down     bool   // Redis did not answer: the last numbers, once more
 	timeless []byte // the view's JSON as if made at 0
 	etag     string // of everything but the time it was made
 	patch    []byte // from the version before; nil if nothing changed
@@ -82,9 +83,17 @@ var errNothingYet = errors.New("Redis does not answer, and has not since this pr
 // last numbers with a problem that says so.
 func (l *Live) newest(ctx context.Context) (*version, error) {
 	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
 	case <-l.refreshing:
+	default:
+		// Somebody else is asking Redis. Where that may hang, the last numbers are better than a wait.
+		if v, _ := l.latest(); v != nil && v.down {
+			return v, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-l.refreshing:
+		}
 	}
 	defer func() { l.refreshing <- struct{}{} }()
 	v, _ := l.latest()
@@ -135,6 +144,7 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (*version, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.down = !l.downSince.IsZero()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current = v

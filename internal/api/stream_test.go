@@ -589,6 +589,40 @@ func TestWhoGoesWhileRedisIsReadSaysNothingAboutRedis(t *testing.T) {
 	})
 }
 
+// A Redis that hangs costs whoever asks it the time limit of a reading. Nobody else waits for that.
+func TestWhileRedisHangsTheLastNumbersAreThereAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{}
+		s.set("pulse:queues:shop", oneQueue, 7)
+		hangs := false
+		h := handler(func(ctx context.Context, now time.Time) ([]view.Document, error) {
+			if hangs {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return s.read(ctx, now)
+		}, slog.New(slog.DiscardHandler))
+		get(t, h, "/api/v1/view")
+		time.Sleep(2 * time.Second)
+		hangs = true
+		get(t, h, "/api/v1/view") // now it is known
+		time.Sleep(20 * time.Second)
+		var reading sync.WaitGroup
+		reading.Go(func() { get(t, h, "/api/v1/view") })
+		synctest.Wait()
+		began := time.Now()
+		w := get(t, h, "/api/v1/view")
+		if d := time.Since(began); d > 0 {
+			t.Errorf("another reader's attempt was waited for, %v", d)
+		}
+		if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, `"waiting":7`) || !strings.Contains(body, "Redis has not answered since") {
+			t.Errorf("%d %s", w.Code, body)
+		}
+		reading.Wait()
+	})
+}
+
 func TestPanicIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

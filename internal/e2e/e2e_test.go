@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,63 +136,121 @@ func TestFromARealQueueToTheView(t *testing.T) {
 	}
 }
 
-func TestRedisKilledAndRestartedUnderEveryProgram(t *testing.T) {
+// everything is each program as a daemon, at one Redis.
+type everything struct {
+	t        *testing.T
+	redis    *servertest.RedisServer
+	listen   string
+	programs map[string]*servertest.Process
+}
+
+func startEverything(t *testing.T) *everything {
+	t.Helper()
 	redis := servertest.Redis(t)
 	moto := servertest.Moto(t)
 	createQueue(t, moto, "orders")
 	common := []string{"PULSE_REDIS_URL=" + redis.URL, "PULSE_APP=shop", "PULSE_INTERVAL=1s"}
 	listen := address(t)
-	programs := map[string]*servertest.Process{
+	e := &everything{t, redis, listen, map[string]*servertest.Process{
 		redisReporter: program(t, redisReporter, append(common, "PULSE_BULLMQ_QUEUES=orders")...),
 		sqsReporter:   program(t, sqsReporter, append(append(common, servertest.AWSEnv(moto)...), "PULSE_SQS_QUEUES=*")...),
 		host:          program(t, host, common...),
 		aggregator:    program(t, aggregator, append(common, "PULSE_LISTEN="+listen)...),
-	}
-	complete := func() bool {
-		v, err := view(t, listen)
-		shop := v.Apps["shop"]
-		if err != nil || len(v.Problems) > 0 || len(shop.Servers) != 1 {
-			return false
-		}
-		return shop.Queues["bullmq/orders"].Status == "fresh" && shop.Queues["sqs/orders"].Status == "fresh"
-	}
-	servertest.Eventually(t, "the view of everything", complete)
+		local:         program(t, local, append(common, "PULSE_APP=laptop", "PULSE_LISTEN=127.0.0.1:0", "PULSE_BULLMQ_QUEUES=orders")...),
+	}}
+	servertest.Eventually(t, "the view of everything", e.isWell)
+	return e
+}
 
-	redis.Stop()
-	servertest.Eventually(t, "a line of each program", func() bool {
-		_, _ = view(t, listen) // somebody watches
-		for _, p := range programs {
-			if !strings.Contains(p.Stderr(), "level=WARN") {
+// isWell tells whether the view shows every program's work, fresh, and no problem.
+func (e *everything) isWell() bool {
+	v, err := view(e.t, e.listen)
+	shop := v.Apps["shop"]
+	if err != nil || len(v.Problems) > 0 || len(shop.Servers) != 1 {
+		return false
+	}
+	return shop.Queues["bullmq/orders"].Status == "fresh" && shop.Queues["sqs/orders"].Status == "fresh" &&
+		v.Apps["laptop"].Queues["bullmq/orders"].Status == "fresh"
+}
+
+// complains waits until each program has said that Redis is gone, and checks what the view makes of it.
+func (e *everything) complains() {
+	e.t.Helper()
+	servertest.Eventually(e.t, "a line of each program", func() bool {
+		_, _ = view(e.t, e.listen) // somebody watches
+		for name, p := range e.programs {
+			if len(warnings(p)) < parts(name) {
 				return false
 			}
 		}
 		return true
 	})
-	v, err := view(t, listen)
+	v, err := view(e.t, e.listen)
 	if err != nil {
-		t.Fatalf("while Redis is down the view is an error: %v", err)
+		e.t.Fatalf("while Redis is gone the view is an error: %v", err)
 	}
 	if len(v.Problems) == 0 || !strings.Contains(v.Problems[0].Reason, "Redis has not answered since") {
-		t.Errorf("problems are %v: that Redis is down is due", v.Problems)
+		e.t.Errorf("problems are %v: that Redis does not answer is due", v.Problems)
 	}
 	if v.Apps["shop"].Queues["sqs/orders"].Name != "orders" {
-		t.Error("the last numbers are gone")
+		e.t.Error("the last numbers are gone")
 	}
+}
 
-	redis.Start()
-	servertest.Eventually(t, "everything again", complete)
-	for name, p := range programs {
+// recovers waits until all is well again, and checks that each program said once that it was not.
+func (e *everything) recovers() {
+	e.t.Helper()
+	servertest.Eventually(e.t, "everything again", e.isWell)
+	for name, p := range e.programs {
 		if !p.Running() {
-			t.Errorf("%s has ended", name)
+			e.t.Errorf("%s has ended", name)
 		}
-		if n := strings.Count(p.Stderr(), "level=WARN"); n != 1 {
-			t.Errorf("%s said %d times that Redis is down:\n%s", name, n, p.Stderr())
-		}
-		p.Signal(syscall.SIGTERM)
-		if status := p.Wait(); status != 0 {
-			t.Errorf("%s ended with status %d on SIGTERM", name, status)
+		said := warnings(p)
+		if len(said) != parts(name) || slices.Max(slices.Collect(maps.Values(said))) != 1 {
+			e.t.Errorf("%s did not say once that Redis is gone:\n%s", name, p.Stderr())
 		}
 	}
+}
+
+// parts is how many parts of a program talk to Redis, each of which has its word: local is a reporter
+// and a host's agent (nobody watches its page).
+func parts(name string) int {
+	if name == local {
+		return 2
+	}
+	return 1
+}
+
+// warnings is how often a program has said what.
+func warnings(p *servertest.Process) map[string]int {
+	said := map[string]int{}
+	for _, line := range regexp.MustCompile(`level=WARN msg="([^"]*)"`).FindAllStringSubmatch(p.Stderr(), -1) {
+		said[line[1]]++
+	}
+	return said
+}
+
+// ends tells every program to end, and checks that it does, and that it was no crash.
+func (e *everything) ends() {
+	e.t.Helper()
+	for _, p := range e.programs {
+		p.Signal(syscall.SIGTERM)
+	}
+	for name, p := range e.programs {
+		if status := p.Wait(); status != 0 {
+			e.t.Errorf("%s ended with status %d on SIGTERM:\n%s", name, status, p.Stderr())
+		}
+	}
+}
+
+func TestRedisKilledAndRestartedUnderEveryProgram(t *testing.T) {
+	t.Parallel()
+	e := startEverything(t)
+	e.redis.Stop()
+	e.complains()
+	e.redis.Start()
+	e.recovers()
+	e.ends()
 }
 
 // createQueue makes a queue in an SQS emulator.

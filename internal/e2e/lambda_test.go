@@ -103,6 +103,39 @@ func TestReporterIsALambda(t *testing.T) {
 	}
 }
 
+func TestSQSReporterIsALambda(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	moto := servertest.Moto(t)
+	for _, name := range []string{"orders", "mail"} {
+		createQueue(t, moto, name)
+	}
+	api := runtimetest.New(t)
+	p := api.Start(servertest.Build(t, sqsReporter), append(servertest.AWSEnv(moto), "PULSE_REDIS_URL="+redis.URL, "PULSE_APP=shop", "PULSE_INTERVAL=1s")...)
+	r := api.Invoke(event(t, "sqs-reporter/events/schedule.json", nil), 8*time.Second)
+	var sum struct {
+		App, Source              string
+		Polls, Published, Queues int
+		Problems                 []string
+	}
+	if err := json.Unmarshal(r.Body, &sum); err != nil || r.Error != "" {
+		t.Fatalf("it answered %s, error %q", r.Body, r.Error)
+	}
+	if sum.App != "shop" || sum.Source != "sqs" || sum.Polls < 2 || sum.Published != sum.Polls || sum.Queues != 2 || len(sum.Problems) > 0 {
+		t.Errorf("the summary is %s", r.Body)
+	}
+	data, err := redis.Client.Get(t.Context(), "pulse:queues:shop:sqs").Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, problems, err := protocol.DecodeSnapshot(data); err != nil || len(problems) > 0 || len(s.Queues) != 2 {
+		t.Errorf("%d queues were published, problems %v, %v", len(s.Queues), problems, err)
+	}
+	if got := rss(t, p); got > maxRSS {
+		t.Errorf("it took %d MB of memory, at most %d are allowed", got>>20, maxRSS>>20)
+	}
+}
+
 func TestNewestRunOfAReporterGoesOn(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)

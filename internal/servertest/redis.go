@@ -21,6 +21,7 @@ type RedisServer struct {
 	// Client is for the test's own use.
 	Client *redis.Client
 	args   []string
+	cmd    *exec.Cmd
 	stop   func()
 }
 
@@ -42,12 +43,16 @@ func Redis(t testing.TB, args ...string) *RedisServer {
 // Start starts it, again after a Stop, on the same port and empty.
 func (s *RedisServer) Start() {
 	s.t.Helper()
-	s.stop = start(s.t, exec.Command(s.args[0], s.args[1:]...))
+	s.cmd = exec.Command(s.args[0], s.args[1:]...)
+	s.stop = start(s.t, s.cmd)
 	waitFor(s.t, "redis-server", func() error { return s.Client.Ping(context.Background()).Err() })
 }
 
 // Stop kills it.
 func (s *RedisServer) Stop() { s.stop() }
+
+// PID is the running process' id.
+func (s *RedisServer) PID() int { return s.cmd.Process.Pid }
 
 // Port is the port it listens on.
 func (s *RedisServer) Port() string {
