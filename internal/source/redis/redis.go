@@ -7,13 +7,19 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 )
 
-// batch is how many commands are sent before their replies are read: enough that round trips cost
-// nothing, few enough that other clients of the same Redis are served in between.
-const batch = 1000
+const (
+	// batch is how many commands are sent before their replies are read: enough that round trips
+	// cost nothing, few enough that other clients of the same Redis are served in between.
+	batch = 1000
+	// atOnce is how many batches are under way: while Redis works on one, the next is written or the
+	// last one read. More would only wait for each other.
+	atOnce = 2
+)
 
 // Source asks one Redis, whatever its topology. It is safe for concurrent use.
 type Source struct {
@@ -32,19 +38,21 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 			return nil, err
 		}
 	}
-	replies := make([]adapter.Reply, 0, len(requests))
-	for len(requests) > 0 {
-		n := min(batch, len(requests))
-		var err error
-		if replies, err = s.ask(ctx, requests[:n], replies); err != nil {
-			return nil, fmt.Errorf("read from %s: %w", s.name, err)
-		}
-		requests = requests[n:]
+	replies := make([]adapter.Reply, len(requests))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for first := 0; first < len(requests); first += batch {
+		last := min(first+batch, len(requests))
+		group.Go(func() error { return s.ask(ctx, requests[first:last], replies[first:last]) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("read from %s: %w", s.name, err)
 	}
 	return replies, nil
 }
 
-func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []adapter.Reply) ([]adapter.Reply, error) {
+// ask answers one batch into replies.
+func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []adapter.Reply) error {
 	cluster, _ := s.client.(*redis.ClusterClient)
 	cmds := make([]*redis.Cmd, len(requests))
 	piped := make([]redis.Cmder, 0, len(requests))
@@ -59,14 +67,13 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	pipe := s.client.Pipeline()
 	_ = pipe.BatchProcess(ctx, piped...)
 	_, _ = pipe.Exec(ctx) // its error is the first command's; each is read below
-	for _, cmd := range cmds {
-		reply, err := readReply(cmd)
-		if err != nil {
-			return nil, err
+	for i, cmd := range cmds {
+		var err error
+		if replies[i], err = readReply(cmd); err != nil {
+			return err
 		}
-		replies = append(replies, reply)
 	}
-	return replies, nil
+	return nil
 }
 
 // arguments are r's as go-redis takes them. What follows the key is passed by reference: boxing

@@ -201,7 +201,13 @@ func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 func TestAThousandCommandsARoundTrip(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	for asked, want := range map[int]int64{0: 0, 1: 1, 1000: 1, 1001: 2, 2500: 3} {
+	const most = 5500
+	values := make([]any, 0, 2*most)
+	for i := range most {
+		values = append(values, strconv.Itoa(i), i)
+	}
+	server.Client.MSet(t.Context(), values...)
+	for asked, want := range map[int]int64{0: 0, 1: 1, 1000: 1, 1001: 2, 2500: 3, most: 6} {
 		client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DisableIdentity: true})
 		count := &trips{}
 		client.AddHook(count)
@@ -213,6 +219,11 @@ func TestAThousandCommandsARoundTrip(t *testing.T) {
 		client.Close()
 		if err != nil || len(replies) != asked {
 			t.Fatalf("%d replies to %d requests, %v", len(replies), asked, err)
+		}
+		for i, r := range replies {
+			if r.Value != requests[i][1] {
+				t.Fatalf("of %d requests number %d is answered with %v", asked, i, r.Value)
+			}
 		}
 		if count.n.Load() != want || count.longest.Load() > batch {
 			t.Errorf("%d requests took %d round trips of up to %d commands, not %d", asked, count.n.Load(), count.longest.Load(), want)
