@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -22,6 +23,19 @@ func TestName(t *testing.T) {
 			t.Errorf("CheckName of %q says %v: it must name the app and show it", s, err)
 		}
 	}
+}
+
+func TestNameIsWhatTheContractsPatternMatches(t *testing.T) {
+	pattern := regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$`)
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.OneOf(
+			rapid.StringMatching(`[A-Za-z0-9._@-]{0,130}`), rapid.StringMatching(`[A-Za-z0-9][ -~]{0,3}`), rapid.String(),
+			rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 4), func(b []byte) string { return string(b) }),
+		).Draw(t, "s")
+		if got, want := ValidName(s), pattern.MatchString(s); got != want {
+			t.Fatalf("ValidName(%q) is %v, the pattern says %v", s, got, want)
+		}
+	})
 }
 
 func TestWrongNameIsShownCut(t *testing.T) {
