@@ -1,9 +1,7 @@
 package publish
 
 import (
-	"context"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -226,32 +224,11 @@ func TestASnapshotThatBreaksTheProtocolIsNotPublished(t *testing.T) {
 	}
 }
 
-// trips counts round trips.
-type trips struct{ n atomic.Int64 }
-
-func (c *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (c *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() != "hello" { // a new connection's
-			c.n.Add(1)
-		}
-		return next(ctx, cmd)
-	}
-}
-
-func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		c.n.Add(1)
-		return next(ctx, cmds)
-	}
-}
-
 func TestEachWriteIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	c := redis.NewClient(&redis.Options{Addr: servertest.Redis(t).Addr, Protocol: 2, DisableIdentity: true})
 	defer c.Close()
-	count := &trips{}
+	count := &servertest.Trips{}
 	c.AddHook(count)
 	store := New(c, "redis", ttl)
 	for what, write := range map[string]func() error{
@@ -259,9 +236,9 @@ func TestEachWriteIsOneRoundTrip(t *testing.T) {
 		"a claim":    func() error { return store.Claim(t.Context(), "shop:redis", "1") },
 		"a renewal":  func() error { _, err := store.Renew(t.Context(), "shop:redis", "1"); return err },
 	} {
-		count.n.Store(0)
-		if err := write(); err != nil || count.n.Load() != 1 {
-			t.Errorf("%s: %d round trips, %v", what, count.n.Load(), err)
+		err := write()
+		if n, _ := count.Since(); err != nil || n != 1 {
+			t.Errorf("%s: %d round trips, %v", what, n, err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package reporter
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -143,16 +142,7 @@ func (m *memory) new(t *testing.T, pollers ...*poll.Poller) (*Reporter, *logs) {
 }
 
 // logs is what was logged.
-type logs struct {
-	mu  sync.Mutex
-	out bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.out.Write(p)
-}
+type logs struct{ servertest.Output }
 
 func (l *logs) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -164,12 +154,10 @@ func (l *logs) logger() *slog.Logger {
 }
 
 func (l *logs) lines() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.out.Len() == 0 {
+	if l.String() == "" {
 		return nil
 	}
-	return strings.Split(strings.TrimSpace(l.out.String()), "\n")
+	return strings.Split(strings.TrimSpace(l.String()), "\n")
 }
 
 func within(t *testing.T, d time.Duration) context.Context {

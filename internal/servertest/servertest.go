@@ -64,7 +64,7 @@ func waitFor(t testing.TB, what string, try func() error) {
 // start runs a server until the test ends or stop is called.
 func start(t testing.TB, cmd *exec.Cmd) (stop func()) {
 	t.Helper()
-	out := &output{}
+	out := &Output{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", cmd.Path, err)
@@ -82,19 +82,20 @@ func start(t testing.TB, cmd *exec.Cmd) (stop func()) {
 	return stop
 }
 
-// output is what a program writes, for several writers and readers at once.
-type output struct {
+// Output is what a program or a logger writes, for several writers and readers at once.
+type Output struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-func (o *output) Write(p []byte) (int, error) {
+func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
 }
 
-func (o *output) String() string {
+// String is what has been written so far.
+func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
@@ -173,8 +174,8 @@ func Main(m *testing.M) {
 type Process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
-	stdout output
-	stderr output
+	stdout Output
+	stderr Output
 	ended  chan struct{}
 }
 

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -131,24 +130,10 @@ func TestWithoutRedisThereIsNothingToRun(t *testing.T) {
 	r.Run(t.Context()) // returns
 }
 
-// logs is what was logged.
-type logs struct {
-	mu  sync.Mutex
-	out bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.out.Write(p)
-}
-
-// said are the sentences in the log.
-func (l *logs) said() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// said are the sentences in a log.
+func said(log *servertest.Output) []string {
 	var out []string
-	for _, m := range regexp.MustCompile(`msg="([^"]*)"`).FindAllStringSubmatch(l.out.String(), -1) {
+	for _, m := range regexp.MustCompile(`msg="([^"]*)"`).FindAllStringSubmatch(log.String(), -1) {
 		out = append(out, m[1])
 	}
 	return out
@@ -159,7 +144,7 @@ func TestAnOutageOfRedisIsOneLineAndThenHeartbeatsGoOn(t *testing.T) {
 	server := servertest.Redis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DialerRetries: 1, DialTimeout: time.Second})
 	defer client.Close()
-	l := &logs{}
+	l := &servertest.Output{}
 	r, err := recorder.New(recorder.Options{
 		App: "shop", ID: "web-1", Redis: client, RedisName: "redis " + server.Addr, Interval: 300 * time.Millisecond, Log: slog.New(slog.NewTextHandler(l, nil)),
 	})
@@ -176,18 +161,18 @@ func TestAnOutageOfRedisIsOneLineAndThenHeartbeatsGoOn(t *testing.T) {
 	const key = "pulse:server:shop:web-1"
 	there := func() bool { return server.Client.Exists(t.Context(), key).Val() == 1 }
 	servertest.Eventually(t, "the first heartbeat", there)
-	before := len(l.said()) // a slow machine may have missed the first
+	before := len(said(l)) // a slow machine may have missed the first
 	server.Stop()
-	servertest.Eventually(t, "a word on the outage", func() bool { return len(l.said()) == before+1 })
+	servertest.Eventually(t, "a word on the outage", func() bool { return len(said(l)) == before+1 })
 	server.Start()
-	servertest.Eventually(t, "a heartbeat after the restart", func() bool { return there() && len(l.said()) == before+2 })
+	servertest.Eventually(t, "a heartbeat after the restart", func() bool { return there() && len(said(l)) == before+2 })
 	if left := server.Client.PTTL(t.Context(), key).Val(); left <= 0 || left > protocol.DefaultTTL {
 		t.Errorf("it lives for %v", left)
 	}
 	cancel()
 	<-done
 	want := []string{"cannot publish heartbeats; will try again until it works", "publishes heartbeats again"}
-	if diff := cmp.Diff(want, l.said()[before:]); diff != "" {
+	if diff := cmp.Diff(want, said(l)[before:]); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	var h struct{ Meta struct{ ID string } }

@@ -176,28 +176,6 @@ func TestRepliesAreInOrderAndRefusalsAreReplies(t *testing.T) {
 	}
 }
 
-// trips counts round trips, and the commands of the longest.
-type trips struct{ n, longest atomic.Int64 }
-
-func (c *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (c *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() != "hello" { // a new connection's
-			c.n.Add(1)
-		}
-		return next(ctx, cmd)
-	}
-}
-
-func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		c.n.Add(1)
-		c.longest.Store(max(c.longest.Load(), int64(len(cmds))))
-		return next(ctx, cmds)
-	}
-}
-
 func TestAThousandCommandsARoundTrip(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
@@ -207,9 +185,9 @@ func TestAThousandCommandsARoundTrip(t *testing.T) {
 		values = append(values, strconv.Itoa(i), i)
 	}
 	server.Client.MSet(t.Context(), values...)
-	for asked, want := range map[int]int64{0: 0, 1: 1, 1000: 1, 1001: 2, 2500: 3, most: 6} {
+	for asked, want := range map[int]int{0: 0, 1: 1, 1000: 1, 1001: 2, 2500: 3, most: 6} {
 		client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DisableIdentity: true})
-		count := &trips{}
+		count := &servertest.Trips{}
 		client.AddHook(count)
 		requests := make([]adapter.Request, asked)
 		for i := range requests {
@@ -225,8 +203,8 @@ func TestAThousandCommandsARoundTrip(t *testing.T) {
 				t.Fatalf("of %d requests number %d is answered with %v", asked, i, r.Value)
 			}
 		}
-		if count.n.Load() != want || count.longest.Load() > batch {
-			t.Errorf("%d requests took %d round trips of up to %d commands, not %d", asked, count.n.Load(), count.longest.Load(), want)
+		if n, longest := count.Since(); n != want || longest > batch {
+			t.Errorf("%d requests took %d round trips of up to %d commands, not %d", asked, n, longest, want)
 		}
 	}
 }
