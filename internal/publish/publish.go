@@ -27,12 +27,12 @@ func New(client redis.UniversalClient, name string, ttl time.Duration) *Store {
 }
 
 // setNewer SETs a snapshot unless a newer one is there: of two reporters that overlap, the newer
-// reading wins whichever is written last. Our own snapshots begin with their timestamp; of any
-// other text there is nothing to compare, and it is overwritten.
+// reading wins whichever is written last. Our own snapshots begin with their timestamp and end by
+// themselves; anything else there is nobody's reading, and is overwritten.
 const setNewer = `
 local there = redis.pcall('GETRANGE', KEYS[1], 0, 40)
 local at = type(there) == 'string' and string.match(there, '^{"timestamp":(%d+)')
-if at and tonumber(at) > tonumber(ARGV[2]) then return 0 end
+if at and tonumber(at) > tonumber(ARGV[2]) and redis.call('PTTL', KEYS[1]) >= 0 then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 return 1`
 

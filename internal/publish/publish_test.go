@@ -181,6 +181,7 @@ func TestRubbishAtTheKeyIsOverwritten(t *testing.T) {
 			"JSON of another kind": func() { c.Set(ctx, key, `{"timestamp":"soon"}`, 0) },
 			"no timestamp first":   func() { c.Set(ctx, key, `{"app":"shop","timestamp":9999999999999}`, 0) },
 			"bytes":                func() { c.Set(ctx, key, "\xff\x00{\"timestamp\":", 0) },
+			"a future without end": func() { c.Set(ctx, key, `{"timestamp":9007199254740991,"app":"shop","queues":[]}`, 0) },
 			"a list":               func() { c.RPush(ctx, key, "x") },
 			"a hash":               func() { c.HSet(ctx, key, "timestamp", noon*2) },
 			"a zset":               func() { c.ZAdd(ctx, key, redis.Z{Member: "x"}) },
