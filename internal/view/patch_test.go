@@ -70,9 +70,9 @@ func drawDocument(t *rapid.T, now time.Time) Document {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return fmt.Sprintf(`{"name":%s,"driver":%q,"metrics":{"waiting":%s,"active":%s,"failed":%s},"meta":%s}`, name,
+			return fmt.Sprintf(`{"name":%s,"driver":%q,"metrics":{"waiting":%s,"active":%s,"delayed":%s,"failed":%s},"meta":%s}`, name,
 				rapid.SampledFrom([]string{"sqs", "bullmq", "gravito-stream", "celery", ""}).Draw(t, "driver"),
-				counts.Draw(t, "waiting"), counts.Draw(t, "active"), counts.Draw(t, "failed"), meta.Draw(t, "meta"))
+				counts.Draw(t, "waiting"), counts.Draw(t, "active"), counts.Draw(t, "delayed"), counts.Draw(t, "failed"), meta.Draw(t, "meta"))
 		}), 0, 4).Draw(t, "queues")
 		data = fmt.Sprintf(`{"timestamp":%d,"app":%q,"source":%q,"queues":[%s]}`, at, app, source, strings.Join(rows, ","))
 	case "server":
@@ -82,8 +82,17 @@ func drawDocument(t *rapid.T, now time.Time) Document {
 		if own != "}" {
 			own = "," + own
 		}
-		data = fmt.Sprintf(`{"timestamp":%d,"system":{"hostname":"h","cpu_usage":%s,"load_avg":%s},"process":{"pid":%s},"meta":{"app_name":%q%s}`,
-			at, counts.Draw(t, "cpu"), load, counts.Draw(t, "pid"), app, own)
+		numbers := func(names ...string) string {
+			var members []string
+			for _, name := range names {
+				members = append(members, fmt.Sprintf("%q:%s", name, counts.Draw(t, name)))
+			}
+			return strings.Join(members, ",")
+		}
+		data = fmt.Sprintf(`{"timestamp":%d,"system":{"hostname":%q,"platform":%q,"load_avg":%s,%s},"process":{%s},"meta":{"app_name":%q%s}`,
+			at, ids.Draw(t, "hostname"), sources.Draw(t, "platform"), load,
+			numbers("cpu_usage", "cpu_cores", "memory_total", "memory_free", "disk_total", "disk_free"),
+			numbers("pid", "uptime", "cpu_usage", "memory_rss", "memory_heap"), app, own)
 	case "node":
 		id := ids.Draw(t, "id")
 		key = "gravito:quasar:node:" + app + ":" + id
