@@ -1,0 +1,63 @@
+package adapter_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/bullmq"
+)
+
+// Driving a session by hand: whoever has a Redis client can, in any program. Here the answers are
+// those of a queue with three waiting jobs and nothing else.
+func Example() {
+	session, err := bullmq.Adapter{}.Open(adapter.Settings{"app": "shop", bullmq.SettingQueues: "emails"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	answer := func(requests []adapter.Request) []adapter.Reply {
+		replies := make([]adapter.Reply, len(requests))
+		for i, r := range requests {
+			fmt.Println(r)
+			switch {
+			case r[0] == "LLEN" && r[1] == "bull:emails:wait":
+				replies[i].Value = int64(3)
+			case r[0] == "LLEN", r[0] == "ZCARD":
+				replies[i].Value = int64(0)
+			case r[0] == "CLIENT":
+				replies[i].Value = adapter.Error{Code: "NOPERM"} // so workers are absent, not 0
+			}
+		}
+		return replies
+	}
+
+	step := session.Poll(time.UnixMilli(1764000000000))
+	for step.Requests != nil {
+		step = session.Next(answer(step.Requests))
+	}
+	if step.Err != nil {
+		fmt.Println(step.Err)
+		return
+	}
+	for _, q := range step.Snapshot.Queues {
+		_, counted := q.Meta["workers"]
+		fmt.Println(q.Name, "waiting:", q.Metrics.Waiting, "workers counted:", counted)
+	}
+	// Output:
+	// [LLEN bull:emails:wait]
+	// [LLEN bull:emails:paused]
+	// [LLEN bull:emails:active]
+	// [ZCARD bull:emails:delayed]
+	// [ZCARD bull:emails:prioritized]
+	// [ZCARD bull:emails:waiting-children]
+	// [ZCARD bull:emails:completed]
+	// [ZCARD bull:emails:failed]
+	// [HMGET bull:emails:meta version opts.maxLenEvents paused concurrency max]
+	// [LRANGE bull:emails:wait -2 -1]
+	// [LINDEX bull:emails:wait 0]
+	// [CLIENT LIST]
+	// [LRANGE bull:emails:wait -200 -1]
+	// [GET bull:emails:limiter]
+	// emails waiting: 3 workers counted: false
+}
