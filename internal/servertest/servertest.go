@@ -52,7 +52,7 @@ func FreePort(t testing.TB) int {
 func waitFor(t testing.TB, what string, try func() error) {
 	t.Helper()
 	var err error
-	for range 600 {
+	for range 1200 { // a minute: a machine may be busy
 		if err = try(); err == nil {
 			return
 		}
