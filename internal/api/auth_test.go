@@ -262,7 +262,7 @@ func TestSessionStaysWithinTLSWhereThereIsTLS(t *testing.T) {
 	}
 }
 
-func TestWithoutATokenAFunctionAnswersWhomIAMKnows(t *testing.T) {
+func TestAFunctionAnswersWhomIAMKnows(t *testing.T) {
 	t.Parallel()
 	type key struct{}
 	s := &store{}
@@ -272,6 +272,19 @@ func TestWithoutATokenAFunctionAnswersWhomIAMKnows(t *testing.T) {
 		Authenticated: func(ctx context.Context) bool { return ctx.Value(key{}) != nil },
 	}
 	h := server.Handler()
+	// The signature is in the header that would carry the token.
+	signed := httptest.NewRequestWithContext(context.WithValue(t.Context(), key{}, true), http.MethodGet, "/api/v1/view", http.NoBody)
+	signed.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x")
+	server.Token = "sesame"
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, signed)
+	if w.Code != http.StatusOK {
+		t.Errorf("with a token, too, whom IAM knows gets %d", w.Code)
+	}
+	if r := ask(t, h, http.MethodGet, "/api/v1/view", "", "Host", "localhost"); r.StatusCode != http.StatusUnauthorized {
+		t.Errorf("and somebody else %d", r.StatusCode)
+	}
+	server.Token = ""
 	for path, method := range routes {
 		// That the name is loopback means nothing there.
 		if r := ask(t, h, method, path, "", "Host", "localhost"); path != "/healthz" && r.StatusCode != http.StatusForbidden {

@@ -37,6 +37,39 @@ func TestPageTellsOldNumbersFromNewOnes(t *testing.T) {
 	b.until("document.querySelector('[data-server=\"late/web-1\"]')?.dataset.status === 'lost'")
 }
 
+func TestPageTellsNumbersOfAnEarlierPoll(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"idle","driver":"sqs","metrics":{"waiting":1},"meta":{"as_of":%d}},{"name":"busy","driver":"sqs","metrics":{"waiting":1}}]`,
+		time.Now().Add(-10*time.Minute).UnixMilli())
+	b := open(t, server.URL)
+	b.until(
+		row("shop/sqs/idle")+"?.querySelector('.c-updated').textContent === '10 min'", row("shop/sqs/idle")+".querySelector('.state').textContent === 'older'",
+		row("shop/sqs/busy")+".querySelector('.state').textContent === 'fresh'",
+	)
+}
+
+// Whatever somebody puts in meta, it is one queue's and not the page's trouble.
+func TestOddMetaHidesNoQueue(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	var queues []string
+	odd := []string{`{"code":"ECONNREFUSED"}`, `["a",{"b":[]}]`, `7`, `true`, `"text"`, `-1e300`, `{}`, `[]`}
+	for i, v := range odd {
+		queues = append(queues, fmt.Sprintf(`{"name":"q%d","driver":"sqs","metrics":{"waiting":1},"meta":{"error":%[2]s,"dlq":%[2]s,"dlq_for":%[2]s,"as_of":%[2]s,"oldest_ms":%[2]s,"workers":%[2]s,"prioritized":%[2]s,"paused":%[2]s,"driver":%[2]s,"demo":%[2]s,"region":%[2]s}}`, i, v))
+	}
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"well","driver":"sqs","metrics":{"waiting":1}},%s]`, strings.Join(queues, ","))
+	b := open(t, server.URL)
+	b.until(
+		fmt.Sprintf("document.querySelectorAll('[data-queue]').length === %d", len(odd)+1),
+		"[...document.querySelectorAll('[data-queue] .open')].map(b => b.click()).length > 0",
+		"document.body.textContent.includes('ECONNREFUSED')",
+		"document.querySelector('#broken').hidden",
+	)
+}
+
 func TestPageTellsThatRedisIsDownAndWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)

@@ -23,11 +23,10 @@ type Server struct {
 	Live *Live
 	// Ping tells whether Redis answers.
 	Ping func(ctx context.Context) error
-	// Token is what a caller must show; empty lets in whoever connects to a loopback address, and
-	// requests for which Authenticated is true.
+	// Token is what a caller must show; empty lets in whoever connects to a loopback address.
 	Token string
-	// Authenticated tells whether somebody before us has checked who asks, such as AWS IAM. nil is
-	// a plain server, where nobody has.
+	// Authenticated tells whether somebody before us has checked who asks, such as AWS IAM: such a
+	// request needs no token. nil is a plain server, where nobody has; else loopback means nothing.
 	Authenticated func(ctx context.Context) bool
 	// StreamFor bounds one stream; 0 is until the client goes. A stream also ends shortly before
 	// its request's deadline.

@@ -70,8 +70,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 			_ = out.comment("the end of this stream; connect again")
 			return
 		case <-comment.C:
+			now, _ = s.Live.latest()
 			// A page cannot see a comment; that the view was looked at again it can.
-			if out.comment("still here") != nil || out.send("patch", now.seq, fmt.Appendf(nil, `{"generated_at":%d}`, now.view.GeneratedAt)) != nil {
+			if out.comment("still here") != nil || out.send("patch", sent.seq, fmt.Appendf(nil, `{"generated_at":%d}`, now.view.GeneratedAt)) != nil {
 				return
 			}
 		case <-changed:
@@ -104,8 +105,9 @@ func (e *events) advance(from, to *version) error {
 		return nil
 	}
 	patch := to.patch
-	if to.seq != from.seq+1 {
-		// A slow client has missed versions; it gets one patch for all of them.
+	if to.seq != from.seq+1 || patch == nil {
+		// A slow client has missed versions; it gets one patch for all of them. The newest may be a
+		// reading that found nothing new, which has no patch of its own.
 		var err error
 		if patch, err = view.Patch(from.view, to.view); err != nil {
 			return err

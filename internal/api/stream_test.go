@@ -376,6 +376,31 @@ func TestSlowClientMissesNothing(t *testing.T) {
 	})
 }
 
+// One change and then none, while a client was slow: the usual case, as reports are 10 s apart.
+func TestSlowClientMissesNoSingleChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		s, w := &store{}, &wire{hold: hold}
+		s.set("pulse:queues:shop", oneQueue, 1)
+		h := handler(s.read, slog.New(slog.DiscardHandler))
+		end, _ := watch(t, t.Context(), h, w)
+		time.Sleep(500 * time.Millisecond)
+		s.set("pulse:queues:shop", oneQueue, 2)
+		time.Sleep(5 * time.Second)
+		w.mu.Lock()
+		w.hold = nil
+		w.mu.Unlock()
+		close(hold)
+		time.Sleep(2500 * time.Millisecond)
+		want := get(t, h, "/api/v1/view").Body.Bytes()
+		if diff := cmp.Diff(value(t, want), value(t, patched(t, w.all()))); diff != "" {
+			t.Errorf("(-view +patched):\n%s", diff)
+		}
+		end()
+	})
+}
+
 // pipes is a listener whose connections are in memory, so that they live on synctest's clock.
 type pipes struct {
 	conns chan net.Conn

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
@@ -45,7 +46,7 @@ func WithSSM(ctx context.Context, get Getenv) (Getenv, error) {
 	}
 	values := map[string]string{}
 	for _, p := range out.Parameters {
-		values[*p.Name] = *p.Value
+		values[aws.ToString(p.Name)+aws.ToString(p.Selector)] = aws.ToString(p.Value)
 	}
 	for variable, name := range of {
 		if _, ok := values[name]; !ok {

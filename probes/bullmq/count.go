@@ -1,6 +1,7 @@
 package bullmq
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"regexp"
@@ -111,7 +112,7 @@ func (c *counts) withoutMarker(tail, head adapter.Reply) {
 	}
 	if !c.marked && (isMarker(first) || slices.ContainsFunc(jobs, isMarker)) {
 		c.marked = true
-		c.waiting--
+		c.waiting = max(c.waiting-1, 0) // it may have come between the two commands
 	}
 	for _, job := range slices.Backward(jobs) {
 		if id, _ := job.(string); c.next == "" && !isMarker(id) {
@@ -266,6 +267,9 @@ func (s *session) finish() adapter.Step {
 		Timestamp: s.poll.now.UnixMilli(), App: s.app, Source: s.source,
 		Queues:   make([]protocol.Queue, 0, len(s.queues)),
 		Problems: s.poll.problems,
+	}
+	if s.walk != nil && s.walk.unnamed+s.walk.unnamedNow != "" {
+		out.Problems = append(out.Problems, protocol.Problem{Reason: cmp.Or(s.walk.unnamed, s.walk.unnamedNow)})
 	}
 	var first error
 	for i, q := range s.queues {

@@ -193,6 +193,40 @@ func TestMarkerIsNotAJob(t *testing.T) {
 	}
 }
 
+// A pipeline is not atomic: a marker may come between a list's length and its ends.
+func TestMarkerThatComesBetweenTwoCommandsIsNoMinusOne(t *testing.T) {
+	k := keys{"bull:q:meta": v4}
+	s := openFor(t, "q")
+	step := s.Poll(noon)
+	for len(step.Requests) > 0 {
+		replies := make([]adapter.Reply, len(step.Requests))
+		for i, r := range step.Requests {
+			if r[0] == "LRANGE" {
+				k["bull:q:wait"] = list("0:1764000000000")
+			}
+			replies[i].Value = k.answer(r)
+		}
+		step = s.Next(replies)
+	}
+	if step.Err != nil || step.Snapshot.Queues[0].Metrics.Waiting != 0 {
+		t.Errorf("%+v, %v", step.Snapshot, step.Err)
+	}
+}
+
+func TestNameThatCannotBeReportedIsSaidAtEveryPollAndShort(t *testing.T) {
+	k := keys{"bull:a:meta": v4, "bull:" + strings.Repeat("x", 1<<20) + ":meta": v4}
+	s := openFor(t, "*")
+	for i := range 8 {
+		got, _, err := k.poll(t, s, noon.Add(time.Duration(i)*10*time.Second))
+		if err != nil || len(got.Queues) != 1 || len(got.Problems) != 1 {
+			t.Fatalf("poll %d: %d queues, problems %.500v, %v", i, len(got.Queues), got.Problems, err)
+		}
+		if reason := got.Problems[0].Reason; len(reason) > 300 || !strings.Contains(reason, "its name has 1048576 bytes") {
+			t.Errorf("poll %d: %.500s", i, reason)
+		}
+	}
+}
+
 func TestNewVersionIsSearchedForAMarkerOnce(t *testing.T) {
 	k := keys{"bull:q:meta": map[string]string{"version": "bullmq:5.81.5"}, "bull:q:wait": list("3", "2", "1")}
 	s := openFor(t, "q")

@@ -28,10 +28,13 @@ type walk struct {
 	restUntil time.Time
 	whole     bool            // a walk was finished: what isn't found isn't there
 	found     map[string]bool // queues, and whether the walk under way has seen them
+	unnamed   string          // of the last whole walk: a queue whose name cannot be reported, and why
 
 	// of the poll under way
 	rounds, count int
 	candidates    map[string]bool // names that may be queues
+
+	unnamedNow string // as unnamed, of the walk under way
 }
 
 func newWalk(prefix string) *walk {
@@ -136,7 +139,8 @@ func (s *session) check() adapter.Step {
 				continue
 			}
 			if err := protocol.CheckQueueName(name); err != nil {
-				s.problem(fmt.Sprintf("queue %q is left out: %v", name, err))
+				// One stands for all of them: whoever makes such names makes many.
+				w.unnamedNow = fmt.Sprintf("queue %.80q is left out, and perhaps others: %v", name, err)
 				continue
 			}
 			w.found[name] = true
@@ -187,6 +191,7 @@ func (s *session) endPart() {
 			w.found[name] = false
 		}
 		w.cursor, w.restUntil, w.whole = "", s.poll.now.Add(restAfterWalk), true
+		w.unnamed, w.unnamedNow = w.unnamedNow, ""
 	}
 	if !w.whole {
 		s.problem("still looking for queues, this Redis has many keys; name them instead of a glob and nothing needs to be looked for")

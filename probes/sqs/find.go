@@ -223,7 +223,10 @@ var badCredentials = []string{
 
 // lasting tells whether err is about the queue or the permissions, so that asking again at once
 // would be answered the same.
-func lasting(err error) bool { return gone(err) || denied(err) }
+func lasting(err error) bool { return gone(err) || denied(err) || code(err) == anotherQueue }
+
+// anotherQueue is our code for a queue that says it is another than the one asked for.
+const anotherQueue = "AnotherQueue"
 
 func denied(err error) bool { return strings.HasPrefix(code(err), "AccessDenied") }
 

@@ -18,6 +18,9 @@ var attributeNames = []string{
 	"ApproximateNumberOfMessagesDelayed", "QueueArn", "RedrivePolicy",
 }
 
+// maxDLQFor is how many of the queues that share a dead-letter queue are named by it.
+const maxDLQFor = 100
+
 // keptFor is how long numbers stand in for readings that failed: SQS' own are up to this old.
 const keptFor = time.Minute
 
@@ -126,8 +129,27 @@ func (s *session) findDeadLetterQueues() adapter.Step {
 			}
 		}
 		s.budget.allow(len(found), 0)
-		return s.attributesOf(found, s.finish)
+		return s.attributesOf(found, func() adapter.Step {
+			for _, t := range found {
+				s.checkDeadLetterQueue(t, missing)
+			}
+			return s.finish()
+		})
 	})
+}
+
+// checkDeadLetterQueue takes back a queue that was found under the name of a dead-letter queue, but
+// says that it is another: emulators make ARNs of their own.
+func (s *session) checkDeadLetterQueue(t *target, missing []string) {
+	for _, arn := range missing {
+		if _, lost := s.lost[arn]; lost || nameOf(arn) != t.name || t.arn == arn || t.err != nil {
+			continue
+		}
+		s.lost[arn] = failure{opAttributes, adapter.Error{Code: anotherQueue, Message: "SQS answers for " + t.arn + ", not for " + arn}, s.now}
+		if !t.wanted {
+			delete(s.targets, t.url)
+		}
+	}
 }
 
 // sourcesOf is which wanted queues name each dead-letter queue, by its ARN.
@@ -192,7 +214,7 @@ func (s *session) queue(t *target, known map[string]*target, sources map[string]
 		q.Meta["as_of"] = t.readAt.UnixMilli()
 	}
 	if of := sources[t.arn]; len(of) > 0 {
-		q.Meta["dlq_for"] = of
+		q.Meta["dlq_for"] = of[:min(len(of), maxDLQFor)]
 	}
 	var partial []string
 	if t.err != nil {

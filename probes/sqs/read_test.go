@@ -106,6 +106,33 @@ func TestDeadLetterQueueThatNobodyNamesAnyMoreIsForgotten(t *testing.T) {
 	expect(t, "asked", w.took(), "GetQueueAttributes orders")
 }
 
+// Emulators make ARNs of their own.
+func TestDeadLetterQueueThatSaysItIsAnotherIsUnknown(t *testing.T) {
+	w := newWorld()
+	w.add("orders", 1, 0, 0, redrive("dead"))
+	w.add("dead", 4, 0, 0, "")
+	const other = "arn:aws:sqs:elasticmq:000000000000:dead"
+	w.queues[url(ours, "dead")]["QueueArn"] = other
+	session := reading(t, "orders")
+	want := "orders 1/0/0/- dlq=dead error=failed is unknown: dead-letter queue dead: AnotherQueue: SQS answers for " + other + ", not for " + arn(ours, "dead")
+	expect(t, "first poll", table(w.poll(t, session, start)), want)
+	w.took()
+	expect(t, "later", table(w.poll(t, session, at(10*time.Second))), want)
+	expect(t, "asked before 5 minutes", w.took(), "GetQueueAttributes orders")
+}
+
+func TestDeadLetterQueueOfManyNamesAHundred(t *testing.T) {
+	w := newWorld()
+	for i := range 450 {
+		w.add(fmt.Sprintf("q%03d", i), 0, 0, 0, redrive("dead"))
+	}
+	w.add("dead", 4, 0, 0, "")
+	s := w.poll(t, reading(t, "*"), start)
+	if of, _ := s.Queues[0].Meta["dlq_for"].([]string); s.Queues[0].Name != "dead" || len(of) != 100 || of[99] != "q099" {
+		t.Errorf("%s is for %d queues", s.Queues[0].Name, len(of))
+	}
+}
+
 func TestDeadLetterQueueThatCannotBeReadIsUnknownNotZero(t *testing.T) {
 	const (
 		missing     = "there is no queue of this name in this account and region"

@@ -51,6 +51,18 @@ export function bytes(v) {
   return `${decimal(n)} ${units[i]}`;
 }
 
+/** Any value as text; '' where there is none. @param {unknown} value */
+export function plain(value) {
+  if (value === undefined || value === null) return '';
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') return value.toLocaleString('en');
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return 'nested too deep to show';
+  }
+}
+
 /** @param {unknown} ms */
 export function moment(ms) {
   const t = num(ms);

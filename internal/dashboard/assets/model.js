@@ -15,7 +15,7 @@ import { isObject } from './patch.js';
  * @typedef {{ word: string, several?: string, level: 'crit' | 'warn' | 'ok' | 'idle', shape: string, tier: number, why: string }} Verdict */
 
 /** @typedef {{ id: string, app: string, name: string, driver: string, queue: Queue, meta: Record<string, any>,
- *   verdict: Verdict, dlqFor: string[], trend?: import('./trend.js').Trend, text: string }} QueueItem */
+ *   verdict: Verdict, dlqFor: string[], asOf?: number, trend?: import('./trend.js').Trend, text: string }} QueueItem */
 /** @typedef {{ id: string, app: string, name: string, server: Server, meta: Record<string, any>, verdict: Verdict, text: string }} ServerItem */
 
 /** @type {Record<string, Verdict>} */
@@ -29,6 +29,7 @@ const VERDICTS = {
   growing: { word: 'growing', level: 'warn', shape: 'up', tier: 5, why: 'waiting has risen over the last minutes' },
   failures: { word: 'failures', several: 'with failures', level: 'warn', shape: 'diamond', tier: 6, why: 'it holds failed jobs' },
   paused: { word: 'paused', level: 'idle', shape: 'bars', tier: 7, why: 'paused: workers take nothing from it' },
+  older: { word: 'older', level: 'ok', shape: 'half', tier: 7, why: 'its numbers are from an earlier poll: it is read less often, to keep within a budget of calls' },
   ok: { word: 'ok', level: 'ok', shape: 'dot', tier: 7, why: 'reported within 15 s, and healthy' },
   fresh: { word: 'fresh', level: 'ok', shape: 'dot', tier: 7, why: 'reported within 15 s' },
 };
@@ -46,6 +47,7 @@ function judge(q, meta, isDLQ) {
   if (health === 'stalled' || health === 'growing') return VERDICTS[health];
   if ((num(q.metrics?.failed) ?? 0) > 0 && !isDLQ) return VERDICTS.failures;
   if (health === 'paused' || meta.paused === true) return VERDICTS.paused;
+  if ((num(q.timestamp) ?? 0) - (num(meta.as_of) ?? Infinity) > 15_000) return VERDICTS.older;
   return health === 'ok' ? VERDICTS.ok : VERDICTS.fresh;
 }
 
@@ -57,6 +59,7 @@ const known = new WeakMap(); // an unchanged row is the same object (see patch.j
 
 /** @param {View} view @param {import('./trend.js').Trends} trends @returns {QueueItem[]} */
 export function queuesOf(view, trends) {
+  /** @type {QueueItem[]} */
   const items = [];
   for (const [app, { queues }] of entries(view.apps)) {
     for (const [key, queue] of entries(queues)) {
@@ -65,6 +68,7 @@ export function queuesOf(view, trends) {
       items.push(item);
     }
   }
+  trends.keep(new Set(items.map((i) => i.id)));
   return items;
 }
 
@@ -78,7 +82,8 @@ function queueItem(app, key, queue, trends) {
   return {
     id, app, name, driver, queue, meta, dlqFor,
     verdict: judge(queue, meta, dlqFor.length > 0),
-    trend: trends.of(id, queue),
+    asOf: num(meta.as_of),
+    trend: trends.of(id, queue, num(meta.as_of)),
     text: `${name}\n${app}\n${driver}\n${str(queue.source)}`.toLowerCase(),
   };
 }
@@ -132,7 +137,7 @@ export const COLUMNS = {
   failed: metric('failed'),
   oldest: (i) => num(i.meta.oldest_ms),
   trend: (i) => i.trend?.perMin,
-  updated: (i) => num(i.queue.timestamp),
+  updated: (i) => i.asOf ?? num(i.queue.timestamp),
 };
 
 /** Worst first. Among lost queues the latest loss is tonight's; among failures the most failed.

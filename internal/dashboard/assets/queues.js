@@ -2,7 +2,7 @@
 // The table of queues.
 
 import { el, rebuild, setAttr, setText, byId } from './dom.js';
-import { count, decimal, duration, moment, num, plural, signed, str, NONE } from './format.js';
+import { count, decimal, duration, moment, num, plain, plural, signed, str, NONE } from './format.js';
 import { arrange } from './model.js';
 import { Rows, ages, cell, particulars, setState } from './rows.js';
 
@@ -97,7 +97,7 @@ function queueRow(id) {
       setAttr(node, 'data-origin', q.origin === 'gravito' ? 'gravito' : 'external');
       setAttr(node, 'data-level', item.verdict.level);
       setAttr(node, 'data-secondary', item.dlqFor.length ? '' : undefined);
-      setState(state, item.verdict, item.verdict.word === 'partial' ? String(meta.error) : undefined);
+      setState(state, item.verdict, item.verdict.word === 'partial' ? plain(meta.error) : undefined);
       setText(name, item.name);
       setAttr(name, 'title', item.name);
       setText(app, item.app);
@@ -112,7 +112,7 @@ function queueRow(id) {
       for (const [i, m] of METRICS.entries()) setNumber(numbers[i], item, m);
       setOldest(oldest, item);
       setTrend(trend, item);
-      age.update(q);
+      age.update(q, item.asOf);
       details.refill();
     },
     tick: age.tick,
@@ -174,7 +174,7 @@ function tagsOf({ queue, meta, verdict, dlqFor }) {
 function notesOf({ meta, dlqFor }) {
   /** @type {[string, string][]} */
   const notes = [];
-  if (meta.error) notes.push([String(meta.error), 'bad']);
+  if (meta.error) notes.push([plain(meta.error), 'bad']);
   if (dlqFor.length) notes.push([`dead-letter queue of ${dlqFor.join(', ')}: counted as failed, once`, '']);
   if (str(meta.dlq)) notes.push([`failed counts ${meta.dlq}${meta.dlq_shared === true ? ', shared' : ''}`, '']);
   if (num(meta.prioritized)) notes.push([`${count(meta.prioritized)} prioritized`, '']);

@@ -2,7 +2,7 @@
 // A long list of rows, each made once, then only changed and moved; and the cells rows share.
 
 import { el, rebuild, setAttr, setText } from './dom.js';
-import { duration, moment, num, NONE } from './format.js';
+import { duration, moment, num, NONE, plain } from './format.js';
 
 /** @typedef {{ node: HTMLElement, update: (item: any) => void, tick: (now: number) => void }} Row */
 
@@ -40,8 +40,12 @@ export class Rows {
       gone.delete(item.id);
       if (kept.item !== item) {
         kept.item = item;
-        kept.row.update(item);
-        kept.row.tick(now);
+        try {
+          kept.row.update(item);
+          kept.row.tick(now);
+        } catch (error) {
+          reportError(error); // the page says that it broke; its neighbours are shown all the same
+        }
       }
       if (kept.row.node === place) place = place.nextElementSibling;
       else this.#body.insertBefore(kept.row.node, place);
@@ -100,9 +104,9 @@ export function ages() {
   return {
     updated,
     seen,
-    /** @param {{ timestamp?: unknown, status?: unknown }} row */
-    update(row) {
-      at = num(row.timestamp);
+    /** @param {{ timestamp?: unknown, status?: unknown }} row @param {number} [read] when its numbers were read, if not then */
+    update(row, read) {
+      at = read ?? num(row.timestamp);
       lost = row.status === 'lost';
       setAttr(updated, 'data-value', at === undefined ? 'none' : 'some');
       setAttr(updated, 'title', at === undefined ? 'it does not say when' : moment(at));
@@ -133,16 +137,4 @@ export function particulars(row, facts) {
     if (on === button || (!on.closest('.c-details') && !String(getSelection()))) toggle();
   });
   return { button, body, refill: () => void (body.hidden || fill()) };
-}
-
-/** @param {unknown} value */
-function plain(value) {
-  if (value === undefined || value === null) return '';
-  if (typeof value === 'string') return value;
-  if (typeof value === 'number') return value.toLocaleString('en');
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return 'nested too deep to show';
-  }
 }

@@ -13,12 +13,17 @@ export class Trends {
   /** @type {Map<string, { from: [number, number], next: [number, number], last: [number, number] }>} */
   #seen = new Map();
 
-  /** @param {string} id @param {import('./model.js').Queue} queue @returns {Trend | undefined} */
-  of(id, queue) {
+  /** @param {string} id @param {import('./model.js').Queue} queue @param {number} [read] when its numbers were read, if not at its timestamp @returns {Trend | undefined} */
+  of(id, queue, read) {
     const given = num(queue.trend?.waiting_per_min);
-    const own = this.#observe(id, num(queue.timestamp), num(queue.metrics?.waiting));
+    const own = this.#observe(id, read ?? num(queue.timestamp), num(queue.metrics?.waiting));
     if (given !== undefined) return { perMin: given, drainSeconds: num(queue.trend?.drain_seconds) };
     return queue.status === 'fresh' ? own : undefined;
+  }
+
+  /** Forgets the queues that are no longer there. @param {Set<string>} ids */
+  keep(ids) {
+    for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
   }
 
   /** @param {string} id @param {number | undefined} t @param {number | undefined} waiting @returns {Trend | undefined} */

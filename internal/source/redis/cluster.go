@@ -72,6 +72,9 @@ func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request,
 	if err != nil {
 		return err
 	}
+	if len(reply) != 2 {
+		return fmt.Errorf("SCAN answered %d values, not a cursor and keys", len(reply))
+	}
 	if next, _ := reply[0].(string); next == "0" {
 		place++
 		cursor = "0"

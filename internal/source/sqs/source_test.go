@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -196,6 +197,34 @@ func TestUnreachableIsOneSentence(t *testing.T) {
 	const want = `list the SQS queues: Unreachable: request send failed, Post "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused`
 	if err == nil || err.Error() != want {
 		t.Errorf("the error is\n%v, want\n%s", err, want)
+	}
+}
+
+// A problem that reads the same is said once.
+func TestConnectionThatBreaksReadsTheSameEachTime(t *testing.T) {
+	f := newFake(t)
+	f.create("orders", nil)
+	f.hook = func(w http.ResponseWriter, _ *http.Request, _, _ string) bool {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return false
+		}
+		_ = conn.(*net.TCPConn).SetLinger(0) // so that the other side sees a reset
+		_ = conn.Close()
+		return true
+	}
+	s := newSource(t, f.url)
+	said := map[string]bool{}
+	for range 3 {
+		replies, err := s.Do(t.Context(), []adapter.Request{attributesOf(f, "orders")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said[fmt.Sprint(replies[0].Err())] = true
+	}
+	if len(said) != 1 || !strings.Contains(fmt.Sprint(said), "connection reset") {
+		t.Errorf("it says %v", said)
 	}
 }
 

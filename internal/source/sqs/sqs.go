@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -132,6 +133,10 @@ func refusal(err error) adapter.Error {
 		err = response.Err
 	case errors.As(err, &operation):
 		err = operation.Err
+	}
+	if network := (*net.OpError)(nil); errors.As(err, &network) && network.Source != nil {
+		// Without the port on this side, which is another one at each try.
+		return adapter.Error{Code: "Unreachable", Message: fmt.Sprintf("%s %s %v: %v", network.Op, network.Net, network.Addr, network.Err)}
 	}
 	return adapter.Error{Code: "Unreachable", Message: err.Error()}
 }
