@@ -60,7 +60,7 @@ func snapshots() *rapid.Generator[*QueueSnapshot] {
 	})
 	return rapid.Custom(func(t *rapid.T) *QueueSnapshot {
 		return &QueueSnapshot{
-			Timestamp: rapid.Int64Range(minTimestamp, MaxCount).Draw(t, "timestamp"),
+			Timestamp: rapid.Int64Range(minTimestamp, maxTimestamp).Draw(t, "timestamp"),
 			App:       rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9._@-]{0,20}`).Draw(t, "app"),
 			Source:    rapid.StringMatching(`([a-z]{1,9})?`).Draw(t, "source"),
 			Queues:    rapid.SliceOfNDistinct(queues, 0, 5, func(q Queue) string { return string(q.Driver) + q.Name }).Draw(t, "queues"),

@@ -13,10 +13,10 @@ type quasarNode struct {
 		System  struct{ Total, Free number }
 		Process struct{ RSS, HeapUsed number }
 	}
-	Queues []struct {
+	Queues list[struct {
 		Name, Driver string
 		Size         struct{ Waiting, Active, Delayed, Failed count }
-	}
+	}]
 	Runtime struct {
 		Uptime    number
 		Framework string
@@ -66,13 +66,13 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 	if w.Runtime.Framework != "" {
 		h.Meta["framework"] = w.Runtime.Framework
 	}
-	if len(w.Queues) == 0 {
+	if len(w.Queues.items) == 0 {
 		return h, id, nil, nil, nil
 	}
 	var found problems
-	wire := make([]wireQueue, len(w.Queues))
-	for i, q := range w.Queues {
-		wire[i] = wireQueue{Name: q.Name, Driver: q.Driver, Metrics: q.Size}
+	wire := list[wireQueue]{items: make([]wireQueue, len(w.Queues.items)), cut: w.Queues.cut}
+	for i, q := range w.Queues.items {
+		wire.items[i] = wireQueue{Name: q.Name, Driver: q.Driver, Metrics: q.Size}
 	}
 	s = &QueueSnapshot{Timestamp: ts, App: app, Source: QuasarSource, Queues: readQueues(wire, &found)}
 	return h, id, s, found.list, nil

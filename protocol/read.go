@@ -89,6 +89,61 @@ func (c count) optional(name, queue string, ps *problems) *int64 {
 	return &n
 }
 
+// list is a JSON list of which no more than [maxQueues] are read; nil where there is none.
+type list[T any] struct {
+	items []T
+	cut   bool // there were more
+}
+
+func (l *list[T]) UnmarshalJSON(data []byte) error {
+	*l = list[T]{}
+	if data[0] != '[' {
+		return nil // of another type, or null: there is no list
+	}
+	if end := endOf(data, maxQueues); end > 0 {
+		// A new array: the document's own bytes stay as they are.
+		data, l.cut = append(data[:end:end], ']'), true
+	}
+	err := json.Unmarshal(data, &l.items)
+	if wrongType := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrongType) {
+		return nil // as unmarshal has it: what is of another type is empty
+	}
+	return err
+}
+
+// endOf is where a JSON list's first n elements end, or 0 where it has no more than these.
+func endOf(list []byte, n int) int {
+	depth, inText := 0, false
+	for i := 0; i < len(list); i++ {
+		c := list[i]
+		if inText {
+			switch c {
+			case '\\':
+				i++ // whatever is escaped
+			case '"':
+				inText = false
+			}
+			continue
+		}
+		switch c {
+		case '"':
+			inText = true
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		case ',':
+			if depth > 1 {
+				continue
+			}
+			if n--; n == 0 {
+				return i
+			}
+		}
+	}
+	return 0
+}
+
 // number is a JSON number of any size, absent where it is missing, null or something else.
 type number struct{ value *float64 }
 

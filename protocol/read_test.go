@@ -2,9 +2,41 @@ package protocol
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
+
+// A value of some megabytes may hold millions of queues that are nothing.
+func TestQueuesOfADocumentHaveAnEnd(t *testing.T) {
+	for _, n := range []int{maxQueues - 1, maxQueues, maxQueues + 1, 10 * maxQueues} {
+		queues := make([]string, n)
+		for i := range queues {
+			queues[i] = fmt.Sprintf(`{"name":"%d,\"[]{}","driver":"sqs","metrics":{"waiting":%d},"meta":{"a":[1,2]}}`, i, i)
+		}
+		text := fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[%s],"source":"x"}`, noon, strings.Join(queues, ", "))
+		s, problems, err := DecodeSnapshot([]byte(text))
+		if err != nil || s.Source != "x" || len(s.Queues) != min(n, maxQueues) {
+			t.Fatalf("of %d queues %d are read, source %q, %v", n, len(s.Queues), s.Source, err)
+		}
+		if last := s.Queues[len(s.Queues)-1].Metrics.Waiting; last != int64(len(s.Queues)-1) {
+			t.Errorf("the last one of %d has %d waiting", n, last)
+		}
+		if cut := len(problems) == 1 && strings.Contains(problems[0].Reason, "more than 20000 queues"); cut != (n > maxQueues) {
+			t.Errorf("of %d queues: %v", n, problems)
+		}
+	}
+	bomb := []byte(fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[%s],"problems":[%[2]s]}`, noon, strings.TrimSuffix(strings.Repeat("{},", 1<<20), ",")))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, _, err := DecodeSnapshot(bomb); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 10*uint64(len(bomb)) {
+		t.Errorf("%d bytes took %d of memory", len(bomb), took)
+	}
+}
 
 // TestProblemsOfADocumentHaveAnEnd guards the view against a reporter that writes nothing but
 // rubbish.

@@ -74,8 +74,13 @@ const (
 	MaxQueueName = 1024
 	// maxProblems bounds what one document can add to the view.
 	maxProblems = 100
+	// maxQueues bounds what is read of one document: a value of some megabytes can hold millions of
+	// empty queues, each of which would take a hundred times its size in memory.
+	maxQueues = 20_000
 	// Unix milliseconds passed this in 1973; a smaller timestamp is almost surely in seconds.
 	minTimestamp = 100_000_000_000
+	// They pass this in 2286; a larger one is almost surely in microseconds.
+	maxTimestamp = 9_999_999_999_999
 )
 
 // Key is where the snapshot is SET.
@@ -156,7 +161,7 @@ func CheckQueueName(name string) error {
 }
 
 func checkTimestamp(ms int64) error {
-	if ms >= minTimestamp && ms <= MaxCount {
+	if ms >= minTimestamp && ms <= maxTimestamp {
 		return nil
 	}
 	return fmt.Errorf("timestamp is %d: it takes Unix milliseconds, such as 1764000000000", ms)
@@ -168,8 +173,8 @@ type wireSnapshot struct {
 	Timestamp count
 	App       string
 	Source    string
-	Queues    []wireQueue
-	Problems  []Problem
+	Queues    list[wireQueue]
+	Problems  list[Problem]
 }
 
 type wireQueue struct {
@@ -203,11 +208,11 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 		ps.add("", "%v", CheckName("source", w.Source))
 		s.Source = ""
 	}
-	if w.Queues == nil {
+	if w.Queues.items == nil {
 		ps.add("", "it has no queues: it takes a list, empty where there are none")
 	}
 	s.Queues = readQueues(w.Queues, &ps)
-	for _, p := range w.Problems {
+	for _, p := range w.Problems.items {
 		if p.Reason != "" { // else it was no problem, but something of another shape
 			ps.add(p.Queue, "%s", p.Reason)
 		}
@@ -216,11 +221,14 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 }
 
 // readQueues returns the queues that can be read, each driver and name once.
-func readQueues(wire []wireQueue, ps *problems) []Queue {
-	queues := make([]Queue, 0, len(wire))
-	at := make(map[string]int, len(wire))
-	for i := range wire {
-		q, ok := wire[i].read(i, ps)
+func readQueues(wire list[wireQueue], ps *problems) []Queue {
+	if wire.cut {
+		ps.add("", "it has more than %d queues, and the rest are not read: give each reporter fewer, with a source of its own", maxQueues)
+	}
+	queues := make([]Queue, 0, len(wire.items))
+	at := make(map[string]int, len(wire.items))
+	for i := range wire.items {
+		q, ok := wire.items[i].read(i, ps)
 		if !ok {
 			continue
 		}

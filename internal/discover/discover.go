@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,14 +19,15 @@ import (
 const (
 	// maxKeys bounds how many keys are read. More is rubbish, or a reporter that invents names.
 	maxKeys = 100_000
-	// batch is how many keys are read in one round trip.
-	batch = 500
-	// usualSize is what is read of a value at first: nearly every one is smaller, and a thousand
-	// values full of rubbish stay harmless.
+	// batch is how many keys are read in one round trip, largeBatch how many of those with large values.
+	batch      = 250
+	largeBatch = 2
+	// usualSize is what is read of a value at first: nearly every one is smaller.
 	usualSize = 64 << 10
-	// maxSize is the largest value that is read, maxTotal that of all that are above usualSize.
-	maxSize  = 8 << 20
-	maxTotal = 64 << 20
+	// maxSize is the largest value that is read.
+	maxSize = 8 << 20
+	// maxTotal is about how much is read of all values: more is rubbish, and a function has little memory.
+	maxTotal = 32 << 20
 	// noteEvery is how old a key's time in the index may become before it is noted again: those
 	// who note their own keys never let it.
 	noteEvery = 15 * time.Second
@@ -47,19 +50,26 @@ func New(client redis.UniversalClient, name string) *Reader {
 // err is that Redis could not be asked.
 func (r *Reader) Read(ctx context.Context, now time.Time) ([]view.Document, error) {
 	index, err := r.index(ctx, now)
+	var found map[string]int64
 	if err == nil {
-		err = r.find(ctx, now, index)
+		found, err = r.find(ctx, now, index)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read from %s: %w", r.name, err)
 	}
+	maps.Copy(index, found)
 	docs := make([]view.Document, 0, len(index))
-	for key, at := range index {
-		docs = append(docs, view.Document{Key: key, SeenAt: at})
+	// In order, so that of too many values it is always the same that are read.
+	for _, key := range slices.Sorted(maps.Keys(index)) {
+		docs = append(docs, view.Document{Key: key, SeenAt: index[key]})
 	}
 	if err := r.values(ctx, docs); err != nil {
 		return nil, fmt.Errorf("read from %s: %w", r.name, err)
 	}
+	docs = slices.DeleteFunc(docs, func(d view.Document) bool {
+		_, isNew := found[d.Key] // and it holds nothing, so nothing of it was ever seen that could be lost
+		return isNew && d.Data == nil && d.Err == nil
+	})
 	r.note(ctx, now, docs)
 	return docs, nil
 }
@@ -94,24 +104,23 @@ func (r *Reader) index(ctx context.Context, now time.Time) (map[string]int64, er
 
 // values fills in what the keys of docs hold.
 func (r *Reader) values(ctx context.Context, docs []view.Document) error {
-	var large []int
-	err := r.ranges(ctx, docs, places(len(docs)), batch, usualSize)
-	if err != nil {
+	left := int64(maxTotal)
+	all := make([]int, len(docs))
+	for i := range all {
+		all[i] = i
+	}
+	if err := r.ranges(ctx, docs, all, batch, usualSize, &left); err != nil {
 		return err
 	}
+	var large []int
 	for i := range docs {
 		if len(docs[i].Data) == usualSize {
 			large = append(large, i)
+			docs[i].Data = nil // it is read again, whole, and may be gone by then
+			left += usualSize
 		}
 	}
-	const atOnce, most = 4, maxTotal / maxSize
-	if len(large) > most {
-		for _, i := range large[most:] {
-			docs[i].Data, docs[i].Err = nil, fmt.Errorf("it is not read: %d values are larger than %d KiB, and only %d of them are read", len(large), usualSize>>10, most)
-		}
-		large = large[:most]
-	}
-	if err := r.ranges(ctx, docs, large, atOnce, maxSize+1); err != nil {
+	if err := r.ranges(ctx, docs, large, largeBatch, maxSize+1, &left); err != nil {
 		return err
 	}
 	for _, i := range large {
@@ -122,37 +131,37 @@ func (r *Reader) values(ctx context.Context, docs []view.Document) error {
 	return nil
 }
 
-func places(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
-}
+// errTooMuch is why a value is not read after so many others.
+var errTooMuch = fmt.Errorf("it is not read: all values together are larger than %d MiB", maxTotal>>20)
 
-// ranges reads up to size bytes of the docs at the places, a few at once. GETRANGE instead of GET:
-// a value may be half a gigabyte of rubbish.
-func (r *Reader) ranges(ctx context.Context, docs []view.Document, at []int, atOnce int, size int64) error {
-	for len(at) > 0 {
-		n := min(atOnce, len(at))
+// ranges reads up to size bytes of the docs at the places, a few at once, as long as there is something
+// left of what may be read. GETRANGE instead of GET: a value may be half a gigabyte of rubbish.
+func (r *Reader) ranges(ctx context.Context, docs []view.Document, at []int, atOnce int, size int64, left *int64) error {
+	for part := range slices.Chunk(at, atOnce) {
+		if *left <= 0 {
+			for _, i := range part {
+				docs[i].Err = errTooMuch
+			}
+			continue
+		}
 		pipe := r.client.Pipeline()
-		cmds := make([]*redis.StringCmd, n)
-		for j, i := range at[:n] {
+		cmds := make([]*redis.StringCmd, len(part))
+		for j, i := range part {
 			cmds[j] = pipe.GetRange(ctx, docs[i].Key, 0, size-1)
 		}
 		_, _ = pipe.Exec(ctx) // each command's own error is read below
-		for j, i := range at[:n] {
+		for j, i := range part {
 			data, err := cmds[j].Bytes()
+			*left -= int64(len(data))
 			switch {
 			case isRefusal(err):
-				docs[i].Data, docs[i].Err = nil, fmt.Errorf("it cannot be read: %w", err)
+				docs[i].Err = fmt.Errorf("it cannot be read: %w", err)
 			case err != nil:
 				return err
 			case len(data) > 0:
 				docs[i].Data = data
 			}
 		}
-		at = at[n:]
 	}
 	return nil
 }
@@ -168,8 +177,10 @@ func (r *Reader) note(ctx context.Context, now time.Time, docs []view.Document) 
 		fresh = append(fresh, redis.Z{Score: float64(now.UnixMilli()), Member: d.Key})
 	}
 	if len(fresh) > 0 {
-		// The error does not matter: a reader that may not write keeps its own memory.
-		_ = r.client.ZAdd(ctx, protocol.IndexKey, fresh...).Err()
+		pipe := r.client.Pipeline()
+		pipe.ZAdd(ctx, protocol.IndexKey, fresh...)
+		pipe.ZRemRangeByScore(ctx, protocol.IndexKey, "-inf", fmt.Sprintf("(%d", now.Add(-protocol.IndexLife).UnixMilli()))
+		_, _ = pipe.Exec(ctx) // the error does not matter: a reader that may not write keeps its own memory
 	}
 }
 

@@ -307,30 +307,70 @@ func TestLargeValuesAreReadWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-func TestManyLargeValuesAreBounded(t *testing.T) {
+func TestAllValuesTogetherAreBounded(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ n, size int }{
+		"large ones": {8, maxSize},
+		"many":       {2000, usualSize - 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := servertest.Redis(t)
+			value := strings.Repeat("x", tc.size)
+			for i := range tc.n {
+				server.Client.Set(t.Context(), fmt.Sprintf("pulse:queues:large%04d", i), value, 0)
+			}
+			server.Client.Set(t.Context(), "pulse:queues:a", text, 0)
+			r := New(server.Client, "redis")
+			first := read(t, r, noon)
+			total, refused := 0, 0
+			for key, d := range first {
+				switch {
+				case key == "pulse:queues:a" && string(d.Data) == text:
+				case string(d.Data) == value && d.Err == nil:
+					total += len(d.Data)
+				case d.Data == nil && d.Err != nil && d.Err.Error() == "it is not read: all values together are larger than 32 MiB":
+					refused++
+				default:
+					t.Errorf("%s: %d bytes, %v", key, len(d.Data), d.Err)
+				}
+			}
+			if total < maxTotal-maxSize || total > maxTotal+largeBatch*maxSize || refused == 0 || len(first) != tc.n+1 {
+				t.Errorf("%d bytes of %d keys are read, %d keys are refused", total, len(first), refused)
+			}
+			for key, d := range read(t, r, noon.Add(time.Second)) {
+				if (d.Err == nil) != (first[key].Err == nil) {
+					t.Errorf("%s is read now and then: %v", key, d.Err)
+				}
+			}
+		})
+	}
+}
+
+func TestAKeyThatHoldsNothingIsNotLost(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	value := strings.Repeat("x", usualSize+1)
-	const n = 20
-	for i := range n {
-		server.Client.Set(t.Context(), fmt.Sprintf("pulse:queues:large%d", i), value, 0)
+	server.Client.Set(t.Context(), "pulse:queues:empty", "", 0)
+	if docs := read(t, New(server.Client, "redis"), noon); len(docs) > 0 {
+		t.Errorf("documents are %v", docs)
 	}
-	server.Client.Set(t.Context(), "pulse:queues:shop", text, 0)
-	docs := read(t, New(server.Client, "redis"), noon)
-	whole, refused := 0, 0
-	for key, d := range docs {
-		switch {
-		case key == "pulse:queues:shop" && string(d.Data) == text:
-		case string(d.Data) == value && d.Err == nil:
-			whole++
-		case d.Data == nil && d.Err != nil && strings.HasPrefix(d.Err.Error(), "it is not read: 20 values are larger than 64 KiB"):
-			refused++
-		default:
-			t.Errorf("%s: %d bytes, %v", key, len(d.Data), d.Err)
-		}
+}
+
+// Where all reporters are foreign nobody else trims it.
+func TestTheIndexIsTrimmedByItsReaderToo(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	r := New(server.Client, "redis")
+	for day := range 5 {
+		now := noon.Add(time.Duration(day) * 48 * time.Hour)
+		key := fmt.Sprintf("pulse:queues:shop%d", day)
+		server.Client.Set(ctx, key, text, 0)
+		read(t, r, now)
+		server.Client.Del(ctx, key)
 	}
-	if whole != maxTotal/maxSize || whole+refused != n {
-		t.Errorf("%d are read, %d are refused", whole, refused)
+	if n := server.Client.ZCard(ctx, protocol.IndexKey).Val(); n != 1 {
+		t.Errorf("after 10 days it has %d members", n)
 	}
 }
 

@@ -34,29 +34,35 @@ type walk struct {
 	restUntil time.Time
 }
 
-// find takes one part of the walk and adds what it finds to the index read before.
-func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64) error {
+// find takes one part of the walk, and returns what it finds that is not in the index.
+func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64) (map[string]int64, error) {
 	if now.Before(r.walk.restUntil) {
-		return nil
+		return nil, nil
 	}
 	nodes, err := source.Masters(ctx, r.client)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if r.walk.stand == nil {
 		if err := r.resume(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	found := map[string]int64{}
 	fields := make([]any, 0, 2*len(nodes))
 	for _, node := range nodes {
 		name := node.Options().Addr
 		if r.walk.through[name] {
 			continue
 		}
-		cursor, err := r.scan(ctx, node, r.walk.stand[name], now, index)
+		cursor, err := scan(ctx, node, r.walk.stand[name], func(key string) {
+			if _, known := index[key]; !known && len(index)+len(found) < maxKeys {
+				// Its time is long ago, so that it is noted when it turns out to be alive.
+				found[key] = now.UnixMilli() - noteEvery.Milliseconds()
+			}
+		})
 		if err != nil && !isRefusal(err) {
-			return err
+			return nil, err
 		}
 		// A Redis that refuses SCAN is left alone until the next walk.
 		r.walk.stand[name], r.walk.through[name] = cursor, cursor == 0
@@ -70,7 +76,7 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 	pipe.HSet(ctx, scanKey, fields...)
 	pipe.Expire(ctx, scanKey, scanLife)
 	_, _ = pipe.Exec(ctx) // a reader that may not write goes on from its own memory
-	return nil
+	return found, nil
 }
 
 // resume goes on where another process stood.
@@ -86,18 +92,17 @@ func (r *Reader) resume(ctx context.Context) error {
 	return nil
 }
 
-func (r *Reader) scan(ctx context.Context, node redis.Cmdable, cursor uint64, now time.Time, index map[string]int64) (uint64, error) {
+// scan takes one node's part, and hands over the protocol's keys.
+func scan(ctx context.Context, node redis.Cmdable, cursor uint64, found func(key string)) (uint64, error) {
 	for range scansAtOnce {
 		keys, next, err := node.Scan(ctx, cursor, scanPattern, scanCount).Result()
 		if err != nil {
 			return 0, err
 		}
 		for _, key := range keys {
-			if _, known := index[key]; known || protocol.KindOf(key) == protocol.KindOther || len(index) >= maxKeys {
-				continue
+			if protocol.KindOf(key) != protocol.KindOther {
+				found(key)
 			}
-			// Its time is long ago, so that it is noted when it turns out to be alive.
-			index[key] = now.UnixMilli() - noteEvery.Milliseconds()
 		}
 		if cursor = next; cursor == 0 {
 			break

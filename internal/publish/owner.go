@@ -6,13 +6,16 @@ import (
 	"time"
 )
 
-// ownerLife is how long a claim stands without being renewed.
+// ownerLife is how long a claim stands without being renewed, at least: one that is renewed seldom
+// stands for two of its intervals.
 const ownerLife = 45 * time.Second
 
-// Claim makes id the owner of a reporter, whoever was it before: EventBridge may start a function
+func lifeOf(every time.Duration) time.Duration { return max(ownerLife, 2*every) }
+
+// Claim makes id, which renews it every so often, the owner of a reporter, whoever was it before: EventBridge may start a function
 // while the one before it still runs, and the newest wins.
-func (p *Store) Claim(ctx context.Context, reporter, id string) error {
-	if err := p.client.Set(ctx, ownerKey(reporter), id, ownerLife).Err(); err != nil {
+func (p *Store) Claim(ctx context.Context, reporter, id string, every time.Duration) error {
+	if err := p.client.Set(ctx, ownerKey(reporter), id, lifeOf(every)).Err(); err != nil {
 		return fmt.Errorf("claim %s at %s: %w", ownerKey(reporter), p.name, err)
 	}
 	return nil
@@ -26,8 +29,8 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
 // Renew keeps a claim alive, and tells whether it is still ours.
-func (p *Store) Renew(ctx context.Context, reporter, id string) (bool, error) {
-	n, err := p.client.Eval(ctx, renew, []string{ownerKey(reporter)}, id, ownerLife.Milliseconds()).Int()
+func (p *Store) Renew(ctx context.Context, reporter, id string, every time.Duration) (bool, error) {
+	n, err := p.client.Eval(ctx, renew, []string{ownerKey(reporter)}, id, lifeOf(every).Milliseconds()).Int()
 	if err != nil {
 		return false, fmt.Errorf("renew %s at %s: %w", ownerKey(reporter), p.name, err)
 	}

@@ -234,14 +234,34 @@ func TestEachWriteIsOneRoundTrip(t *testing.T) {
 	store := New(c, "redis", ttl)
 	for what, write := range map[string]func() error{
 		"a snapshot": func() error { _, err := store.Snapshot(t.Context(), snapshot(noon, 7)); return err },
-		"a claim":    func() error { return store.Claim(t.Context(), "shop:redis", "1") },
-		"a renewal":  func() error { _, err := store.Renew(t.Context(), "shop:redis", "1"); return err },
+		"a claim":    func() error { return store.Claim(t.Context(), "shop:redis", "1", 10*time.Second) },
+		"a renewal":  func() error { _, err := store.Renew(t.Context(), "shop:redis", "1", 10*time.Second); return err },
 	} {
 		err := write()
 		if n, _ := count.Since(); err != nil || n != 1 {
 			t.Errorf("%s: %d round trips, %v", what, n, err)
 		}
 	}
+}
+
+func TestAClaimStandsForTwoOfItsIntervals(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
+		store := New(c, "redis", ttl)
+		if err := store.Claim(t.Context(), "shop:redis", "1", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if left := c.PTTL(t.Context(), "pulse:owner:shop:redis").Val(); left <= time.Minute {
+			t.Errorf("it stands for %v", left)
+		}
+		c.PExpire(t.Context(), "pulse:owner:shop:redis", time.Second)
+		if mine, err := store.Renew(t.Context(), "shop:redis", "1", time.Minute); !mine || err != nil {
+			t.Errorf("renewed: %v, %v", mine, err)
+		}
+		if left := c.PTTL(t.Context(), "pulse:owner:shop:redis").Val(); left <= time.Minute {
+			t.Errorf("renewed it stands for %v", left)
+		}
+	})
 }
 
 func TestTheNewestClaimOwns(t *testing.T) {
@@ -252,7 +272,7 @@ func TestTheNewestClaimOwns(t *testing.T) {
 		const key = "pulse:owner:shop:redis"
 		owns := func(id string, want bool) {
 			t.Helper()
-			if mine, err := store.Renew(ctx, "shop:redis", id); mine != want || err != nil {
+			if mine, err := store.Renew(ctx, "shop:redis", id, 10*time.Second); mine != want || err != nil {
 				t.Errorf("%s owns it: %v, %v", id, mine, err)
 			}
 			if left := c.PTTL(ctx, key).Val(); left <= 0 || left > ownerLife {
@@ -260,7 +280,7 @@ func TestTheNewestClaimOwns(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"first", "second"} {
-			if err := store.Claim(ctx, "shop:redis", id); err != nil {
+			if err := store.Claim(ctx, "shop:redis", id, 10*time.Second); err != nil {
 				t.Fatal(err)
 			}
 			owns(id, true)
@@ -282,7 +302,7 @@ func TestTheNewestClaimOwns(t *testing.T) {
 		owns("first", true)
 		owns("second", false)
 
-		if mine, err := store.Renew(ctx, "bank:redis", "second"); !mine || err != nil {
+		if mine, err := store.Renew(ctx, "bank:redis", "second", 10*time.Second); !mine || err != nil {
 			t.Errorf("another reporter's claim is its own: %v, %v", mine, err)
 		}
 	})
@@ -303,10 +323,10 @@ func TestARedisThatTakesNothingIsAnError(t *testing.T) {
 		if published {
 			t.Errorf("%s: published", want)
 		}
-		_, renewed := store.Renew(t.Context(), "shop:redis", "1")
+		_, renewed := store.Renew(t.Context(), "shop:redis", "1", 10*time.Second)
 		for what, err := range map[string]error{
 			"publish pulse:queues:shop:redis to redis " + server.Addr: err,
-			"claim pulse:owner:shop:redis at redis " + server.Addr:    store.Claim(t.Context(), "shop:redis", "1"),
+			"claim pulse:owner:shop:redis at redis " + server.Addr:    store.Claim(t.Context(), "shop:redis", "1", 10*time.Second),
 			"renew pulse:owner:shop:redis at redis " + server.Addr:    renewed,
 		} {
 			if err == nil || !strings.HasPrefix(err.Error(), what+": ") || !strings.Contains(err.Error(), want) {

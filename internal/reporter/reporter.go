@@ -49,9 +49,11 @@ const (
 	firstRetry = 500 * time.Millisecond
 	// minTry is the least time that a poll may take.
 	minTry = 5 * time.Second
-	// maxProblems bounds a summary.
+	// maxProblems bounds a snapshot's and a summary's.
 	maxProblems = 100
 )
+
+var tooMany = fmt.Sprintf("more than %d problems: the rest are not listed", maxProblems)
 
 // Run polls at once and then every interval, until ctx ends or its deadline is near. With an owner
 // it also ends when another owner has taken over. It doesn't fail: what went wrong is in the log,
@@ -110,12 +112,12 @@ func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *Su
 	switch {
 	case owner == "":
 	case !*claimed:
-		if err := r.Store.Claim(ctx, name, owner); err != nil {
+		if err := r.Store.Claim(ctx, name, owner, r.Interval); err != nil {
 			return true, err
 		}
 		*claimed = true
 	default:
-		if mine, err := r.Store.Renew(ctx, name, owner); err != nil || !mine {
+		if mine, err := r.Store.Renew(ctx, name, owner, r.Interval); err != nil || !mine {
 			return mine || err != nil, err
 		}
 	}
@@ -162,6 +164,9 @@ func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 	if len(errs) == len(r.Pollers) {
 		return nil, errors.Join(errs...)
 	}
+	if len(out.Problems) > maxProblems {
+		out.Problems = append(out.Problems[:maxProblems], protocol.Problem{Reason: tooMany})
+	}
 	return out, nil
 }
 
@@ -200,6 +205,6 @@ func (s *Summary) problem(text string) {
 	case len(s.Problems) < maxProblems:
 		s.Problems = append(s.Problems, text)
 	case len(s.Problems) == maxProblems:
-		s.Problems = append(s.Problems, fmt.Sprintf("more than %d problems: the rest are not listed", maxProblems))
+		s.Problems = append(s.Problems, tooMany)
 	}
 }

@@ -344,6 +344,9 @@ func TestASummaryIsBounded(t *testing.T) {
 		if n := len(sum.Problems); n != maxProblems+1 || sum.Problems[n-1] != "more than 100 problems: the rest are not listed" {
 			t.Errorf("%d problems, the last %q", n, sum.Problems[n-1])
 		}
+		if n := len(m.published[0].Problems); n != maxProblems+1 {
+			t.Errorf("the snapshot has %d problems", n)
+		}
 		if n := len(said.lines()); n > sum.Polls*maxProblems {
 			t.Errorf("%d lines in the log of %d polls", n, sum.Polls)
 		}

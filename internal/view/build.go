@@ -64,29 +64,34 @@ func (b *Builder) Build(now time.Time, docs []Document) *View {
 		k.addQueues(v, now)
 		k.addServer(v, now)
 	}
-	v.addProblems(sorted)
+	v.addProblems(sorted, now)
 	v.sum()
 	return v
 }
 
 // addProblems lists the problems of the documents. Where there are too many, each key's first comes
 // before any key's second, so that one full of rubbish doesn't hide its neighbours'.
-func (v *View) addProblems(docs []*known) {
+func (v *View) addProblems(docs []*known, now time.Time) {
 	n, all := 0, 0
-	for _, k := range docs {
-		all += len(k.problems)
+	problems := make([][]Problem, len(docs))
+	for i, k := range docs {
+		problems[i] = k.problems
+		if k.isAhead(now) {
+			problems[i] = append(slices.Clone(k.problems), Problem{cut(k.key), "its timestamp is ahead of this server's clock by more than a minute, so its age is unknown: set the reporter's clock"})
+		}
+		all += len(problems[i])
 	}
 	listed := make([]int, len(docs))
 	for round := 0; n < min(all, maxProblems); round++ {
-		for i, k := range docs {
-			if round < len(k.problems) && n < maxProblems {
+		for i := range docs {
+			if round < len(problems[i]) && n < maxProblems {
 				listed[i]++
 				n++
 			}
 		}
 	}
-	for i, k := range docs {
-		v.Problems = append(v.Problems, k.problems[:listed[i]]...)
+	for i := range docs {
+		v.Problems = append(v.Problems, problems[i][:listed[i]]...)
 	}
 	if all > n {
 		v.Problems = append(v.Problems, Problem{Reason: fmt.Sprintf("%d more problems are not listed", all-n)})
@@ -198,13 +203,30 @@ func (v *View) app(name string) *App {
 }
 
 func (k *known) status(timestamp int64, now time.Time) Status {
+	age := now.UnixMilli() - timestamp
 	switch {
 	case k.lost:
 		return Lost
-	case now.UnixMilli()-timestamp > freshFor.Milliseconds():
+	case age > freshFor.Milliseconds(), k.isAhead(now):
 		return Stale
 	}
 	return Fresh
+}
+
+// timestamp is when what k holds was made, by the clock of whoever made it.
+func (k *known) timestamp() int64 {
+	switch {
+	case k.snapshot != nil:
+		return k.snapshot.Timestamp
+	case k.beat != nil:
+		return k.beat.Timestamp
+	}
+	return 0
+}
+
+// isAhead tells whether k says that it was made in the future, so that nobody knows how old it is.
+func (k *known) isAhead(now time.Time) bool {
+	return !k.lost && k.timestamp()-now.UnixMilli() > clockTolerance.Milliseconds()
 }
 
 func (k *known) addQueues(v *View, now time.Time) {
@@ -260,6 +282,9 @@ func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, status Status) *Queu
 	if paused, _ := q.Meta["paused"].(bool); paused {
 		row.Health = Paused
 	}
+	row.dlq, _ = q.Meta["dlq"].(string)
+	of, _ := q.Meta["dlq_for"].([]any)
+	row.isDLQ = len(of) > 0
 	row.encode()
 	return row
 }
@@ -295,9 +320,8 @@ func (v *View) sum() {
 				continue
 			}
 			m := &q.Metrics
-			dlq, hasDLQ := q.Meta["dlq"].(string)
-			of := [3]string{q.Source, string(q.Driver), dlq}
-			if isDeadLetterQueue(q) {
+			of := [3]string{q.Source, string(q.Driver), q.dlq}
+			if q.isDLQ {
 				// All in it has failed, and is counted even where no queue that fills it is shown.
 				id := [3]string{q.Source, string(q.Driver), q.Name}
 				dead[id] = max(dead[id], add(add(m.Waiting, value(m.Active)), value(m.Delayed)))
@@ -307,10 +331,10 @@ func (v *View) sum() {
 				t.add("delayed", &t.Delayed, m.Delayed)
 			}
 			switch {
-			case hasDLQ && m.Failed != nil:
+			case q.dlq != "" && m.Failed != nil:
 				// The largest, not the first: two that share it may have been read a moment apart.
 				dead[of] = max(dead[of], *m.Failed)
-			case m.Failed != nil || !isDeadLetterQueue(q):
+			case m.Failed != nil || !q.isDLQ:
 				t.add("failed", &t.Failed, m.Failed)
 			}
 		}
@@ -337,10 +361,4 @@ func value(n *int64) int64 {
 		return 0
 	}
 	return *n
-}
-
-// isDeadLetterQueue tells whether what is in q has failed in others.
-func isDeadLetterQueue(q *Queue) bool {
-	of, _ := q.Meta["dlq_for"].([]any)
-	return len(of) > 0
 }

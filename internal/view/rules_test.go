@@ -35,6 +35,36 @@ func encoded(t testing.TB, v any) string {
 	return string(data)
 }
 
+// What is not shown of a queue's meta is known all the same.
+func TestDeadLetterQueueWithALargeMetaCountsOnce(t *testing.T) {
+	large := fmt.Sprintf(`"x":%q`, strings.Repeat("x", maxRow))
+	v := build(snapshot("shop", "sqs", `{"name":"orders","driver":"sqs","metrics":{"waiting":1,"active":0,"delayed":0,"failed":100},"meta":{"dlq":"dead",`+large+`}},
+		{"name":"mail","driver":"sqs","metrics":{"waiting":1,"active":0,"delayed":0,"failed":100},"meta":{"dlq":"dead",`+large+`}},
+		{"name":"dead","driver":"sqs","metrics":{"waiting":100,"active":0,"delayed":0},"meta":{"dlq_for":["orders"],`+large+`}}`))
+	if diff := cmp.Diff(Totals{Waiting: 2, Failed: 100, Queues: 3, Unknown: map[string]int{}}, v.Totals); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A reporter's clock may be wrong, and its document may stay when it is gone.
+func TestTimestampOfTheFutureIsNotFresh(t *testing.T) {
+	for ahead, fresh := range map[time.Duration]bool{0: true, 59 * time.Second: true, 61 * time.Second: false, 24 * time.Hour: false} {
+		at := noon.Add(ahead).UnixMilli()
+		v := build(doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[%s]}`, at, orders)),
+			doc("pulse:server:shop:web-1", fmt.Sprintf(`{"timestamp":%d,"system":{},"process":{},"meta":{"app_name":"shop"}}`, at)))
+		want := Fresh
+		if !fresh {
+			want = Stale
+		}
+		if q, s := v.Apps["shop"].Queues["sqs/orders"], v.Apps["shop"].Servers["web-1"]; q.Status != want || s.Status != want {
+			t.Errorf("%v ahead: the queue is %s and the server %s", ahead, q.Status, s.Status)
+		}
+		if n := len(v.Problems); n != 0 && fresh || n != 2 && !fresh {
+			t.Errorf("%v ahead: problems are %v", ahead, v.Problems)
+		}
+	}
+}
+
 // TestDeadLetterQueueIsNotAlsoWaiting is about each job in a dead-letter queue being in the totals
 // once, as failed, whoever else is shown.
 func TestDeadLetterQueueIsNotAlsoWaiting(t *testing.T) {

@@ -49,6 +49,10 @@ type Queue struct {
 	Metrics   protocol.Metrics `json:"metrics"`
 	Meta      map[string]any   `json:"meta"`
 
+	// From meta, whether or not that is too large to be shown.
+	dlq   string // its dead-letter queue; "" if none
+	isDLQ bool   // what is in it has failed in others
+
 	encoded []byte
 }
 
@@ -81,6 +85,9 @@ const (
 
 // freshFor is how old a document may be and still be fresh.
 const freshFor = 15 * time.Second
+
+// clockTolerance is how far a document's clock may be ahead of ours and still be believed.
+const clockTolerance = time.Minute
 
 // Health is how a queue does, in one word.
 type Health string

@@ -173,7 +173,7 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 	if sum.Published != 1 || len(sum.Problems) > 0 {
 		t.Errorf("the reporter: %+v", sum)
 	}
-	if ok, err := r.Store.Renew(ctx, "shop:redis", "request-1"); !ok || err != nil {
+	if ok, err := r.Store.Renew(ctx, "shop:redis", "request-1", 10*time.Second); !ok || err != nil {
 		t.Errorf("the reporter's renewal: %v, %v", ok, err)
 	}
 
