@@ -27,7 +27,7 @@ import (
 // Redis there is nothing to [Recorder.Run].
 type Options struct {
 	App         string                // the app's name
-	ID          string                // the server's id within the app; the host's name if empty
+	ID          string                // the server's id within the app, its own for each process; the host's name if empty
 	Environment string                // such as "production", which it is if empty
 	Version     string                // of the program; what the build knows if empty
 	Redis       redis.UniversalClient // where to publish
