@@ -99,6 +99,16 @@ func TestViewOfAStrangerIsCachedAndNarrowed(t *testing.T) {
 	}
 }
 
+func TestQueryThatCannotBeReadIsRefused(t *testing.T) {
+	t.Parallel()
+	server := serve(t, servertest.Redis(t), "")
+	for _, query := range []string{"?app=shop;driver=sqs", "?q=%"} {
+		if a := call(t, http.MethodGet, server.URL+"/api/v1/view"+query, nil); a.status != http.StatusBadRequest {
+			t.Errorf("%s: %d", query, a.status)
+		}
+	}
+}
+
 func TestNothingCanBeChanged(t *testing.T) {
 	t.Parallel()
 	server := serve(t, servertest.Redis(t), "")

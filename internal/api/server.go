@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -81,12 +82,16 @@ func etag(data []byte) string {
 }
 
 func (s *Server) view(w http.ResponseWriter, r *http.Request) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		writeProblem(w, http.StatusBadRequest, "The query cannot be read: it takes app, driver and q, each escaped and separated by &.")
+		return
+	}
 	v, err := s.Live.newest(r.Context())
 	if err != nil {
 		s.unavailable(w, err)
 		return
 	}
-	q := r.URL.Query()
 	if narrow := v.view.Narrow(q.Get("app"), q.Get("driver"), q.Get("q")); narrow != v.view {
 		if v, err = encode(nil, narrow); err != nil {
 			s.Log.Error("cannot encode the view", "error", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,11 @@ import (
 type Error struct{ problems []error }
 
 func (e *Error) Error() string { return errors.Join(e.problems...).Error() }
+
+// WrongValue is the error of a variable that an adapter does not take.
+func WrongValue(name, value string, why error) error {
+	return &Error{[]error{fmt.Errorf("%s is %q: %w", name, value, why)}}
+}
 
 // Getenv looks up a variable, like [os.Getenv].
 type Getenv func(name string) string
@@ -79,6 +85,14 @@ func NewSQSReporter(get Getenv, publish bool) (SQSReporter, error) {
 	return s, r.err()
 }
 
+// notYet are variables of queues that this version does not read: refused rather than ignored.
+var notYet = []string{"PULSE_LARAVEL_QUEUES", "PULSE_STREAM_QUEUES", "PULSE_LIST_KEYS", "PULSE_ADAPTERS"}
+
+// WantsRedisReporter tells whether the environment asks for queues that live in a Redis.
+func WantsRedisReporter(get Getenv) bool {
+	return slices.ContainsFunc(append(notYet, "PULSE_BULLMQ_QUEUES"), func(name string) bool { return strings.TrimSpace(get(name)) != "" })
+}
+
 // NewRedisReporter reads the environment. Without publish, PULSE_REDIS_URL may be missing where
 // PULSE_MONITOR_REDIS_URL is set.
 func NewRedisReporter(get Getenv, publish bool) (RedisReporter, error) {
@@ -88,7 +102,7 @@ func NewRedisReporter(get Getenv, publish bool) (RedisReporter, error) {
 	if s.Monitor = monitor; monitor == nil {
 		s.Monitor = s.Redis
 	}
-	for _, name := range []string{"PULSE_LARAVEL_QUEUES", "PULSE_STREAM_QUEUES", "PULSE_LIST_KEYS", "PULSE_ADAPTERS"} {
+	for _, name := range notYet {
 		if r.get(name) != "" {
 			r.wrong(name, "nothing yet: this version reads BullMQ only; unset it")
 		}

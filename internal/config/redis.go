@@ -8,6 +8,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +48,11 @@ func ParseRedis(text string) (*Redis, error) {
 		}
 		if o.MasterName != "" && strings.LastIndexByte(host, ':') <= strings.LastIndexByte(host, ']') {
 			one.Addr = net.JoinHostPort(strings.Trim(host, "[]"), "26379") // no port of its own: a sentinel's
+		}
+		if _, port, err := net.SplitHostPort(one.Addr); err == nil && scheme != "unix" {
+			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+				return nil, wrong("a port is 1 to 65535")
+			}
 		}
 		o.Addrs = append(o.Addrs, one.Addr)
 		o.Username, o.Password, o.DB, o.TLSConfig = one.Username, one.Password, one.DB, one.TLSConfig

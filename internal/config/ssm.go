@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go/logging"
 )
 
 // secrets are the variables that may name an SSM parameter instead of holding its value, so that
@@ -36,7 +37,7 @@ func WithSSM(ctx context.Context, get Getenv) (Getenv, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{})) // there is no logger yet
 	if err != nil {
 		return nil, fmt.Errorf("load the AWS configuration: %w", err)
 	}

@@ -149,7 +149,9 @@ func (r *Reader) ranges(ctx context.Context, docs []view.Document, at []int, atO
 		for j, i := range part {
 			cmds[j] = pipe.GetRange(ctx, docs[i].Key, 0, size-1)
 		}
-		_, _ = pipe.Exec(ctx) // each command's own error is read below
+		if _, err := pipe.Exec(ctx); err != nil && !slices.ContainsFunc(cmds, func(c *redis.StringCmd) bool { return c.Err() != nil }) {
+			return err // no command's own: the connection was refused
+		}
 		for j, i := range part {
 			data, err := cmds[j].Bytes()
 			*left -= int64(len(data))

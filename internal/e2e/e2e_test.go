@@ -289,6 +289,9 @@ func TestBadEnvironmentIsOneSentenceAndStatus2(t *testing.T) {
 		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_TTL=5s"}, `PULSE_TTL is 5s: it takes more than PULSE_INTERVAL`},
 		{sqsReporter, []string{redis, "PULSE_APP=my shop"}, `PULSE_APP is "my shop"`},
 		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_SQS_CALLS_PER_MONTH=many"}, `PULSE_SQS_CALLS_PER_MONTH is "many"`},
+		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_SQS_QUEUES=arn:aws:sqs:us-east-1:123456789012"}, `PULSE_SQS_QUEUES is "arn:aws:sqs:us-east-1:123456789012"`},
+		{redisReporter, []string{"PULSE_REDIS_URL=redis://127.0.0.1:99999", "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*"}, `PULSE_REDIS_URL is "redis://127.0.0.1:99999": a port is 1 to 65535`},
+		{local, []string{redis, "PULSE_BULLMQ_QUEUES=*", "PULSE_LARAVEL_QUEUES=*"}, `PULSE_LARAVEL_QUEUES is "*"`},
 		{host, []string{"PULSE_REDIS_URL=http://user:hunter2@x", "PULSE_APP=shop"}, `PULSE_REDIS_URL is no URL of a Redis`},
 		{aggregator, []string{redis, "PULSE_LISTEN=0.0.0.0:0"}, `PULSE_LISTEN is "0.0.0.0:0": it takes a loopback address`},
 		{aggregator, []string{redis, "PULSE_LOG_FORMAT=xml"}, `PULSE_LOG_FORMAT is "xml": it takes json or text`},
@@ -330,6 +333,17 @@ func TestOncePrintsWhatTheProtocolTakes(t *testing.T) {
 	}
 	if _, id, err := protocol.DecodeHeartbeat("", []byte(p.Stdout())); err != nil || id == "" {
 		t.Errorf("it printed %s (%v)", p.Stdout(), err)
+	}
+	p = servertest.Run(t, servertest.Build(t, host), []string{"PULSE_APP=shop", "PULSE_SOURCE=web-7"}, "-once")
+	if status := p.Wait(); status != 0 {
+		t.Fatalf("status %d", status)
+	}
+	if _, id, err := protocol.DecodeHeartbeat("", []byte(p.Stdout())); err != nil || id != "web-7" {
+		t.Errorf("it printed %s (%v)", p.Stdout(), err)
+	}
+	p = servertest.Run(t, servertest.Build(t, redisReporter), []string{"PULSE_REDIS_URL=" + redis.URL, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=nope*"}, "-once")
+	if status := p.Wait(); status != 0 || !strings.Contains(p.Stdout(), `"queues": []`) {
+		t.Errorf("where there is no queue it printed %s", p.Stdout())
 	}
 }
 

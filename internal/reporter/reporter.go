@@ -141,7 +141,7 @@ func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *Su
 // problem beside the others' queues; err is that all did.
 func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 	now := time.Now()
-	out := &protocol.QueueSnapshot{Timestamp: now.UnixMilli(), App: r.App, Source: r.Source}
+	out := &protocol.QueueSnapshot{Timestamp: now.UnixMilli(), App: r.App, Source: r.Source, Queues: []protocol.Queue{}}
 	seen := map[string][]protocol.Driver{} // by a queue's name
 	var errs []error
 	for _, p := range r.Pollers {

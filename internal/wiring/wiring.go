@@ -11,6 +11,7 @@ import (
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/config"
@@ -36,7 +37,7 @@ func RedisReporter(s config.RedisReporter, log *slog.Logger) (*reporter.Reporter
 		bullmq.SettingQueues: s.BullMQQueues, bullmq.SettingPrefix: s.BullMQPrefix,
 	})
 	if err != nil {
-		return nil, err
+		return nil, config.WrongValue("PULSE_BULLMQ_QUEUES", s.BullMQQueues, err)
 	}
 	source := sourceredis.New(s.Monitor.Client(), s.Monitor.String())
 	return newReporter(s.Reporting, log, &poll.Poller{Session: session, Source: source}), nil
@@ -44,7 +45,9 @@ func RedisReporter(s config.RedisReporter, log *slog.Logger) (*reporter.Reporter
 
 // SQSReporter makes the reporter of an account's and region's SQS queues.
 func SQSReporter(ctx context.Context, s config.SQSReporter, log *slog.Logger) (*reporter.Reporter, error) {
-	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	aws, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) {
+		log.Debug("the AWS SDK says: " + fmt.Sprintf(format, args...)) // what matters is in its errors, too
+	})))
 	if err != nil {
 		return nil, fmt.Errorf("load the AWS configuration: %w", err)
 	}
@@ -53,7 +56,7 @@ func SQSReporter(ctx context.Context, s config.SQSReporter, log *slog.Logger) (*
 		sqs.SettingQueues: s.Queues, sqs.SettingCallsPerMonth: s.CallsPerMonth,
 	})
 	if err != nil {
-		return nil, err
+		return nil, config.WrongValue("PULSE_SQS_QUEUES", s.Queues, err)
 	}
 	source := sourcesqs.New(awssqs.NewFromConfig(aws))
 	return newReporter(s.Reporting, log, &poll.Poller{Session: session, Source: source}), nil

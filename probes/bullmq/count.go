@@ -268,8 +268,8 @@ func (s *session) finish() adapter.Step {
 		Queues:   make([]protocol.Queue, 0, len(s.queues)),
 		Problems: s.poll.problems,
 	}
-	if s.walk != nil && s.walk.unnamed+s.walk.unnamedNow != "" {
-		out.Problems = append(out.Problems, protocol.Problem{Reason: cmp.Or(s.walk.unnamed, s.walk.unnamedNow)})
+	if s.walk != nil && s.walk.leftOut+s.walk.leftOutNow != "" {
+		out.Problems = append(out.Problems, protocol.Problem{Reason: cmp.Or(s.walk.leftOut, s.walk.leftOutNow)})
 	}
 	var first error
 	for i, q := range s.queues {

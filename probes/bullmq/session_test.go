@@ -213,6 +213,21 @@ func TestMarkerThatComesBetweenTwoCommandsIsNoMinusOne(t *testing.T) {
 	}
 }
 
+func TestQueueThatIsFoundAndMayNotBeReadIsSaid(t *testing.T) {
+	noPerm := adapter.Error{Code: "NOPERM", Message: "No permissions to access a key"}
+	k := keys{"bull:a:meta": v4, "bull:b:meta": noPerm, "bull:b:id": noPerm}
+	s := openFor(t, "*")
+	for i := range 8 {
+		got, _, err := k.poll(t, s, noon.Add(time.Duration(i)*10*time.Second))
+		if err != nil || len(got.Queues) != 1 || len(got.Problems) != 1 {
+			t.Fatalf("poll %d: %+v, %v", i, got, err)
+		}
+		if reason := got.Problems[0].Reason; !strings.HasPrefix(reason, `queue "b" is left out, and perhaps others: NOPERM`) || !strings.Contains(reason, "on ~bull:*") {
+			t.Errorf("poll %d: %s", i, reason)
+		}
+	}
+}
+
 func TestNameThatCannotBeReportedIsSaidAtEveryPollAndShort(t *testing.T) {
 	k := keys{"bull:a:meta": v4, "bull:" + strings.Repeat("x", 1<<20) + ":meta": v4}
 	s := openFor(t, "*")

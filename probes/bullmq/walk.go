@@ -28,13 +28,13 @@ type walk struct {
 	restUntil time.Time
 	whole     bool            // a walk was finished: what isn't found isn't there
 	found     map[string]bool // queues, and whether the walk under way has seen them
-	unnamed   string          // of the last whole walk: a queue whose name cannot be reported, and why
+	leftOut   string          // of the last whole walk: a queue that was found and cannot be reported, and why
 
 	// of the poll under way
 	rounds, count int
 	candidates    map[string]bool // names that may be queues
 
-	unnamedNow string // as unnamed, of the walk under way
+	leftOutNow string // as leftOut, of the walk under way
 }
 
 func newWalk(prefix string) *walk {
@@ -135,12 +135,19 @@ func (s *session) check() adapter.Step {
 			isQueue[name] = hasMark(r[2*i])
 		}
 		for i, name := range names {
+			// One that is left out stands for all: where there is one there are many.
+			leaveOut := func(why string) {
+				w.leftOutNow = fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", name, why)
+			}
 			if !isQueue[name] && (!isCounter(r[2*i+1]) || s.isPartOf(name, isQueue)) {
+				// WRONGTYPE says that it is none; any other refusal does not say.
+				if err := r[2*i].Err(); err != nil && r[2*i].Code() != "WRONGTYPE" {
+					leaveOut(s.explain(err))
+				}
 				continue
 			}
 			if err := protocol.CheckQueueName(name); err != nil {
-				// One stands for all of them: whoever makes such names makes many.
-				w.unnamedNow = fmt.Sprintf("queue %.80q is left out, and perhaps others: %v", name, err)
+				leaveOut(err.Error())
 				continue
 			}
 			w.found[name] = true
@@ -191,7 +198,7 @@ func (s *session) endPart() {
 			w.found[name] = false
 		}
 		w.cursor, w.restUntil, w.whole = "", s.poll.now.Add(restAfterWalk), true
-		w.unnamed, w.unnamedNow = w.unnamedNow, ""
+		w.leftOut, w.leftOutNow = w.leftOutNow, ""
 	}
 	if !w.whole {
 		s.problem("still looking for queues, this Redis has many keys; name them instead of a glob and nothing needs to be looked for")

@@ -28,7 +28,7 @@ func run(ctx context.Context, once bool) error {
 		return err
 	}
 	o := recorder.Options{
-		App: s.App, Environment: s.Env, Interval: s.Interval, TTL: s.TTL, Log: s.Logger(os.Stderr),
+		App: s.App, ID: s.Source, Environment: s.Env, Interval: s.Interval, TTL: s.TTL, Log: s.Logger(os.Stderr),
 	}
 	if !once {
 		client := s.Redis.Client()

@@ -30,7 +30,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	watched := getenv("PULSE_BULLMQ_QUEUES") != "" || getenv("PULSE_SQS_QUEUES") != ""
+	watched := config.WantsRedisReporter(getenv) || getenv("PULSE_SQS_QUEUES") != ""
 	own := map[string]string{"PULSE_APP": "local"}
 	withDemo := false
 	if getenv("PULSE_REDIS_URL") == "" && getenv("REDIS_URL") == "" {
@@ -56,7 +56,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	log := s.Logger(os.Stderr)
-	if env("PULSE_BULLMQ_QUEUES") != "" {
+	if config.WantsRedisReporter(env) {
 		s, err := config.NewRedisReporter(env, true)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	heartbeats, err := recorder.New(recorder.Options{
-		App: host.App, Environment: host.Env, Interval: host.Interval, TTL: host.TTL,
+		App: host.App, ID: host.Source, Environment: host.Env, Interval: host.Interval, TTL: host.TTL,
 		Redis: host.Redis.Client(), RedisName: host.Redis.String(), Log: log,
 	})
 	if err != nil {

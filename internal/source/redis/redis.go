@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -66,7 +67,11 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	}
 	pipe := s.client.Pipeline()
 	_ = pipe.BatchProcess(ctx, piped...)
-	_, _ = pipe.Exec(ctx) // its error is the first command's; each is read below
+	_, err := pipe.Exec(ctx)
+	if err != nil && !slices.ContainsFunc(piped, func(cmd redis.Cmder) bool { return cmd.Err() != nil }) {
+		// It is no command's error: the connection was refused, for a password or a database, say.
+		return err
+	}
 	for i, cmd := range cmds {
 		var err error
 		if replies[i], err = readReply(cmd); err != nil {

@@ -209,6 +209,27 @@ func TestAThousandCommandsARoundTrip(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatIsRefusedIsAnErrorAndNoReplies(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	if err := server.Client.Do(t.Context(), "ACL", "SETUSER", "monitor", "reset", "on", ">right", "~bull:*", "+llen").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for want, o := range map[string]*redis.Options{
+		"WRONGPASS ":               {Username: "monitor", Password: "wrong"},
+		"DB index is out of range": {DB: 99},
+		"NOPERM ":                  {Username: "monitor", Password: "right", DB: 4},
+	} {
+		o.Addr, o.Protocol, o.DisableIdentity, o.DialerRetries, o.MaxRetries = server.Addr, 2, true, 1, -1
+		client := redis.NewClient(o)
+		replies, err := New(client, "redis").Do(t.Context(), []adapter.Request{{"LLEN", "bull:a:wait"}, {"LLEN", "bull:b:wait"}})
+		client.Close()
+		if err == nil || !strings.Contains(err.Error(), want) || replies != nil {
+			t.Errorf("want %s: %v, %v", want, replies, err)
+		}
+	}
+}
+
 func TestARedisThatCannotBeAskedIsAnError(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
