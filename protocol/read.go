@@ -11,7 +11,7 @@ import (
 
 // unmarshal is json.Unmarshal that lets a field of the wrong type be: it stays empty, and whoever
 // needs it says so.
-func unmarshal(data []byte, into any) error {
+func unmarshal(data []byte, known members, into any) error {
 	trimmed := bytes.TrimLeft(data, " \t\r\n\ufeff")
 	if len(trimmed) == 0 {
 		return errors.New("it is empty: it takes a JSON object")
@@ -19,7 +19,11 @@ func unmarshal(data []byte, into any) error {
 	if trimmed[0] != '{' {
 		return fmt.Errorf("it is not a JSON object: it starts with %s", quote(string(trimmed[:min(len(trimmed), 20)])))
 	}
-	err := json.Unmarshal(trimmed, into)
+	trimmed, err := exactly(trimmed, known)
+	if err != nil {
+		return err
+	}
+	err = json.Unmarshal(trimmed, into)
 	if wrongType := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrongType) {
 		return nil
 	}

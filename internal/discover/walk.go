@@ -17,7 +17,7 @@ import (
 const (
 	scansAtOnce = 10
 	scanCount   = 2_000
-	restAfter   = 30 * time.Second
+	restAfter   = 5 * time.Second // a stranger's key may live for only 30 s
 	// scanPattern is one pattern for both namespaces, "pulse:" and "gravito:"; what else it lets
 	// through is sorted out here.
 	scanPattern = "[pg][ur][la][sv][ei]*"

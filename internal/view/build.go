@@ -282,11 +282,23 @@ func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, status Status) *Queu
 	if paused, _ := q.Meta["paused"].(bool); paused {
 		row.Health = Paused
 	}
-	row.dlq, _ = q.Meta["dlq"].(string)
+	row.id = identity(s, q, q.Name)
+	if dlq, _ := q.Meta["dlq"].(string); dlq != "" {
+		row.dlq = identity(s, q, dlq)
+	}
 	of, _ := q.Meta["dlq_for"].([]any)
 	row.isDLQ = len(of) > 0
 	row.encode()
 	return row
+}
+
+// identity is the id of the queue called name that q is, or that q names. An SQS queue's URL tells its
+// account and region, in which its dead-letter queue is as well; other queues are whose reporter says.
+func identity(s *protocol.QueueSnapshot, q *protocol.Queue, name string) string {
+	if url, _ := q.Meta["url"].(string); url != "" && q.Driver == protocol.DriverSQS {
+		return url[:strings.LastIndexByte(url, '/')+1] + name
+	}
+	return strings.Join([]string{s.App, s.Source, string(q.Driver), name}, "\x00")
 }
 
 func (k *known) addServer(v *View, now time.Time) {
@@ -311,36 +323,45 @@ func (k *known) addServer(v *View, now time.Time) {
 // sum makes the totals of the queues and servers that are in v.
 func (v *View) sum() {
 	t := Totals{Unknown: map[string]int{}}
+	queues := map[string]*Queue{} // by id: several may report the same queue, and the newest knows best
+	isDLQ := map[string]bool{}    // by id, whoever says so
 	for _, app := range v.Apps {
 		t.Servers += len(app.Servers)
 		t.Queues += len(app.Queues)
-		dead := map[[3]string]int64{} // jobs in each dead-letter queue, by source, driver and name
 		for _, q := range app.Queues {
 			if q.Status == Lost {
 				continue
 			}
-			m := &q.Metrics
-			of := [3]string{q.Source, string(q.Driver), q.dlq}
-			if q.isDLQ {
-				// All in it has failed, and is counted even where no queue that fills it is shown.
-				id := [3]string{q.Source, string(q.Driver), q.Name}
-				dead[id] = max(dead[id], add(add(m.Waiting, value(m.Active)), value(m.Delayed)))
-			} else {
-				t.Waiting = add(t.Waiting, m.Waiting)
-				t.add("active", &t.Active, m.Active)
-				t.add("delayed", &t.Delayed, m.Delayed)
+			isDLQ[q.id] = isDLQ[q.id] || q.isDLQ
+			if q.dlq != "" {
+				isDLQ[q.dlq] = true
 			}
-			switch {
-			case q.dlq != "" && m.Failed != nil:
-				// The largest, not the first: two that share it may have been read a moment apart.
-				dead[of] = max(dead[of], *m.Failed)
-			case m.Failed != nil || !q.isDLQ:
-				t.add("failed", &t.Failed, m.Failed)
+			if other := queues[q.id]; other == nil || q.Timestamp > other.Timestamp || q.Timestamp == other.Timestamp && bytes.Compare(q.encoded, other.encoded) < 0 {
+				queues[q.id] = q
 			}
 		}
-		for _, n := range dead {
-			t.Failed = add(t.Failed, n)
+	}
+	dead := map[string]int64{} // jobs in each dead-letter queue, by id
+	for id, q := range queues {
+		m := &q.Metrics
+		if isDLQ[id] {
+			// All in it has failed, and is counted even where no queue that fills it is shown.
+			dead[id] = max(dead[id], add(add(m.Waiting, value(m.Active)), value(m.Delayed)))
+		} else {
+			t.Waiting = add(t.Waiting, m.Waiting)
+			t.add("active", &t.Active, m.Active)
+			t.add("delayed", &t.Delayed, m.Delayed)
 		}
+		switch {
+		case q.dlq != "" && m.Failed != nil:
+			// The largest, not the first: two that share it may have been read a moment apart.
+			dead[q.dlq] = max(dead[q.dlq], *m.Failed)
+		case m.Failed != nil || !isDLQ[id]:
+			t.add("failed", &t.Failed, m.Failed)
+		}
+	}
+	for _, n := range dead {
+		t.Failed = add(t.Failed, n)
 	}
 	v.Totals = t
 }

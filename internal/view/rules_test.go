@@ -46,6 +46,35 @@ func TestDeadLetterQueueWithALargeMetaCountsOnce(t *testing.T) {
 	}
 }
 
+// Reporters may share queues, each knowing a part of who fills which dead-letter queue.
+func TestQueueOfSeveralReportersCountsOnce(t *testing.T) {
+	const url = "https://sqs.eu-west-1.amazonaws.com/123456789012/"
+	queue := func(name string, waiting int, failed, more string) string {
+		return fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{"waiting":%d,"active":0,"delayed":0%s},"meta":{"url":%q%s}}`, name, waiting, failed, url+name, more)
+	}
+	orders := queue("orders", 5, `,"failed":3`, `,"dlq":"dead"`)
+	mail := queue("mail", 1, `,"failed":3`, `,"dlq":"dead"`)
+	dead := queue("dead", 3, "", "")
+	want := Totals{Waiting: 6, Failed: 3, Queues: 3, Unknown: map[string]int{}}
+	for name, docs := range map[string][]Document{
+		"a source each": {snapshot("shop", "a", orders), snapshot("shop", "b", mail), snapshot("shop", "c", dead)},
+		"an app each":   {snapshot("shop", "sqs", orders), snapshot("blog", "sqs", mail), snapshot("dead", "sqs", dead)},
+	} {
+		if diff := cmp.Diff(want, build(docs...).Totals); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+	all := orders + "," + mail + "," + dead
+	want.Queues = 6
+	if diff := cmp.Diff(want, build(snapshot("shop", "a", all), snapshot("shop", "b", all)).Totals); diff != "" {
+		t.Errorf("all of them twice: -want +got:\n%s", diff)
+	}
+	other := strings.ReplaceAll(all, "eu-west-1", "us-east-1")
+	if diff := cmp.Diff(Totals{Waiting: 12, Failed: 6, Queues: 6, Unknown: map[string]int{}}, build(snapshot("shop", "a", all), snapshot("shop", "b", other)).Totals); diff != "" {
+		t.Errorf("of two regions: -want +got:\n%s", diff)
+	}
+}
+
 // A reporter's clock may be wrong, and its document may stay when it is gone.
 func TestTimestampOfTheFutureIsNotFresh(t *testing.T) {
 	for ahead, fresh := range map[time.Duration]bool{0: true, 59 * time.Second: true, 61 * time.Second: false, 24 * time.Hour: false} {

@@ -50,7 +50,8 @@ type Queue struct {
 	Meta      map[string]any   `json:"meta"`
 
 	// From meta, whether or not that is too large to be shown.
-	dlq   string // its dead-letter queue; "" if none
+	id    string // the same for the same queue, whoever reports it
+	dlq   string // its dead-letter queue's id; "" if it has none
 	isDLQ bool   // what is in it has failed in others
 
 	encoded []byte
