@@ -50,8 +50,11 @@ func exactly(data []byte, known members) ([]byte, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	var v any
-	if d.Decode(&v) != nil || d.More() {
-		return data, nil // the reader that comes next says what is wrong
+	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("it is not JSON: %w", err)
+	}
+	if d.More() {
+		return data, nil // whoever reads it next says what is wrong
 	}
 	dropFolded(v, known)
 	return json.Marshal(v)
