@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -54,60 +55,101 @@ type Live struct {
 	log  *slog.Logger
 	now  func() time.Time
 
-	refreshing chan struct{} // holds a token while nobody refreshes; its holder owns the next block
-	builder    view.Builder
-	docs       []view.Document // of the last reading that worked
-	downSince  time.Time       // zero while Redis answers
-	triedAt    time.Time
-	wait       time.Duration // until Redis that doesn't answer is tried again
+	// Of the one reading that may be under way.
+	builder   view.Builder
+	docs      []view.Document // of the last reading that worked
+	downSince time.Time       // zero while Redis answers
 
 	mu       sync.Mutex // guards what is below
 	current  *version
 	changed  chan struct{} // closed when current is replaced
+	reading  *reading      // nil while none is under way
+	triedAt  time.Time
+	wait     time.Duration // until Redis that doesn't answer is tried again
 	watchers int
 	stop     context.CancelFunc // of the loop, while there are watchers
-	loop     sync.WaitGroup
+	tasks    sync.WaitGroup
+}
+
+// reading is one look at Redis, for everybody who asks meanwhile.
+type reading struct {
+	done chan struct{} // closed at its end
+	err  error         // that of its end, if it could make no version
 }
 
 // NewLive makes a Live that reads with read.
 func NewLive(read Read, log *slog.Logger) *Live {
-	l := &Live{read: read, log: log, now: time.Now, refreshing: make(chan struct{}, 1), changed: make(chan struct{})}
-	l.refreshing <- struct{}{}
-	return l
+	return &Live{read: read, log: log, now: time.Now, changed: make(chan struct{})}
 }
 
-// errNothingYet is that no view was ever made, because Redis has not answered since the start.
-var errNothingYet = errors.New("Redis does not answer, and has not since this program started")
+var (
+	// errNothingYet is that no view was ever made, because Redis has not answered since the start.
+	errNothingYet = errors.New("Redis does not answer, and has not since this program started")
+	// errDefect is that a reading panicked; the log says where.
+	errDefect = errors.New("a reading failed: this is a defect")
+)
 
-// newest returns a version that is at most goodFor old. While Redis doesn't answer it returns the
-// last numbers with a problem that says so.
+// newest returns a version that is at most goodFor old. While Redis doesn't answer, or takes long, it
+// returns the last numbers with a problem that says so, or with their time.
 func (l *Live) newest(ctx context.Context) (*version, error) {
+	v, r := l.ask(ctx)
+	if r == nil {
+		if v == nil {
+			return nil, errNothingYet
+		}
+		return v, nil
+	}
+	var enough <-chan time.Time
+	if limit := l.patience(v); limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		enough = timer.C
+	}
 	select {
-	case <-l.refreshing:
-	default:
-		// Somebody else is asking Redis. Where that may hang, the last numbers are better than a wait.
-		if v, _ := l.latest(); v != nil && v.down {
-			return v, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-l.refreshing:
-		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-enough:
+		return v, nil
+	case <-r.done:
 	}
-	defer func() { l.refreshing <- struct{}{} }()
-	v, _ := l.latest()
-	if now := l.now(); now.Sub(l.triedAt) >= max(goodFor, l.wait) {
+	v, _ = l.latest()
+	return v, r.err
+}
+
+// ask returns the last version and the reading that makes the next one, begun if that is due; nil if
+// the last one will do.
+func (l *Live) ask(ctx context.Context) (*version, *reading) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := l.now(); l.reading == nil && now.Sub(l.triedAt) >= max(goodFor, l.wait) {
 		l.triedAt = now
-		var err error
-		if v, err = l.refresh(ctx, now); err != nil {
-			return nil, err
-		}
+		r := &reading{done: make(chan struct{})}
+		l.reading = r
+		// Whoever asked may go; others wait for the same.
+		ctx := context.WithoutCancel(ctx)
+		l.tasks.Go(func() {
+			r.err = l.refresh(ctx, now)
+			l.mu.Lock()
+			l.reading = nil
+			l.mu.Unlock()
+			close(r.done)
+		})
 	}
-	if v == nil {
-		return nil, errNothingYet
+	return l.current, l.reading
+}
+
+// patience is how long to wait for a better version than v: not for long where Redis is known to
+// hang; 0 is as long as it takes, where there is none or it is so old that what it calls fresh is not.
+func (l *Live) patience(v *version) time.Duration {
+	switch {
+	case v == nil:
+		return 0
+	case v.down:
+		return 500 * time.Millisecond
+	case l.now().UnixMilli()-v.view.GeneratedAt < slowest.Milliseconds():
+		return 2 * time.Second
 	}
-	return v, nil
+	return 0
 }
 
 func (l *Live) latest() (*version, <-chan struct{}) {
@@ -116,35 +158,39 @@ func (l *Live) latest() (*version, <-chan struct{}) {
 	return l.current, l.changed
 }
 
-// refresh reads and makes the next version. Its caller holds the token.
-func (l *Live) refresh(ctx context.Context, now time.Time) (*version, error) {
-	readCtx, cancel := context.WithTimeout(ctx, readTimeout)
+// refresh reads and makes the next version, or says why there is none.
+func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.log.Error("a reading failed: this is a defect", "panic", v, "stack", string(debug.Stack()))
+			err = errDefect
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	docs, err := l.read(readCtx, now)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		l.triedAt = time.Time{}
-		return nil, ctx.Err() // whoever asked has gone; that says nothing about Redis
-	case err != nil:
+	docs, err := l.read(ctx, now)
+	if err != nil {
 		l.down(now, err)
-	default:
+	} else {
 		l.up()
 		l.docs = docs
 	}
 	prev, _ := l.latest()
-	if prev == nil && !l.downSince.IsZero() {
-		return nil, errNothingYet
+	if prev == nil && err != nil {
+		return errNothingYet
 	}
-	next := l.builder.Build(now, l.docs)
-	if !l.downSince.IsZero() {
+	// A reading that failed took its time, and the ages of the last numbers go on.
+	built := l.now()
+	next := l.builder.Build(built, l.docs)
+	if err != nil {
 		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
 			l.downSince.UTC().Format("15:04:05 UTC"))}}, next.Problems...)
 	}
-	v, err := encode(prev, next)
-	if err != nil {
-		return nil, err
+	v, encodeErr := encode(prev, next)
+	if encodeErr != nil {
+		return encodeErr
 	}
-	v.down = !l.downSince.IsZero()
+	v.down = err != nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current = v
@@ -152,7 +198,7 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (*version, error) {
 		close(l.changed)
 		l.changed = make(chan struct{})
 	}
-	return v, nil
+	return nil
 }
 
 // down says once that Redis doesn't answer, and waits longer before each further try.
@@ -161,6 +207,8 @@ func (l *Live) down(now time.Time, err error) {
 		l.downSince = now
 		l.log.Warn("cannot read; the last numbers are shown until it works", "error", err)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.wait = min(max(2*l.wait, every), slowest)
 }
 
@@ -168,7 +216,10 @@ func (l *Live) up() {
 	if !l.downSince.IsZero() {
 		l.log.Info("reads again")
 	}
-	l.downSince, l.wait = time.Time{}, 0
+	l.downSince = time.Time{}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wait = 0
 }
 
 // encode makes a version of next, which comes after prev.
@@ -212,7 +263,7 @@ func (l *Live) watch(ctx context.Context) {
 	if l.watchers == 1 {
 		var loopCtx context.Context
 		loopCtx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
-		l.loop.Go(func() { l.keepFresh(loopCtx) })
+		l.tasks.Go(func() { l.keepFresh(loopCtx) })
 	}
 	context.AfterFunc(ctx, l.unwatch)
 }

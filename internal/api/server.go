@@ -141,6 +141,10 @@ func acceptsGzip(r *http.Request) bool {
 }
 
 func (s *Server) unavailable(w http.ResponseWriter, err error) {
+	if errors.Is(err, errDefect) {
+		writeProblem(w, http.StatusInternalServerError, "The request failed; the log says why.")
+		return
+	}
 	w.Header().Set("Retry-After", "5")
 	detail := "The request ended before there was an answer."
 	if errors.Is(err, errNothingYet) {
