@@ -40,10 +40,14 @@ func (s *session) attributesOf(targets []*target, then func() adapter.Step) adap
 			t.triedAt = s.now
 			if t.err = t.take(r[i]); t.err != nil {
 				t.failures++
+				if !lasting(t.err) {
+					s.silent = t.err
+				}
 				s.drop(t)
 				continue
 			}
 			t.readAt, t.failures = s.now, 0
+			s.answered++
 		}
 		return then()
 	})
@@ -193,6 +197,16 @@ func (s *session) finish() adapter.Step {
 			shown[t.name] = true
 			out.Queues = append(out.Queues, s.queue(t, known, sources))
 		}
+	}
+	switch {
+	case s.answered > 0:
+		s.outage = 0
+	case s.silent != nil:
+		s.outage++
+	}
+	// One poll alone is no outage, as one failure of a queue hides nothing.
+	if s.outage > 1 && s.silent != nil && len(out.Queues) > 0 {
+		s.problem("", "SQS answers for no queue, these are the last numbers: "+explain(opAttributes, s.silent))
 	}
 	out.Problems = s.problems
 	if len(out.Queues) == 0 && len(out.Problems) > 0 {

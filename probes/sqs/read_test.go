@@ -106,6 +106,37 @@ func TestDeadLetterQueueThatNobodyNamesAnyMoreIsForgotten(t *testing.T) {
 	expect(t, "asked", w.took(), "GetQueueAttributes orders")
 }
 
+// The queues keep their numbers for a minute, but that is no reason to say nothing.
+func TestOutageOfAllQueuesIsAProblemFromTheSecondPollOn(t *testing.T) {
+	w := newWorld()
+	w.add("orders", 1, 0, 0, "")
+	w.add("mail", 2, 0, 0, "")
+	session := reading(t, "orders,mail")
+	w.poll(t, session, start)
+	down := adapter.Error{Code: "Timeout", Message: "no answer in time"}
+	w.refuse = map[string]adapter.Error{"GetQueueAttributes orders": down, "GetQueueAttributes mail": down}
+	problems := func(after time.Duration) string {
+		var all []string
+		for _, p := range w.poll(t, session, at(after)).Problems {
+			all = append(all, p.String())
+		}
+		return strings.Join(all, "; ")
+	}
+	const want = "SQS answers for no queue, these are the last numbers: Timeout: no answer in time"
+	if got := problems(10 * time.Second); got != "" {
+		t.Errorf("after one poll: %s", got)
+	}
+	for i := range 3 {
+		if got := problems(time.Duration(20+10*i) * time.Second); got != want {
+			t.Errorf("poll %d: %s", i, got)
+		}
+	}
+	delete(w.refuse, "GetQueueAttributes mail")
+	if got := problems(50 * time.Second); got != "" {
+		t.Errorf("when one answers: %s", got)
+	}
+}
+
 // Emulators make ARNs of their own.
 func TestDeadLetterQueueThatSaysItIsAnotherIsUnknown(t *testing.T) {
 	w := newWorld()

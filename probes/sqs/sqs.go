@@ -89,11 +89,14 @@ type session struct {
 	targets  map[string]*target // by queue URL
 	unfound  map[string]failure // the named queues that could not be found
 	lost     map[string]failure // the dead-letter queues that could not be found or read, by ARN
+	outage   int                // polls in a row in which no queue answered
 
 	// of the poll under way
 	now      time.Time
 	problems []protocol.Problem
 	listed   map[string]bool
+	answered int   // readings of attributes that were
+	silent   error // why another was not
 }
 
 // target is a queue whose attributes are read, because it is wanted or because it is the
@@ -129,7 +132,7 @@ func (f failure) String() string { return explain(f.operation, f.err) }
 
 // Poll implements [adapter.Session].
 func (s *session) Poll(now time.Time) adapter.Step {
-	s.now, s.problems = now, nil
+	s.now, s.problems, s.answered, s.silent = now, nil, 0, nil
 	s.budget.begin(now)
 	if s.listIsDue() {
 		s.listed, s.pages = map[string]bool{}, 0
