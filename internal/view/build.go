@@ -162,7 +162,9 @@ func decode(d Document) *known {
 		if s, ps, err = protocol.DecodeSnapshot(d.Data); err == nil {
 			k.snapshot = &s
 			add(ps)
-			k.checkKey(s.Key())
+			if k.key != protocol.QueuesKey(s.App, "") { // enough for a reporter that is alone, whatever its source
+				k.checkKey(s.Key())
+			}
 		}
 	case protocol.KindServer:
 		var h protocol.Heartbeat

@@ -131,6 +131,14 @@ func TestBodyIsTheAuthority(t *testing.T) {
 	}
 }
 
+func TestAReporterThatIsAloneNeedsNoSourceInItsKey(t *testing.T) {
+	d := snapshot("shop", "cron", orders)
+	d.Key = "pulse:queues:shop"
+	if v := build(d); len(v.Problems) > 0 || v.Apps["shop"].Queues["sqs/orders"].Source != "cron" {
+		t.Errorf("problems are %v", v.Problems)
+	}
+}
+
 func TestTwoSourcesWithOneQueueNameAreTwoQueues(t *testing.T) {
 	a, b := snapshot("shop", "sqs-eu", orders), snapshot("shop", "sqs-us", orders)
 	for _, docs := range [][]Document{{a, b}, {b, a}} {
