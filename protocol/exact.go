@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -12,27 +13,48 @@ import (
 // objects in them; nil is a value that is taken as it is.
 type members map[string]members
 
+// form is a document's members, and what is asked of them for each document.
+type form struct {
+	members  members
+	names    []string // at any depth
+	capitals bool     // a name has one
+}
+
+func newForm(known members) form {
+	f := form{members: known}
+	var collect func(members)
+	collect = func(m members) {
+		for name, inner := range m {
+			f.names = append(f.names, name)
+			f.capitals = f.capitals || strings.ToLower(name) != name
+			collect(inner)
+		}
+	}
+	collect(known)
+	return f
+}
+
 // The documents' members. encoding/json would take "Waiting" for "waiting", and the later of the two
 // would win; to this protocol it is an unknown member, and ignored.
 var (
-	snapshotMembers = members{
+	snapshotForm = newForm(members{
 		"timestamp": nil, "app": nil, "source": nil, "problems": {"queue": nil, "reason": nil},
 		"queues": {"name": nil, "driver": nil, "meta": nil, "metrics": {"waiting": nil, "active": nil, "delayed": nil, "failed": nil}},
-	}
-	heartbeatMembers = members{
+	})
+	heartbeatForm = newForm(members{
 		"timestamp": nil, "meta": nil,
 		"system": {
 			"hostname": nil, "platform": nil, "cpu_usage": nil, "cpu_cores": nil, "memory_total": nil,
 			"memory_free": nil, "load_avg": nil, "disk_total": nil, "disk_free": nil,
 		},
 		"process": {"pid": nil, "uptime": nil, "cpu_usage": nil, "memory_rss": nil, "memory_heap": nil},
-	}
-	quasarMembers = members{
+	})
+	quasarForm = newForm(members{
 		"id": nil, "service": nil, "language": nil, "version": nil, "pid": nil, "hostname": nil, "platform": nil,
 		"timestamp": nil, "runtime": {"uptime": nil, "framework": nil}, "cpu": {"system": nil, "process": nil, "cores": nil},
 		"memory": {"system": {"total": nil, "free": nil}, "process": {"rss": nil, "heapUsed": nil}},
 		"queues": {"name": nil, "driver": nil, "size": {"waiting": nil, "active": nil, "delayed": nil, "failed": nil}},
-	}
+	})
 )
 
 // maxFolded is the largest document that is cleaned of members in another case.
@@ -40,7 +62,7 @@ const maxFolded = 1 << 20
 
 // exactly is data without the members that differ from those known only in case. That is nearly
 // always data itself.
-func exactly(data []byte, known members) ([]byte, error) {
+func exactly(data []byte, known form) ([]byte, error) {
 	if !mayFold(data, known) {
 		return data, nil
 	}
@@ -56,7 +78,7 @@ func exactly(data []byte, known members) ([]byte, error) {
 	if d.More() {
 		return data, nil // whoever reads it next says what is wrong
 	}
-	dropFolded(v, known)
+	dropFolded(v, known.members)
 	return json.Marshal(v)
 }
 
@@ -87,28 +109,14 @@ func (m members) fold(name string) bool {
 	return false
 }
 
-// foldDeep is fold at any depth.
-func (m members) foldDeep(name string) bool {
-	if m.fold(name) {
-		return true
-	}
-	for _, inner := range m {
-		if inner.foldDeep(name) {
-			return true
-		}
-	}
-	return false
-}
-
 // mayFold tells whether data may have a member that differs from a known one in case. A name without
 // a capital, an escape or anything beyond ASCII is none, where the known ones have no capitals.
-func mayFold(data []byte, known members) bool {
-	capitals := known.capitals()
+func mayFold(data []byte, known form) bool {
 	for i := 0; i < len(data); i++ {
 		if data[i] != '"' {
 			continue
 		}
-		start, plain := i+1, !capitals
+		start, plain := i+1, !known.capitals
 		for i++; i < len(data) && data[i] != '"'; i++ {
 			switch c := data[i]; {
 			case c == '\\':
@@ -125,32 +133,14 @@ func mayFold(data []byte, known members) bool {
 			continue // a value
 		}
 		var name string
-		if json.Unmarshal(data[start-1:i+1], &name) != nil || known.foldDeep(name) && !known.hasDeep(name) {
+		if json.Unmarshal(data[start-1:i+1], &name) != nil || known.folds(name) {
 			return true
 		}
 	}
 	return false
 }
 
-// capitals tells whether a known member, at any depth, has one.
-func (m members) capitals() bool {
-	for name, inner := range m {
-		if strings.ToLower(name) != name || inner.capitals() {
-			return true
-		}
-	}
-	return false
-}
-
-// hasDeep tells whether name is a known member, at any depth.
-func (m members) hasDeep(name string) bool {
-	if _, ok := m[name]; ok {
-		return true
-	}
-	for _, inner := range m {
-		if inner.hasDeep(name) {
-			return true
-		}
-	}
-	return false
+// folds tells whether name differs from a known one in case, and is none itself.
+func (f form) folds(name string) bool {
+	return !slices.Contains(f.names, name) && slices.ContainsFunc(f.names, func(known string) bool { return strings.EqualFold(known, name) })
 }

@@ -144,7 +144,7 @@ type wireHeartbeat struct {
 // meta.id says if that is a name, else the key's last part. err means that nothing is usable.
 func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error) {
 	var w wireHeartbeat
-	if err := unmarshal(data, heartbeatMembers, &w); err != nil {
+	if err := unmarshal(data, heartbeatForm, &w); err != nil {
 		return h, "", err
 	}
 	h.Meta = w.Meta

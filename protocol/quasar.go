@@ -32,7 +32,7 @@ const QuasarSource = "quasar"
 // free text there: what a name cannot hold becomes '-'.
 func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []Problem, err error) {
 	var w quasarNode
-	if err := unmarshal(data, quasarMembers, &w); err != nil {
+	if err := unmarshal(data, quasarForm, &w); err != nil {
 		return h, "", nil, nil, err
 	}
 	app, id := NameFrom(w.Service), NameFrom(w.ID)

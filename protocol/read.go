@@ -11,7 +11,7 @@ import (
 
 // unmarshal is json.Unmarshal that lets a field of the wrong type be: it stays empty, and whoever
 // needs it says so.
-func unmarshal(data []byte, known members, into any) error {
+func unmarshal(data []byte, known form, into any) error {
 	trimmed := bytes.TrimLeft(data, " \t\r\n\ufeff")
 	if len(trimmed) == 0 {
 		return errors.New("it is empty: it takes a JSON object")

@@ -188,7 +188,7 @@ type wireQueue struct {
 // queue or count that is not becomes a Problem. err means that nothing is usable.
 func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 	var w wireSnapshot
-	if err := unmarshal(data, snapshotMembers, &w); err != nil {
+	if err := unmarshal(data, snapshotForm, &w); err != nil {
 		return QueueSnapshot{}, nil, err
 	}
 	s := QueueSnapshot{App: w.App, Source: w.Source}

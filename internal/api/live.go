@@ -55,17 +55,17 @@ type Live struct {
 	log  *slog.Logger
 	now  func() time.Time
 
-	// Of the one reading that may be under way.
+	// Of the one reading that may be under way; where none is, of whoever holds mu.
 	builder   view.Builder
 	docs      []view.Document // of the last reading that worked
 	downSince time.Time       // zero while Redis answers
+	wait      time.Duration   // until Redis that doesn't answer is tried again
 
 	mu       sync.Mutex // guards what is below
 	current  *version
 	changed  chan struct{} // closed when current is replaced
 	reading  *reading      // nil while none is under way
 	triedAt  time.Time
-	wait     time.Duration // until Redis that doesn't answer is tried again
 	watchers int
 	stop     context.CancelFunc // of the loop, while there are watchers
 	tasks    sync.WaitGroup
@@ -180,8 +180,7 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 		return errNothingYet
 	}
 	// A reading that failed took its time, and the ages of the last numbers go on.
-	built := l.now()
-	next := l.builder.Build(built, l.docs)
+	next := l.builder.Build(l.now(), l.docs)
 	if err != nil {
 		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
 			l.downSince.UTC().Format("15:04:05 UTC"))}}, next.Problems...)
@@ -207,8 +206,6 @@ func (l *Live) down(now time.Time, err error) {
 		l.downSince = now
 		l.log.Warn("cannot read; the last numbers are shown until it works", "error", err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.wait = min(max(2*l.wait, every), slowest)
 }
 
@@ -216,10 +213,7 @@ func (l *Live) up() {
 	if !l.downSince.IsZero() {
 		l.log.Info("reads again")
 	}
-	l.downSince = time.Time{}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.wait = 0
+	l.downSince, l.wait = time.Time{}, 0
 }
 
 // encode makes a version of next, which comes after prev.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/runtime"
+	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/internal/view"
 )
 
@@ -34,9 +35,14 @@ type store struct {
 	docs  map[string]string
 	err   error
 	reads int
+	hangs atomic.Bool // until its reader has had enough
 }
 
 func (s *store) read(ctx context.Context, now time.Time) ([]view.Document, error) {
+	if s.hangs.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
@@ -402,29 +408,10 @@ func TestSlowClientMissesNoSingleChange(t *testing.T) {
 	})
 }
 
-// pipes is a listener whose connections are in memory, so that they live on synctest's clock.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
-
 // dial asks for the stream and reads its first bytes.
-func (p *pipes) dial(t *testing.T) net.Conn {
+func dial(t *testing.T, p *servertest.Pipes) net.Conn {
 	t.Helper()
-	client, server := net.Pipe()
-	p.conns <- server
+	client := p.Dial()
 	if _, err := client.Write([]byte("GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +427,7 @@ func TestServerEndsWhateverItsClientsDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{}
 		s.set("pulse:queues:shop", oneQueue, 1)
-		listener := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		listener := servertest.NewPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() {
@@ -448,7 +435,7 @@ func TestServerEndsWhateverItsClientsDo(t *testing.T) {
 		}()
 
 		// One takes nothing after its first bytes, one goes, one reads on. synctest finds who is left.
-		slow, gone, reader := listener.dial(t), listener.dial(t), listener.dial(t)
+		slow, gone, reader := dial(t, listener), dial(t, listener), dial(t, listener)
 		defer slow.Close()
 		defer reader.Close()
 		var got bytes.Buffer
@@ -621,14 +608,7 @@ func TestWhileRedisHangsTheLastNumbersAreThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{}
 		s.set("pulse:queues:shop", oneQueue, 7)
-		var hangs atomic.Bool
-		h := handler(func(ctx context.Context, now time.Time) ([]view.Document, error) {
-			if hangs.Load() {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			}
-			return s.read(ctx, now)
-		}, slog.New(slog.DiscardHandler))
+		h := handler(s.read, slog.New(slog.DiscardHandler))
 		look := func(atMost time.Duration, says bool) {
 			t.Helper()
 			began := time.Now()
@@ -643,14 +623,14 @@ func TestWhileRedisHangsTheLastNumbersAreThere(t *testing.T) {
 		}
 		look(0, false)
 		time.Sleep(2 * time.Second)
-		hangs.Store(true)
+		s.hangs.Store(true)
 		look(2*time.Second, false) // that it hangs is not known yet
 		time.Sleep(10 * time.Second)
 		for range 30 {
 			look(500*time.Millisecond, true)
 			time.Sleep(time.Second)
 		}
-		hangs.Store(false)
+		s.hangs.Store(false)
 		time.Sleep(20 * time.Second) // what hangs has ended, and the next try is due
 		look(0, false)
 		time.Sleep(20 * time.Second)
@@ -663,17 +643,10 @@ func TestOldNumbersAreWaitedForWhileRedisHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{}
 		s.set("pulse:queues:shop", oneQueue, 7)
-		var hangs atomic.Bool
-		h := handler(func(ctx context.Context, now time.Time) ([]view.Document, error) {
-			if hangs.Load() {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			}
-			return s.read(ctx, now)
-		}, slog.New(slog.DiscardHandler))
+		h := handler(s.read, slog.New(slog.DiscardHandler))
 		get(t, h, "/api/v1/view")
 		time.Sleep(time.Hour)
-		hangs.Store(true)
+		s.hangs.Store(true)
 		if body := get(t, h, "/api/v1/view").Body.String(); !strings.Contains(body, "Redis has not answered since") || !strings.Contains(body, `"status":"stale"`) {
 			t.Errorf("an hour later it is %s", body)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	source "github.com/gravito-framework/pulse/internal/source/redis"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -149,8 +150,8 @@ func (r *Reader) ranges(ctx context.Context, docs []view.Document, at []int, atO
 		for j, i := range part {
 			cmds[j] = pipe.GetRange(ctx, docs[i].Key, 0, size-1)
 		}
-		if _, err := pipe.Exec(ctx); err != nil && !slices.ContainsFunc(cmds, func(c *redis.StringCmd) bool { return c.Err() != nil }) {
-			return err // no command's own: the connection was refused
+		if err := source.Exec(ctx, pipe); err != nil {
+			return err
 		}
 		for j, i := range part {
 			data, err := cmds[j].Bytes()

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gravito-framework/pulse/internal/servertest"
 )
 
 // loopback is a listener and its URL.
@@ -73,34 +75,16 @@ func TestRequestsEndWithTheProgram(t *testing.T) {
 	}
 }
 
-// inMemory is a listener with one connection, on synctest's clock.
-type inMemory struct {
-	conn chan net.Conn
-	done chan struct{}
-}
-
-func (l *inMemory) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conn:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-func (l *inMemory) Close() error   { close(l.done); return nil }
-func (l *inMemory) Addr() net.Addr { return &net.TCPAddr{} }
-
 func TestWhoDoesNotEndIsCutOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := &inMemory{make(chan net.Conn), make(chan struct{})}
+		l := servertest.NewPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		release, served := make(chan struct{}), make(chan error, 1)
 		go func() {
 			served <- Serve(ctx, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }), l)
 		}()
-		client, server := net.Pipe()
-		l.conn <- server
+		client := l.Dial()
 		if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -123,12 +107,11 @@ func TestWhoDoesNotEndIsCutOff(t *testing.T) {
 func TestClientThatSaysNothingIsCutOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := &inMemory{make(chan net.Conn), make(chan struct{})}
+		l := servertest.NewPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() { served <- Serve(ctx, http.NotFoundHandler(), l) }()
-		client, server := net.Pipe()
-		l.conn <- server
+		client := l.Dial()
 		began := time.Now()
 		go func() { _, _ = io.WriteString(client, "GET / HTTP/1.1\r\nHo") }()
 		if _, err := io.ReadAll(client); err != nil {

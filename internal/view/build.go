@@ -204,12 +204,11 @@ func (v *View) app(name string) *App {
 	return a
 }
 
-func (k *known) status(timestamp int64, now time.Time) Status {
-	age := now.UnixMilli() - timestamp
+func (k *known) status(now time.Time) Status {
 	switch {
 	case k.lost:
 		return Lost
-	case age > freshFor.Milliseconds(), k.isAhead(now):
+	case now.UnixMilli()-k.timestamp() > freshFor.Milliseconds(), k.isAhead(now):
 		return Stale
 	}
 	return Fresh
@@ -240,7 +239,7 @@ func (k *known) addQueues(v *View, now time.Time) {
 		return
 	}
 	app := v.app(s.App)
-	for _, row := range k.rows(k.status(s.Timestamp, now)) {
+	for _, row := range k.rows(k.status(now)) {
 		key := string(row.Driver) + "/" + row.Name
 		for other := app.Queues[key]; other != nil && (other.Source != row.Source || other.Name != row.Name); other = app.Queues[key] {
 			// Another reporter's queue of the same name: perhaps another region, or Redis. Or a
@@ -308,7 +307,7 @@ func (k *known) addServer(v *View, now time.Time) {
 	if h == nil {
 		return
 	}
-	status := k.status(h.Timestamp, now)
+	status := k.status(now)
 	if k.server == nil || k.server.Status != status {
 		k.server = &Server{Status: status, Timestamp: h.Timestamp, Meta: h.Meta}
 		if len(h.Meta) > 0 { // else the key is all that is left of it
@@ -334,7 +333,9 @@ func (v *View) sum() {
 			if q.Status == Lost {
 				continue
 			}
-			isDLQ[q.id] = isDLQ[q.id] || q.isDLQ
+			if q.isDLQ {
+				isDLQ[q.id] = true
+			}
 			if q.dlq != "" {
 				isDLQ[q.dlq] = true
 			}

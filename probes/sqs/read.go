@@ -76,8 +76,12 @@ func (t *target) take(r adapter.Reply) error {
 		return err
 	}
 	a := attributes{arn: out.Attributes["QueueArn"]}
-	if t.asked != "" && a.arn != t.asked {
+	switch {
+	case t.asked == "" || a.arn == t.asked:
+	case t.wanted:
 		return fmt.Errorf("SQS answers for %s: give that region a reporter of its own", a.arn)
+	default: // emulators make ARNs of their own
+		return adapter.Error{Code: anotherQueue, Message: "SQS answers for " + a.arn + ", not for " + t.asked}
 	}
 	for i, into := range []*int64{&a.waiting, &a.active, &a.delayed} {
 		name := attributeNames[i]
@@ -129,31 +133,13 @@ func (s *session) findDeadLetterQueues() adapter.Step {
 			t := s.target(url)
 			t.arn = arn
 			if t.triedAt.IsZero() { // else it has a row of its own, which could not be read just now
+				t.asked = arn
 				found = append(found, t)
 			}
 		}
 		s.budget.allow(len(found), 0)
-		return s.attributesOf(found, func() adapter.Step {
-			for _, t := range found {
-				s.checkDeadLetterQueue(t, missing)
-			}
-			return s.finish()
-		})
+		return s.attributesOf(found, s.finish)
 	})
-}
-
-// checkDeadLetterQueue takes back a queue that was found under the name of a dead-letter queue, but
-// says that it is another: emulators make ARNs of their own.
-func (s *session) checkDeadLetterQueue(t *target, missing []string) {
-	for _, arn := range missing {
-		if _, lost := s.lost[arn]; lost || nameOf(arn) != t.name || t.arn == arn || t.err != nil {
-			continue
-		}
-		s.lost[arn] = failure{opAttributes, adapter.Error{Code: anotherQueue, Message: "SQS answers for " + t.arn + ", not for " + arn}, s.now}
-		if !t.wanted {
-			delete(s.targets, t.url)
-		}
-	}
 }
 
 // sourcesOf is which wanted queues name each dead-letter queue, by its ARN.

@@ -67,9 +67,7 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	}
 	pipe := s.client.Pipeline()
 	_ = pipe.BatchProcess(ctx, piped...)
-	_, err := pipe.Exec(ctx)
-	if err != nil && !slices.ContainsFunc(piped, func(cmd redis.Cmder) bool { return cmd.Err() != nil }) {
-		// It is no command's error: the connection was refused, for a password or a database, say.
+	if err := Exec(ctx, pipe); err != nil {
 		return err
 	}
 	for i, cmd := range cmds {
@@ -79,6 +77,16 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 		}
 	}
 	return nil
+}
+
+// Exec sends what is in pipe. Each command has its own error; the one returned is no command's: the
+// connection was refused, for a password or a database, say.
+func Exec(ctx context.Context, pipe redis.Pipeliner) error {
+	cmds, err := pipe.Exec(ctx)
+	if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return cmd.Err() != nil }) {
+		return nil
+	}
+	return err
 }
 
 // arguments are r's as go-redis takes them. What follows the key is passed by reference: boxing
