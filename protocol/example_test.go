@@ -37,7 +37,7 @@ func ExampleDecodeSnapshot() {
 		return
 	}
 	for _, q := range s.Queues {
-		fmt.Println(q.Name, q.Driver, q.Meta["driver"], q.Metrics.Waiting)
+		fmt.Println(q.Name, q.Driver, q.Meta.Text("driver"), q.Metrics.Waiting)
 	}
 	for _, p := range problems {
 		fmt.Println(p)

@@ -11,10 +11,10 @@ import (
 // Heartbeat says that one process or host is alive and how it is doing. Numbers are pointers: nil
 // is a number this platform could not tell, which only a foreign reporter may leave out.
 type Heartbeat struct {
-	Timestamp int64          `json:"timestamp"`
-	System    System         `json:"system"`
-	Process   Process        `json:"process"`
-	Meta      map[string]any `json:"meta"` // app_name, environment, runtime, version; id; anything else
+	Timestamp int64   `json:"timestamp"`
+	System    System  `json:"system"`
+	Process   Process `json:"process"`
+	Meta      Meta    `json:"meta"` // app_name, environment, runtime, version; id; anything else
 }
 
 // System is the machine, or the container whose limits are the machine for what runs in it.
@@ -40,7 +40,7 @@ type Process struct {
 }
 
 // App is the app that the heartbeat's body names.
-func (h *Heartbeat) App() string { return text(h.Meta["app_name"]) }
+func (h *Heartbeat) App() string { return h.Meta.Text("app_name") }
 
 // Encode checks h and returns its JSON.
 func (h *Heartbeat) Encode() ([]byte, error) {
@@ -65,12 +65,12 @@ func (h *Heartbeat) Validate() error {
 		errs = append(errs, errors.New("system.hostname is empty"))
 	}
 	for _, name := range []string{"environment", "runtime", "version"} {
-		if _, ok := h.Meta[name].(string); !ok {
+		if v := h.Meta.get(name); v == nil || v[0] != '"' {
 			errs = append(errs, fmt.Errorf("meta.%s is missing", name))
 		}
 	}
-	if id, ok := h.Meta["id"]; ok {
-		errs = append(errs, CheckName("meta.id", text(id)))
+	if h.Meta.Has("id") {
+		errs = append(errs, CheckName("meta.id", h.Meta.Text("id")))
 	}
 	for _, n := range []struct {
 		name  string
@@ -118,87 +118,105 @@ func float(n *int64) *float64 {
 	return new(float64(*n))
 }
 
-type wireHeartbeat struct {
-	Timestamp count
-	System    struct {
-		Hostname, Platform string
-		CPUUsage           number   `json:"cpu_usage"`
-		CPUCores           number   `json:"cpu_cores"`
-		MemoryTotal        number   `json:"memory_total"`
-		MemoryFree         number   `json:"memory_free"`
-		LoadAvg            []number `json:"load_avg"`
-		DiskTotal          number   `json:"disk_total"`
-		DiskFree           number   `json:"disk_free"`
-	}
-	Process struct {
-		PID        number
-		Uptime     number
-		CPUUsage   number `json:"cpu_usage"`
-		MemoryRSS  number `json:"memory_rss"`
-		MemoryHeap number `json:"memory_heap"`
-	}
-	Meta map[string]any
-}
-
 // DecodeHeartbeat reads a heartbeat that anybody may have written to key, and the server's id: what
 // meta.id says if that is a name, else the key's last part. err means that nothing is usable.
 func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error) {
-	var w wireHeartbeat
-	if err := unmarshal(data, heartbeatForm, &w); err != nil {
-		return h, "", err
-	}
-	h.Meta = w.Meta
-	if err := CheckName("meta.app_name", h.App()); err != nil {
-		return h, "", err
-	}
-	if h.Timestamp, err = w.Timestamp.required("timestamp"); err == nil {
-		err = checkTimestamp(h.Timestamp)
-	}
+	doc, err := object(data)
 	if err != nil {
 		return h, "", err
 	}
-	h.System = System{
-		Hostname: cut(w.System.Hostname), Platform: cut(w.System.Platform),
-		CPUUsage: w.System.CPUUsage.value, CPUCores: w.System.CPUCores.value,
-		MemoryTotal: w.System.MemoryTotal.size(), MemoryFree: w.System.MemoryFree.size(),
-		LoadAvg:   values(w.System.LoadAvg),
-		DiskTotal: w.System.DiskTotal.size(), DiskFree: w.System.DiskFree.size(),
+	h.System.LoadAvg = []float64{} // never nil: that would be written as null
+	var timestamp []byte
+	for name, value := range members(doc) {
+		switch name {
+		case "timestamp":
+			timestamp = value
+		case "system":
+			readSystem(&h.System, value)
+		case "process":
+			readProcess(&h.Process, value)
+		case "meta":
+			h.Meta = readMeta(value)
+		}
 	}
-	h.Process = Process{
-		Uptime: w.Process.Uptime.value, CPUUsage: w.Process.CPUUsage.value,
-		MemoryRSS: w.Process.MemoryRSS.size(), MemoryHeap: w.Process.MemoryHeap.size(),
+	if err := CheckName("meta.app_name", h.App()); err != nil {
+		return Heartbeat{}, "", err
 	}
-	if pid := w.Process.PID.size(); pid != nil {
-		h.Process.PID = *pid
+	if h.Timestamp, err = readTimestamp(timestamp); err != nil {
+		return Heartbeat{}, "", err
 	}
-	if id = text(h.Meta["id"]); !ValidName(id) {
+	if id = h.Meta.Text("id"); !ValidName(id) {
 		// meta is free, and its id may mean something else. An app has no colon, so the key's
 		// last part is the id even where the key names another app.
 		id = key[strings.LastIndexByte(key, ':')+1:]
 	}
 	if err := CheckName("the server's id", id); err != nil {
-		return h, "", err
+		return Heartbeat{}, "", err
 	}
 	return h, id, nil
 }
 
-// values keeps a list of numbers only whole: a load average with a hole is none. It is never nil:
-// that would be written as null, and a load average is a list.
-func values(ns []number) []float64 {
-	out := make([]float64, 0, min(len(ns), maxLoads))
-	for _, n := range ns[:min(len(ns), maxLoads)] {
-		if n.value == nil {
-			return []float64{}
+func readSystem(s *System, value []byte) {
+	for name, v := range members(value) {
+		switch name {
+		case "hostname":
+			s.Hostname = cut(readText(v))
+		case "platform":
+			s.Platform = cut(readText(v))
+		case "cpu_usage":
+			s.CPUUsage = readNumber(v)
+		case "cpu_cores":
+			s.CPUCores = readNumber(v)
+		case "memory_total":
+			s.MemoryTotal = readSize(v)
+		case "memory_free":
+			s.MemoryFree = readSize(v)
+		case "load_avg":
+			s.LoadAvg = readLoads(v)
+		case "disk_total":
+			s.DiskTotal = readSize(v)
+		case "disk_free":
+			s.DiskFree = readSize(v)
 		}
-		out = append(out, *n.value)
 	}
-	return out
 }
 
-// maxLoads bounds what is kept of a list that should be 1, 5 and 15 minutes.
-const maxLoads = 3
+func readProcess(p *Process, value []byte) {
+	for name, v := range members(value) {
+		switch name {
+		case "pid":
+			p.PID = pid(v)
+		case "uptime":
+			p.Uptime = readNumber(v)
+		case "cpu_usage":
+			p.CPUUsage = readNumber(v)
+		case "memory_rss":
+			p.MemoryRSS = readSize(v)
+		case "memory_heap":
+			p.MemoryHeap = readSize(v)
+		}
+	}
+}
 
-func text(v any) string {
-	s, _ := v.(string)
-	return s
+func pid(value []byte) int64 {
+	if n := readSize(value); n != nil {
+		return *n
+	}
+	return 0
+}
+
+// readLoads keeps a list of numbers only whole: a load average with a hole is none.
+func readLoads(value []byte) []float64 {
+	const most = 3 // 1, 5 and 15 minutes
+	loads := make([]float64, 0, most)
+	for v := range elements(value) {
+		n := readNumber(v)
+		if n == nil {
+			return []float64{}
+		}
+		if loads = append(loads, *n); len(loads) == most {
+			break
+		}
+	}
+	return loads
 }

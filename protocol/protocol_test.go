@@ -125,12 +125,20 @@ func TestWhatMayNotBeWritten(t *testing.T) {
 	}
 }
 
+func meta(members map[string]any) Meta {
+	m, err := MetaOf(members)
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
 func heartbeat() *Heartbeat {
 	return &Heartbeat{
 		Timestamp: noon,
 		System:    System{Hostname: "web-1", Platform: "linux", CPUUsage: new(1.5), CPUCores: new(2.0), MemoryTotal: new(int64(2)), MemoryFree: new(int64(1))},
 		Process:   Process{PID: 7, Uptime: new(1.0), CPUUsage: new(0.5), MemoryRSS: new(int64(1)), MemoryHeap: new(int64(1))},
-		Meta:      map[string]any{"app_name": "shop", "environment": "production", "runtime": "go", "version": "1"},
+		Meta:      meta(map[string]any{"app_name": "shop", "environment": "production", "runtime": "go", "version": "1"}),
 	}
 }
 
@@ -145,8 +153,8 @@ func TestHeartbeatIsWrittenWholeOrNotAtAll(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Heartbeat){
 		"timestamp":           func(h *Heartbeat) { h.Timestamp = 0 },
-		"meta.app_name":       func(h *Heartbeat) { h.Meta["app_name"] = "a b" },
-		"meta.version":        func(h *Heartbeat) { delete(h.Meta, "version") },
+		"meta.app_name":       func(h *Heartbeat) { h.Meta.SetText("app_name", "a b") },
+		"meta.version":        func(h *Heartbeat) { h.Meta.Delete("version") },
 		"system.hostname":     func(h *Heartbeat) { h.System.Hostname = "" },
 		"system.memory_total": func(h *Heartbeat) { h.System.MemoryTotal = nil },
 		"process.uptime":      func(h *Heartbeat) { h.Process.Uptime = nil },

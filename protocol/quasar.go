@@ -4,26 +4,6 @@ import (
 	"fmt"
 )
 
-// quasarNode is what agents of the older namespace write to gravito:quasar:node:{service}:{id}.
-type quasarNode struct {
-	ID, Service, Language, Version, Hostname, Platform string
-	PID                                                number
-	CPU                                                struct{ System, Process, Cores number }
-	Memory                                             struct {
-		System  struct{ Total, Free number }
-		Process struct{ RSS, HeapUsed number }
-	}
-	Queues list[struct {
-		Name, Driver string
-		Size         struct{ Waiting, Active, Delayed, Failed count }
-	}]
-	Runtime struct {
-		Uptime    number
-		Framework string
-	}
-	Timestamp count
-}
-
 // QuasarSource is the source of the snapshots that nodes of the older namespace carry.
 const QuasarSource = "quasar"
 
@@ -31,49 +11,95 @@ const QuasarSource = "quasar"
 // and as the snapshot of the queues it carries, nil where it carries none. Services and ids were
 // free text there: what a name cannot hold becomes '-'.
 func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []Problem, err error) {
-	var w quasarNode
-	if err := unmarshal(data, quasarForm, &w); err != nil {
-		return h, "", nil, nil, err
-	}
-	app, id := NameFrom(w.Service), NameFrom(w.ID)
-	if app == "" || id == "" {
-		return h, "", nil, nil, fmt.Errorf("service is %s and id is %s: both must be there", quote(w.Service), quote(w.ID))
-	}
-	ts, err := w.Timestamp.required("timestamp")
-	if err == nil {
-		err = checkTimestamp(ts)
-	}
+	doc, err := object(data)
 	if err != nil {
 		return h, "", nil, nil, err
 	}
-	h = Heartbeat{
-		Timestamp: ts,
-		System: System{
-			Hostname: cut(w.Hostname), Platform: cut(w.Platform),
-			CPUUsage: w.CPU.System.value, CPUCores: w.CPU.Cores.value,
-			MemoryTotal: w.Memory.System.Total.size(), MemoryFree: w.Memory.System.Free.size(),
-			LoadAvg: []float64{}, // these agents don't tell it
-		},
-		Process: Process{
-			Uptime: w.Runtime.Uptime.value, CPUUsage: w.CPU.Process.value,
-			MemoryRSS: w.Memory.Process.RSS.size(), MemoryHeap: w.Memory.Process.HeapUsed.size(),
-		},
-		Meta: map[string]any{"app_name": app, "id": id, "runtime": w.Language, "version": w.Version},
+	h.System.LoadAvg = []float64{} // these agents don't tell it
+	var service, ident, language, version, framework string
+	var timestamp, queues []byte
+	for name, value := range members(doc) {
+		switch name {
+		case "service":
+			service = readText(value)
+		case "id":
+			ident = readText(value)
+		case "language":
+			language = readText(value)
+		case "version":
+			version = readText(value)
+		case "hostname":
+			h.System.Hostname = cut(readText(value))
+		case "platform":
+			h.System.Platform = cut(readText(value))
+		case "pid":
+			h.Process.PID = pid(value)
+		case "timestamp":
+			timestamp = value
+		case "queues":
+			queues = value
+		case "cpu":
+			readQuasarCPU(&h, value)
+		case "memory":
+			readQuasarMemory(&h, value)
+		case "runtime":
+			for name, v := range members(value) {
+				switch name {
+				case "uptime":
+					h.Process.Uptime = readNumber(v)
+				case "framework":
+					framework = readText(v)
+				}
+			}
+		}
 	}
-	if pid := w.PID.size(); pid != nil {
-		h.Process.PID = *pid
+	app, id := NameFrom(service), NameFrom(ident)
+	if app == "" || id == "" {
+		return h, "", nil, nil, fmt.Errorf("service is %s and id is %s: both must be there", quote(service), quote(ident))
 	}
-	if w.Runtime.Framework != "" {
-		h.Meta["framework"] = w.Runtime.Framework
+	if h.Timestamp, err = readTimestamp(timestamp); err != nil {
+		return h, "", nil, nil, err
 	}
-	if len(w.Queues.items) == 0 {
-		return h, id, nil, nil, nil
+	h.Meta.SetText("app_name", app)
+	h.Meta.SetText("id", id)
+	h.Meta.SetText("runtime", language)
+	h.Meta.SetText("version", version)
+	if framework != "" {
+		h.Meta.SetText("framework", framework)
 	}
 	var found problems
-	wire := list[wireQueue]{items: make([]wireQueue, len(w.Queues.items)), cut: w.Queues.cut}
-	for i, q := range w.Queues.items {
-		wire.items[i] = wireQueue{Name: q.Name, Driver: q.Driver, Metrics: q.Size}
+	if read := readQueues(queues, "size", &found); len(read) > 0 || len(found.list) > 0 {
+		s = &QueueSnapshot{Timestamp: h.Timestamp, App: app, Source: QuasarSource, Queues: read}
 	}
-	s = &QueueSnapshot{Timestamp: ts, App: app, Source: QuasarSource, Queues: readQueues(wire, &found)}
 	return h, id, s, found.list, nil
+}
+
+func readQuasarCPU(h *Heartbeat, cpu []byte) {
+	for name, v := range members(cpu) {
+		switch name {
+		case "system":
+			h.System.CPUUsage = readNumber(v)
+		case "process":
+			h.Process.CPUUsage = readNumber(v)
+		case "cores":
+			h.System.CPUCores = readNumber(v)
+		}
+	}
+}
+
+func readQuasarMemory(h *Heartbeat, memory []byte) {
+	for part, value := range members(memory) {
+		for name, v := range members(value) {
+			switch part + "." + name {
+			case "system.total":
+				h.System.MemoryTotal = readSize(v)
+			case "system.free":
+				h.System.MemoryFree = readSize(v)
+			case "process.rss":
+				h.Process.MemoryRSS = readSize(v)
+			case "process.heapUsed":
+				h.Process.MemoryHeap = readSize(v)
+			}
+		}
+	}
 }

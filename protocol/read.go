@@ -3,62 +3,36 @@ package protocol
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
 )
 
-// unmarshal is json.Unmarshal that lets a field of the wrong type be: it stays empty, and whoever
-// needs it says so.
-func unmarshal(data []byte, known form, into any) error {
-	trimmed := bytes.TrimLeft(data, " \t\r\n\ufeff")
-	if len(trimmed) == 0 {
-		return errors.New("it is empty: it takes a JSON object")
-	}
-	if trimmed[0] != '{' {
-		return fmt.Errorf("it is not a JSON object: it starts with %s", quote(string(trimmed[:min(len(trimmed), 20)])))
-	}
-	trimmed, err := exactly(trimmed, known)
-	if err != nil {
-		return err
-	}
-	err = json.Unmarshal(trimmed, into)
-	if wrongType := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrongType) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("it is not JSON: %w", err)
-	}
-	return nil
-}
-
-// count is a JSON number that should be a whole, non-negative one. It is absent where the field
-// is missing or null, and never makes its document unreadable.
+// count is a JSON number that should be a whole, non-negative one. It is absent where the member
+// is missing or null.
 type count struct {
 	value   int64
 	present bool
 	bad     string // what was there instead
 }
 
-func (c *count) UnmarshalJSON(data []byte) error {
-	*c = count{} // of a member that is there twice the last one counts
-	text := string(data)
-	if text == "null" {
-		return nil
+func readCount(value []byte) (c count) {
+	text := string(value)
+	if value == nil || text == "null" {
+		return c
 	}
 	c.present = true
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 && n <= MaxCount {
 		c.value = n
-		return nil
+		return c
 	}
 	// PHP and JavaScript may write 3.0 or 1e3 for a whole number.
 	if f, err := strconv.ParseFloat(text, 64); err == nil && f >= 0 && f <= MaxCount && f == math.Trunc(f) {
 		c.value = int64(f)
-		return nil
+		return c
 	}
-	c.bad = oneLine(data)
-	return nil
+	c.bad = oneLine(value)
+	return c
 }
 
 // oneLine shows a value within a sentence: JSON without its line breaks, and quoted what is none,
@@ -93,78 +67,21 @@ func (c count) optional(name, queue string, ps *problems) *int64 {
 	return &n
 }
 
-// list is a JSON list of which no more than [maxQueues] are read; nil where there is none.
-type list[T any] struct {
-	items []T
-	cut   bool // there were more
-}
-
-func (l *list[T]) UnmarshalJSON(data []byte) error {
-	*l = list[T]{}
-	if data[0] != '[' {
-		return nil // of another type, or null: there is no list
-	}
-	if end := endOf(data, maxQueues); end > 0 {
-		// A new array: the document's own bytes stay as they are.
-		data, l.cut = append(data[:end:end], ']'), true
-	}
-	err := json.Unmarshal(data, &l.items)
-	if wrongType := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrongType) {
-		return nil // as unmarshal has it: what is of another type is empty
-	}
-	return err
-}
-
-// endOf is where a JSON list's first n elements end, or 0 where it has no more than these.
-func endOf(list []byte, n int) int {
-	depth, inText := 0, false
-	for i := 0; i < len(list); i++ {
-		c := list[i]
-		if inText {
-			switch c {
-			case '\\':
-				i++ // whatever is escaped
-			case '"':
-				inText = false
-			}
-			continue
-		}
-		switch c {
-		case '"':
-			inText = true
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth--
-		case ',':
-			if depth > 1 {
-				continue
-			}
-			if n--; n == 0 {
-				return i
-			}
-		}
-	}
-	return 0
-}
-
-// number is a JSON number of any size, absent where it is missing, null or something else.
-type number struct{ value *float64 }
-
-func (n *number) UnmarshalJSON(data []byte) error {
-	n.value = nil
-	if f, err := strconv.ParseFloat(string(data), 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
-		n.value = &f
+// readNumber is a JSON number of any size; nil where value is missing, null or something else.
+func readNumber(value []byte) *float64 {
+	if f, err := strconv.ParseFloat(string(value), 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+		return &f
 	}
 	return nil
 }
 
-// size is the number as bytes or another whole, non-negative amount.
-func (n number) size() *int64 {
-	if n.value == nil || *n.value < 0 || *n.value > MaxCount {
+// readSize is a JSON number of bytes or of another whole, non-negative amount.
+func readSize(value []byte) *int64 {
+	f := readNumber(value)
+	if f == nil || *f < 0 || *f > MaxCount {
 		return nil
 	}
-	return new(int64(*n.value))
+	return new(int64(*f))
 }
 
 // problems collects what is wrong with one document, up to a bound.

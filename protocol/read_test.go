@@ -9,20 +9,20 @@ import (
 
 // A value of some megabytes may hold millions of queues that are nothing.
 func TestQueuesOfADocumentHaveAnEnd(t *testing.T) {
-	for _, n := range []int{maxQueues - 1, maxQueues, maxQueues + 1, 10 * maxQueues} {
+	for _, n := range []int{MaxQueues - 1, MaxQueues, MaxQueues + 1, 2 * MaxQueues} {
 		queues := make([]string, n)
 		for i := range queues {
 			queues[i] = fmt.Sprintf(`{"name":"%d,\"[]{}","driver":"sqs","metrics":{"waiting":%d},"meta":{"a":[1,2]}}`, i, i)
 		}
 		text := fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[%s],"source":"x"}`, noon, strings.Join(queues, ", "))
 		s, problems, err := DecodeSnapshot([]byte(text))
-		if err != nil || s.Source != "x" || len(s.Queues) != min(n, maxQueues) {
+		if err != nil || s.Source != "x" || len(s.Queues) != min(n, MaxQueues) {
 			t.Fatalf("of %d queues %d are read, source %q, %v", n, len(s.Queues), s.Source, err)
 		}
 		if last := s.Queues[len(s.Queues)-1].Metrics.Waiting; last != int64(len(s.Queues)-1) {
 			t.Errorf("the last one of %d has %d waiting", n, last)
 		}
-		if cut := len(problems) == 1 && strings.Contains(problems[0].Reason, "more than 20000 queues"); cut != (n > maxQueues) {
+		if cut := len(problems) == 1 && strings.Contains(problems[0].Reason, "more than 100000 queues"); cut != (n > MaxQueues) {
 			t.Errorf("of %d queues: %v", n, problems)
 		}
 	}

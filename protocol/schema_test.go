@@ -1,8 +1,6 @@
 package protocol
 
 import (
-	"bytes"
-	"encoding/json"
 	"maps"
 	"math"
 	"strings"
@@ -115,15 +113,15 @@ func TestHeartbeatSchemaSaysWhatValidateSays(t *testing.T) {
 			case 13:
 				h.Process.MemoryHeap = sizes.Draw(rt, "memory_heap")
 			case 14:
-				h.Meta["app_name"] = names.Draw(rt, "app_name")
+				h.Meta.SetText("app_name", names.Draw(rt, "app_name"))
 			case 15:
-				h.Meta["id"] = names.Draw(rt, "id")
+				h.Meta.SetText("id", names.Draw(rt, "id"))
 			case 16:
-				h.Meta[rapid.SampledFrom([]string{"environment", "runtime", "version", "app_name", "id"}).Draw(rt, "name")] = text.Draw(rt, "text")
+				_ = h.Meta.Set(rapid.SampledFrom([]string{"environment", "runtime", "version", "app_name", "id"}).Draw(rt, "name"), text.Draw(rt, "text"))
 			case 17:
-				delete(h.Meta, rapid.SampledFrom([]string{"environment", "runtime", "version", "app_name"}).Draw(rt, "missing"))
+				h.Meta.Delete(rapid.SampledFrom([]string{"environment", "runtime", "version", "app_name"}).Draw(rt, "missing"))
 			case 18:
-				h.Meta[rapid.String().Draw(rt, "free")] = "anything"
+				h.Meta.SetText(rapid.String().Draw(rt, "free"), "anything")
 			}
 		}
 		byGo, bySchema := h.Validate(), bySchema(t, s, h)
@@ -141,18 +139,11 @@ func TestHeartbeatSchemaSaysWhatValidateSays(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		h.System.LoadAvg = h.System.LoadAvg[:min(len(h.System.LoadAvg), maxLoads)]
-		if diff := cmp.Diff(*h, got, cmpopts.EquateEmpty(), cmp.Comparer(sameValue)); diff != "" {
+		h.System.LoadAvg = h.System.LoadAvg[:min(len(h.System.LoadAvg), 3)]
+		if diff := cmp.Diff(*h, got, cmpopts.EquateEmpty()); diff != "" {
 			rt.Fatalf("(-written +read):\n%s", diff)
 		}
 	})
-}
-
-// sameValue takes an int in a meta for the float64 that it is read as.
-func sameValue(a, b map[string]any) bool {
-	x, err1 := json.Marshal(a)
-	y, err2 := json.Marshal(b)
-	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }
 
 func TestSlowSchemaSaysWhatIsWritten(t *testing.T) {
@@ -241,10 +232,10 @@ func TestHeartbeatNumbersHaveBounds(t *testing.T) {
 		{"process.cpu_usage is missing", func(h *Heartbeat) { h.Process.CPUUsage = nil }},
 		{"process.memory_rss is missing", func(h *Heartbeat) { h.Process.MemoryRSS = nil }},
 		{"process.memory_heap is -1", func(h *Heartbeat) { h.Process.MemoryHeap = new(int64(-1)) }},
-		{`meta.id is "row 7"`, func(h *Heartbeat) { h.Meta["id"] = "row 7" }},
-		{`meta.id is ""`, func(h *Heartbeat) { h.Meta["id"] = 7 }},
-		{"meta.environment is missing", func(h *Heartbeat) { delete(h.Meta, "environment") }},
-		{"meta.runtime is missing", func(h *Heartbeat) { h.Meta["runtime"] = nil }},
+		{`meta.id is "row 7"`, func(h *Heartbeat) { h.Meta.SetText("id", "row 7") }},
+		{`meta.id is ""`, func(h *Heartbeat) { h.Meta.SetInt("id", 7) }},
+		{"meta.environment is missing", func(h *Heartbeat) { h.Meta.Delete("environment") }},
+		{"meta.runtime is missing", func(h *Heartbeat) { _ = h.Meta.Set("runtime", nil) }},
 	} {
 		h := heartbeat()
 		tc.change(h)

@@ -1,18 +1,20 @@
 package protocol
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 )
 
 // QueueSnapshot is what one reporter counted in one app's queues at one moment.
 type QueueSnapshot struct {
-	Timestamp int64   `json:"timestamp"` // when the counts were read
-	App       string  `json:"app"`
-	Source    string  `json:"source,omitempty"` // who reported it: "sqs", "redis", …
-	Queues    []Queue `json:"queues"`
+	Timestamp int64  `json:"timestamp"` // when the counts were read
+	App       string `json:"app"`
+	Source    string `json:"source,omitempty"` // who reported it: "sqs", "redis", …
+	// IntervalMS is how often this reporter reports, in milliseconds; 0 where it doesn't say.
+	IntervalMS int64   `json:"interval_ms,omitempty"`
+	Queues     []Queue `json:"queues"`
 	// Problems are what the reporter could not read, so that a queue whose numbers are unknown
 	// is missed by nobody. An addition to the protocol: readers may ignore it.
 	Problems []Problem `json:"problems,omitempty"`
@@ -20,10 +22,10 @@ type QueueSnapshot struct {
 
 // Queue is one queue's counts.
 type Queue struct {
-	Name    string         `json:"name"`
-	Driver  Driver         `json:"driver"`
-	Metrics Metrics        `json:"metrics"`
-	Meta    map[string]any `json:"meta,omitempty"` // names in docs/protocol.md
+	Name    string  `json:"name"`
+	Driver  Driver  `json:"driver"`
+	Metrics Metrics `json:"metrics"`
+	Meta    Meta    `json:"meta,omitzero"` // names in docs/protocol.md
 }
 
 // Metrics are counts of jobs. A nil count cannot be known from this driver.
@@ -74,59 +76,89 @@ const (
 	MaxQueueName = 1024
 	// maxProblems bounds what one document can add to the view.
 	maxProblems = 100
-	// maxQueues bounds what is read of one document: a value of some megabytes can hold millions of
-	// empty queues, each of which would take a hundred times its size in memory.
-	maxQueues = 20_000
+	// MaxQueues is the most queues of one snapshot that are written or read.
+	MaxQueues = 100_000
+	// MaxDocument is the largest document in bytes that is written or read.
+	MaxDocument = 8 << 20
 	// Unix milliseconds passed this in 1973; a smaller timestamp is almost surely in seconds.
 	minTimestamp = 100_000_000_000
 	// They pass this in 2286; a larger one is almost surely in microseconds.
 	maxTimestamp = 9_999_999_999_999
+	// maxInterval is the longest that a reporter may say it waits between two reports.
+	maxInterval = int64(IndexLife / time.Millisecond)
 )
 
 // Key is where the snapshot is SET.
 func (s *QueueSnapshot) Key() string { return QueuesKey(s.App, s.Source) }
 
-// Encode checks s and returns its JSON. The timestamp comes first in it: publishers compare it
-// without parsing the rest.
+// Encode checks s and returns its JSON, which begins with the timestamp.
 func (s *QueueSnapshot) Encode() ([]byte, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	out := *s
-	if out.Queues == nil {
-		out.Queues = []Queue{}
-	}
-	data, err := json.Marshal(&out)
-	if err != nil {
-		return nil, fmt.Errorf("encode the snapshot of app %s: %w", s.App, err)
+	const usual = 256 // bytes a queue
+	data := s.AppendJSON(make([]byte, 0, 128+usual*len(s.Queues)))
+	if len(data) > MaxDocument {
+		return nil, fmt.Errorf("the snapshot of app %s has %d bytes: at most %d can be read; give each reporter fewer queues, with a source of its own", s.App, len(data), MaxDocument)
 	}
 	return data, nil
 }
 
-// Validate tells everything that would make s a document others cannot read.
+// QueueError is why one queue of a snapshot cannot be written. The others may be fine.
+type QueueError struct {
+	Index int // in the snapshot's queues
+	Name  string
+	Err   error
+}
+
+func (e *QueueError) Error() string {
+	return fmt.Sprintf("queue %d (%s): %v", e.Index, quote(e.Name), e.Err)
+}
+
+func (e *QueueError) Unwrap() error { return e.Err }
+
+// Validate says everything that would make s a document others cannot read, each wrong queue as a
+// [*QueueError].
 func (s *QueueSnapshot) Validate() error {
 	errs := []error{checkTimestamp(s.Timestamp), CheckName("app", s.App)}
 	if s.Source != "" {
 		errs = append(errs, CheckName("source", s.Source))
 	}
-	type id struct {
-		driver Driver
-		name   string
+	if s.IntervalMS < 0 || s.IntervalMS > maxInterval {
+		errs = append(errs, fmt.Errorf("interval_ms is %d: it takes milliseconds up to a day", s.IntervalMS))
 	}
-	seen := make(map[id]bool, len(s.Queues))
-	for i := range s.Queues {
-		q := &s.Queues[i]
-		if err := q.validate(); err != nil {
-			errs = append(errs, fmt.Errorf("queue %d (%s): %w", i, quote(q.Name), err))
-		}
-		if k := (id{q.Driver, q.Name}); seen[k] {
-			errs = append(errs, fmt.Errorf("queue %d (%s): %s has this name twice", i, quote(q.Name), q.Driver))
-		} else {
-			seen[k] = true
-		}
-	}
+	errs = append(errs, s.checkQueues()...)
 	return errors.Join(errs...)
 }
+
+// queueID is what a queue is known by within a snapshot.
+type queueID struct {
+	driver Driver
+	name   string
+}
+
+func (s *QueueSnapshot) checkQueues() (errs []error) {
+	seen := make(map[queueID]struct{}, len(s.Queues))
+	for i := range s.Queues {
+		q := &s.Queues[i]
+		err := q.validate()
+		id := queueID{q.Driver, q.Name}
+		if _, twice := seen[id]; twice && err == nil {
+			err = fmt.Errorf("%s has this name twice", q.Driver)
+		}
+		if err == nil && len(seen) == MaxQueues {
+			err = errTooMany
+		}
+		if err != nil {
+			errs = append(errs, &QueueError{i, q.Name, err})
+			continue
+		}
+		seen[id] = struct{}{}
+	}
+	return errs
+}
+
+var errTooMany = fmt.Errorf("it is one of more than %d in a snapshot: give each reporter fewer, with a source of its own", MaxQueues)
 
 func (q *Queue) validate() error {
 	if err := CheckQueueName(q.Name); err != nil {
@@ -147,7 +179,7 @@ func (q *Queue) validate() error {
 	return nil
 }
 
-// CheckQueueName tells why name cannot be a queue's name, or nil.
+// CheckQueueName says why name cannot be a queue's name, or nil.
 func CheckQueueName(name string) error {
 	switch {
 	case name == "":
@@ -167,76 +199,101 @@ func checkTimestamp(ms int64) error {
 	return fmt.Errorf("timestamp is %d: it takes Unix milliseconds, such as 1764000000000", ms)
 }
 
-// wireSnapshot reads what other people write. Fields of the wrong type are left empty by
-// encoding/json, which goes on with the rest; the checks below then say what is missing.
-type wireSnapshot struct {
-	Timestamp count
-	App       string
-	Source    string
-	Queues    list[wireQueue]
-	Problems  list[Problem]
-}
-
-type wireQueue struct {
-	Name    string
-	Driver  string
-	Metrics struct{ Waiting, Active, Delayed, Failed count }
-	Meta    map[string]any
-}
-
 // DecodeSnapshot reads a snapshot that anybody may have written. It returns what is usable; each
 // queue or count that is not becomes a Problem. err means that nothing is usable.
 func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
-	var w wireSnapshot
-	if err := unmarshal(data, snapshotForm, &w); err != nil {
-		return QueueSnapshot{}, nil, err
-	}
-	s := QueueSnapshot{App: w.App, Source: w.Source}
-	if err := CheckName("app", w.App); err != nil {
-		return QueueSnapshot{}, nil, err
-	}
-	ts, err := w.Timestamp.required("timestamp")
-	if err == nil {
-		err = checkTimestamp(ts)
-	}
+	doc, err := object(data)
 	if err != nil {
 		return QueueSnapshot{}, nil, err
 	}
-	s.Timestamp = ts
+	var app, source, timestamp, interval, queues, reported []byte
+	for name, value := range members(doc) {
+		switch name {
+		case "app":
+			app = value
+		case "source":
+			source = value
+		case "timestamp":
+			timestamp = value
+		case "interval_ms":
+			interval = value
+		case "queues":
+			queues = value
+		case "problems":
+			reported = value
+		}
+	}
+	s := QueueSnapshot{App: readText(app), Source: readText(source)}
+	if err := CheckName("app", s.App); err != nil {
+		return QueueSnapshot{}, nil, err
+	}
+	if s.Timestamp, err = readTimestamp(timestamp); err != nil {
+		return QueueSnapshot{}, nil, err
+	}
 	var ps problems
-	if w.Source != "" && !ValidName(w.Source) {
-		ps.add("", "%v", CheckName("source", w.Source))
+	if s.Source != "" && !ValidName(s.Source) {
+		ps.add("", "%v", CheckName("source", s.Source))
 		s.Source = ""
 	}
-	if w.Queues.items == nil {
+	if n := readCount(interval); n.bad == "" && n.value <= maxInterval {
+		s.IntervalMS = n.value
+	}
+	if len(queues) == 0 || queues[0] != '[' {
 		ps.add("", "it has no queues: it takes a list, empty where there are none")
 	}
-	s.Queues = readQueues(w.Queues, &ps)
-	for _, p := range w.Problems.items {
-		if p.Reason != "" { // else it was no problem, but something of another shape
+	s.Queues = readQueues(queues, "metrics", &ps)
+	for p := range elements(reported) {
+		if p := readProblem(p); p.Reason != "" { // else it was no problem, but something of another shape
 			ps.add(p.Queue, "%s", p.Reason)
+		}
+		if len(ps.list) > maxProblems {
+			break
 		}
 	}
 	return s, ps.list, nil
 }
 
-// readQueues returns the queues that can be read, each driver and name once.
-func readQueues(wire list[wireQueue], ps *problems) []Queue {
-	if wire.cut {
-		ps.add("", "it has more than %d queues, and the rest are not read: give each reporter fewer, with a source of its own", maxQueues)
+func readTimestamp(value []byte) (int64, error) {
+	ms, err := readCount(value).required("timestamp")
+	if err != nil {
+		return 0, err
 	}
-	queues := make([]Queue, 0, len(wire.items))
-	at := make(map[string]int, len(wire.items))
-	for i := range wire.items {
-		q, ok := wire.items[i].read(i, ps)
+	return ms, checkTimestamp(ms)
+}
+
+func readProblem(value []byte) (p Problem) {
+	for name, v := range members(value) {
+		switch name {
+		case "queue":
+			p.Queue = readText(v)
+		case "reason":
+			p.Reason = readText(v)
+		}
+	}
+	return p
+}
+
+// readQueues returns the queues of a list that can be read, each driver and name once. Their counts
+// are in the member called metrics.
+func readQueues(list []byte, metrics string, ps *problems) []Queue {
+	queues := []Queue{}
+	at := map[queueID]int{}
+	i := -1
+	for value := range elements(list) {
+		i++
+		q, ok := readQueue(value, metrics, i, ps)
 		if !ok {
 			continue
 		}
-		id := string(q.Driver) + "\x00" + q.Name
+		id := queueID{q.Driver, q.Name}
 		if j, twice := at[id]; twice {
 			ps.add(q.Name, "it is in the snapshot twice; the later one is shown")
 			queues[j] = q
 			continue
+		}
+		if len(queues) == MaxQueues {
+			ps.add("", "it has more than %d queues, and the rest are not read: give each reporter fewer, with a source of its own", MaxQueues)
+			break
 		}
 		at[id] = len(queues)
 		queues = append(queues, q)
@@ -244,37 +301,53 @@ func readQueues(wire list[wireQueue], ps *problems) []Queue {
 	return queues
 }
 
-func (w *wireQueue) read(i int, ps *problems) (Queue, bool) {
-	if err := CheckQueueName(w.Name); err != nil {
+func readQueue(value []byte, metrics string, i int, ps *problems) (q Queue, ok bool) {
+	var driver string
+	var counts, meta []byte
+	for name, v := range members(value) {
+		switch name {
+		case "name":
+			q.Name = readText(v)
+		case "driver":
+			driver = readText(v)
+		case metrics:
+			counts = v
+		case "meta":
+			meta = v
+		}
+	}
+	if err := CheckQueueName(q.Name); err != nil {
 		ps.add("", "queue %d is left out: %v", i, err)
 		return Queue{}, false
 	}
-	waiting, err := w.Metrics.Waiting.required("waiting")
-	if err != nil {
-		ps.add(w.Name, "it is left out: %v", err)
+	var waiting, active, delayed, failed count
+	for name, v := range members(counts) {
+		switch name {
+		case "waiting":
+			waiting = readCount(v)
+		case "active":
+			active = readCount(v)
+		case "delayed":
+			delayed = readCount(v)
+		case "failed":
+			failed = readCount(v)
+		}
+	}
+	var err error
+	if q.Metrics.Waiting, err = waiting.required("waiting"); err != nil {
+		ps.add(q.Name, "it is left out: %v", err)
 		return Queue{}, false
 	}
-	q := Queue{Name: w.Name, Meta: w.Meta, Metrics: Metrics{
-		Waiting: waiting,
-		Active:  w.Metrics.Active.optional("active", w.Name, ps),
-		Delayed: w.Metrics.Delayed.optional("delayed", w.Name, ps),
-		Failed:  w.Metrics.Failed.optional("failed", w.Name, ps),
-	}}
-	q.Driver, q.Meta = readDriver(w.Driver, w.Meta)
+	q.Metrics.Active = active.optional("active", q.Name, ps)
+	q.Metrics.Delayed = delayed.optional("delayed", q.Name, ps)
+	q.Metrics.Failed = failed.optional("failed", q.Name, ps)
+	q.Meta = readMeta(meta)
+	// The name of a driver that this version doesn't know is kept in meta.driver.
+	if q.Driver = Driver(driver); !q.Driver.known() {
+		q.Driver = DriverOther
+		if driver != "" {
+			q.Meta.SetText("driver", driver)
+		}
+	}
 	return q, true
-}
-
-// readDriver keeps the name of a driver this version doesn't know in meta.driver.
-func readDriver(driver string, meta map[string]any) (Driver, map[string]any) {
-	if d := Driver(driver); d.known() {
-		return d, meta
-	}
-	if driver == "" {
-		return DriverOther, meta
-	}
-	if meta == nil {
-		meta = map[string]any{}
-	}
-	meta["driver"] = driver
-	return DriverOther, meta
 }

@@ -3,9 +3,9 @@
 //
 // A host opens an adapter once and then drives polls:
 //
-//	step := session.Poll(now)
+//	step := session.Poll(ctx, now)
 //	for step.Requests != nil {
-//		step = session.Next(answer(step.Requests)) // one reply a request, in order
+//		step = session.Next(ctx, answer(step.Requests)) // one reply a request, in order
 //	}
 //	// step.Snapshot or step.Err
 //
@@ -13,6 +13,7 @@
 package adapter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -23,8 +24,9 @@ import (
 // Adapter reads one queue system.
 type Adapter interface {
 	Describe() Description
-	// Open checks the settings and returns a session, which keeps what it learns between polls.
-	Open(Settings) (Session, error)
+	// Open checks the settings and returns a session, which keeps what it learns between polls. A
+	// setting that it doesn't take is a [*SettingError].
+	Open(context.Context, Settings) (Session, error)
 }
 
 // Description is what a host must know before it lets an adapter ask anything.
@@ -44,15 +46,15 @@ const (
 	SQS   Source = "sqs"
 )
 
-// Settings are an adapter's settings by name. "app" is always there; "source" may be.
-type Settings map[string]string
-
-// Session is an opened adapter. It is for one poll at a time.
+// Session is an opened adapter. It is for one poll at a time. The contexts are for sessions that run
+// somebody else's code, which may have to be stopped; those of this project compute and return.
 type Session interface {
 	// Poll begins a poll at now, the only clock the session sees.
-	Poll(now time.Time) Step
+	Poll(ctx context.Context, now time.Time) Step
 	// Next takes the replies to the last step's requests, one each, in order.
-	Next(replies []Reply) Step
+	Next(ctx context.Context, replies []Reply) Step
+	// Close ends the session and frees what it holds.
+	Close() error
 }
 
 // Step is what a session wants next: exactly one of its fields is set.
@@ -65,73 +67,6 @@ type Step struct {
 // Request is one question. For Redis a command and its arguments; for SQS an operation and its
 // input as JSON.
 type Request []string
-
-// Reply is one answer: nil (no such value), int64, string, []any of these, or [Error].
-type Reply struct{ Value any }
-
-// Error is an answer that refuses: Redis' error line, or SQS' code and message.
-type Error struct {
-	Code    string // "NOPERM", "WRONGTYPE", "AccessDenied", …
-	Message string
-}
-
-func (e Error) Error() string {
-	if e.Message == "" {
-		return e.Code
-	}
-	return e.Code + ": " + e.Message
-}
-
-// Err is the refusal that r is, or nil.
-func (r Reply) Err() error {
-	if e, ok := r.Value.(Error); ok {
-		return e
-	}
-	return nil
-}
-
-// Code is the code of the refusal that r is, or "".
-func (r Reply) Code() string {
-	e, _ := r.Value.(Error)
-	return e.Code
-}
-
-// Int is r as an integer.
-func (r Reply) Int() (int64, error) {
-	if n, ok := r.Value.(int64); ok {
-		return n, nil
-	}
-	return 0, r.unexpected("an integer")
-}
-
-// Text is r as text; a missing value is "".
-func (r Reply) Text() (string, error) {
-	switch v := r.Value.(type) {
-	case string:
-		return v, nil
-	case nil:
-		return "", nil
-	}
-	return "", r.unexpected("text")
-}
-
-// List is r as a list; a missing value is empty.
-func (r Reply) List() ([]any, error) {
-	switch v := r.Value.(type) {
-	case []any:
-		return v, nil
-	case nil:
-		return nil, nil
-	}
-	return nil, r.unexpected("a list")
-}
-
-func (r Reply) unexpected(want string) error {
-	if err := r.Err(); err != nil {
-		return err
-	}
-	return fmt.Errorf("the answer is %T where %s is due", r.Value, want)
-}
 
 // ErrReplies is the end of a poll whose host answered something other than one reply a request.
 var ErrReplies = errors.New("the host did not answer each request once: this is a defect of the host")

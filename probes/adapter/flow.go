@@ -1,10 +1,21 @@
 package adapter
 
+import "context"
+
+// What a session asks in one round. A host allows four times as much; what is more is asked in
+// several rounds, so that no number of queues is too many for it.
+const (
+	requestsAtOnce = 50_000
+	bytesAtOnce    = 4 << 20
+)
+
 // Flow remembers, from one step of a poll to the next, what is to be done with the replies. A
-// session embeds it and gets Next; its zero value is ready.
+// session embeds it and gets Next and Close; its zero value is ready.
 type Flow struct {
-	asked int
-	then  func([]Reply) Step
+	left    []Request // still to be asked before then is called
+	asked   int       // of left, in the last step
+	replies []Reply   // to what was asked before, where one round was not enough
+	then    func([]Reply) Step
 }
 
 // Ask is the step that asks, and then what becomes of the replies. With nothing to ask, then is
@@ -13,16 +24,60 @@ func (f *Flow) Ask(requests []Request, then func([]Reply) Step) Step {
 	if len(requests) == 0 {
 		return then(nil)
 	}
-	f.asked, f.then = len(requests), then
-	return Step{Requests: requests}
+	f.left, f.replies, f.then = requests, nil, then
+	return f.ask()
 }
 
-// Next hands the replies to whoever asked.
-func (f *Flow) Next(replies []Reply) Step {
-	then := f.then
-	f.then = nil
-	if then == nil || len(replies) != f.asked {
+// ask is the step that asks as many of those left as one round takes.
+func (f *Flow) ask() Step {
+	f.asked = 0
+	for size := 0; f.asked < min(len(f.left), requestsAtOnce); f.asked++ {
+		size += f.left[f.asked].size()
+		if size > bytesAtOnce && f.asked > 0 {
+			break
+		}
+	}
+	return Step{Requests: f.left[:f.asked:f.asked]}
+}
+
+// size is about how many bytes r takes on a wire.
+func (r Request) size() int {
+	n := 0
+	for _, argument := range r {
+		n += len(argument) + len("$1024\r\n\r\n")
+	}
+	return n
+}
+
+// Next hands the replies to whoever asked, once all are there.
+func (f *Flow) Next(_ context.Context, replies []Reply) Step {
+	if f.then == nil || len(replies) != f.asked {
+		f.then = nil
 		return Step{Err: ErrReplies}
 	}
+	if f.left = f.left[f.asked:]; len(f.left)+len(f.replies) > 0 {
+		f.replies = append(f.replies, replies...)
+		replies = f.replies
+	}
+	if len(f.left) > 0 {
+		return f.ask()
+	}
+	then := f.then
+	*f = Flow{}
 	return then(replies)
+}
+
+// Close implements [Session] for sessions that hold nothing but memory.
+func (f *Flow) Close() error { return nil }
+
+// Questions are requests, each with what its reply is for, of any type T.
+type Questions[T any] struct {
+	Requests []Request
+	For      []T
+}
+
+// Ask adds a request.
+func (q *Questions[T]) Ask(what T, request ...string) {
+	q.Requests = append(q.Requests, request)
+	q.For = append(q.For, what)
 }

@@ -1,8 +1,8 @@
 package adapter
 
 import (
-	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -10,50 +10,46 @@ import (
 // character and '[a-z]' one of a set. A backslash takes a character literally.
 type Patterns []string
 
-// ParsePatterns reads a comma-separated list of names and globs.
-func ParsePatterns(list string) (Patterns, error) {
-	var ps Patterns
+// parsePatterns reads a comma-separated list of names and globs. It is not ok where one is malformed
+// or there is none.
+func parsePatterns(list string) (ps Patterns, ok bool) {
 	for p := range strings.SplitSeq(list, ",") {
-		p = strings.TrimSpace(p)
-		if p == "" {
+		if p = strings.TrimSpace(p); p == "" {
 			continue
 		}
 		if _, err := match(p, ""); err != nil {
-			return nil, fmt.Errorf("%q is not a name or a glob: a '[' needs its ']', a '\\' the character after it", p)
+			return nil, false
 		}
 		ps = append(ps, p)
 	}
-	if len(ps) == 0 {
-		return nil, fmt.Errorf("%q names no queue: it takes names or globs, comma-separated; * is all", list)
-	}
-	return ps, nil
+	return ps, len(ps) > 0
 }
 
-// Exact returns the literal names in ps and whether ps is nothing but those, so that nothing
-// needs to be discovered.
-func (ps Patterns) Exact() (names []string, all bool) {
-	all = true
+// Names are the literal names in ps.
+func (ps Patterns) Names() []string {
+	var names []string
 	for _, p := range ps {
-		if IsGlob(p) {
-			all = false
-			continue
+		if !IsGlob(p) {
+			names = append(names, unescape(p))
 		}
-		names = append(names, unescape(p))
 	}
-	return names, all
+	return names
 }
 
-// Match tells whether one of the patterns selects name.
+// HasGlob says that ps selects more than its literal names, so that queues must be looked for.
+func (ps Patterns) HasGlob() bool { return slices.ContainsFunc(ps, IsGlob) }
+
+// Match says that one of the patterns selects name.
 func (ps Patterns) Match(name string) bool {
 	for _, p := range ps {
-		if ok, _ := match(p, name); ok { // ParsePatterns refused what is malformed
+		if ok, _ := match(p, name); ok { // parsePatterns refused what is malformed
 			return true
 		}
 	}
 	return false
 }
 
-// IsGlob tells whether p selects more than one literal name.
+// IsGlob says that p selects more than one literal name.
 func IsGlob(p string) bool {
 	for i := 0; i < len(p); i++ {
 		switch p[i] {

@@ -1,0 +1,134 @@
+package adapter
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Reply is one answer: nothing, an integer, a text, a list of replies, or a refusal. Its zero value
+// is nothing: Redis has no such value.
+type Reply struct {
+	kind    kind
+	integer int64
+	text    string // a text; of a refusal its code and message, with a space between
+	list    []Reply
+}
+
+type kind uint8
+
+const (
+	nothing kind = iota
+	integer
+	text
+	list
+	refusal
+)
+
+func (k kind) String() string {
+	return [...]string{nothing: "nothing", integer: "an integer", text: "text", list: "a list", refusal: "a refusal"}[k]
+}
+
+// Int is the reply that is an integer.
+func Int(n int64) Reply { return Reply{kind: integer, integer: n} }
+
+// Text is the reply that is a text, of any bytes.
+func Text(s string) Reply { return Reply{kind: text, text: s} }
+
+// List is the reply that is a list; its items stay the caller's.
+func List(items ...Reply) Reply { return Reply{kind: list, list: items} }
+
+// Refusal is the reply that refuses: the line that Redis says, such as "NOPERM no access", or an
+// SQS error's code, a space and its message. The first word is its code.
+func Refusal(line string) Reply { return Reply{kind: refusal, text: line} }
+
+// Error is a refusal as an error.
+type Error struct {
+	Code    string // "NOPERM", "WRONGTYPE", "AccessDenied", …
+	Message string
+}
+
+func (e Error) Error() string {
+	if e.Message == "" {
+		return e.Code
+	}
+	return e.Code + ": " + e.Message
+}
+
+// CodeOf is the code of the refusal that err is, or "".
+func CodeOf(err error) string {
+	var e Error
+	errors.As(err, &e)
+	return e.Code
+}
+
+// IsNothing tells a value that is missing from an empty one.
+func (r Reply) IsNothing() bool { return r.kind == nothing }
+
+// Err is the refusal that r is, or nil.
+func (r Reply) Err() error {
+	if r.kind != refusal {
+		return nil
+	}
+	code, message := cutCode(r.text)
+	return Error{code, message}
+}
+
+// Code is the code of the refusal that r is, or "".
+func (r Reply) Code() string {
+	if r.kind != refusal {
+		return ""
+	}
+	code, _ := cutCode(r.text)
+	return code
+}
+
+func cutCode(line string) (code, message string) {
+	for i := range len(line) {
+		if line[i] == ' ' {
+			return line[:i], line[i+1:]
+		}
+	}
+	return line, ""
+}
+
+// Int is r as an integer.
+func (r Reply) Int() (int64, error) {
+	if r.kind == integer {
+		return r.integer, nil
+	}
+	return 0, r.unexpected(integer)
+}
+
+// Text is r as text; a missing value is "".
+func (r Reply) Text() (string, error) {
+	if r.kind == text || r.kind == nothing {
+		return r.text, nil
+	}
+	return "", r.unexpected(text)
+}
+
+// List is r as a list; a missing value is empty.
+func (r Reply) List() ([]Reply, error) {
+	if r.kind == list || r.kind == nothing {
+		return r.list, nil
+	}
+	return nil, r.unexpected(list)
+}
+
+// Count is r as a number of jobs: an integer that is not negative. A broken Redis may answer any.
+func (r Reply) Count() (int64, error) {
+	n, err := r.Int()
+	if err == nil && (n < 0 || n > protocol.MaxCount) {
+		return 0, fmt.Errorf("the answer is %d where a number of jobs is due: this Redis is broken", n)
+	}
+	return n, err
+}
+
+func (r Reply) unexpected(want kind) error {
+	if err := r.Err(); err != nil {
+		return err
+	}
+	return errors.New("the answer is " + r.kind.String() + " where " + want.String() + " is due")
+}

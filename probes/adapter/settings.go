@@ -1,0 +1,55 @@
+package adapter
+
+import (
+	"fmt"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Settings are an adapter's settings by name. "app" is always there; "source" may be.
+type Settings map[string]string
+
+// SettingError is a setting that an adapter doesn't take. A host that read the setting from somewhere,
+// such as an environment variable, can say where instead of Setting.
+type SettingError struct {
+	Setting string
+	Value   string
+	Takes   string // what it takes, to go on after "it takes"
+}
+
+func (e *SettingError) Error() string { return e.As(e.Setting) }
+
+// As is the error's sentence where the setting goes by another name.
+func (e *SettingError) As(name string) string {
+	if e.Value == "" {
+		return fmt.Sprintf("%s is not set: it takes %s", name, e.Takes)
+	}
+	return fmt.Sprintf("%s is %.200q: it takes %s", name, e.Value, e.Takes)
+}
+
+// Wrong is the error of a setting that doesn't hold what it takes.
+func (s Settings) Wrong(setting, takes string) error {
+	return &SettingError{Setting: setting, Value: s[setting], Takes: takes}
+}
+
+// Or is a setting's value, or what stands for one that is not set.
+func (s Settings) Or(setting, otherwise string) string {
+	if v := s[setting]; v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// Patterns reads a setting that selects queues by name.
+func (s Settings) Patterns(setting string) (Patterns, error) {
+	ps, ok := parsePatterns(s[setting])
+	if !ok {
+		return nil, s.Wrong(setting, "names or globs, comma-separated, where * is all; a '[' needs its ']', a '\\' the character after it")
+	}
+	for _, name := range ps.Names() {
+		if err := protocol.CheckQueueName(name); err != nil {
+			return nil, s.Wrong(setting, fmt.Sprintf("names of queues, but of %.80q %v", name, err))
+		}
+	}
+	return ps, nil
+}

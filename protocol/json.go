@@ -1,0 +1,247 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"unicode/utf8"
+)
+
+// Documents are checked once, by encoding/json, and then walked here: member by member, by their
+// exact names, without taking apart what nobody asks for. encoding/json itself takes "Waiting" for
+// "waiting", fails a whole document for one huge number, and makes twenty times its size of a meta.
+
+// object is the JSON object that data holds, or why it holds none.
+func object(data []byte) ([]byte, error) {
+	trimmed := bytes.TrimLeft(data, " \t\r\n\ufeff")
+	if len(trimmed) == 0 {
+		return nil, errors.New("it is empty: it takes a JSON object")
+	}
+	if trimmed[0] != '{' {
+		return nil, fmt.Errorf("it is not a JSON object: it starts with %s", quote(string(trimmed[:min(len(trimmed), 20)])))
+	}
+	if !json.Valid(trimmed) {
+		return nil, fmt.Errorf("it is not JSON: %w", json.Unmarshal(trimmed, &struct{}{}))
+	}
+	return trimmed, nil
+}
+
+// members are an object's names and values; of any other value there are none. The object's last
+// brace may be missing, as [Meta] keeps it.
+func members(value []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		if len(value) == 0 || value[0] != '{' {
+			return
+		}
+		for i := skipSpace(value, 1); i < len(value) && value[i] != '}'; {
+			end := endOf(value, i)
+			name := readText(value[i:end])
+			i = skipSpace(value, skipSpace(value, end)+1) // behind the colon
+			end = endOf(value, i)
+			if !yield(name, value[i:end:end]) {
+				return
+			}
+			if i = skipSpace(value, end); i < len(value) && value[i] == ',' {
+				i = skipSpace(value, i+1)
+			}
+		}
+	}
+}
+
+// elements are a list's values; of any other value there are none.
+func elements(value []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if len(value) == 0 || value[0] != '[' {
+			return
+		}
+		for i := skipSpace(value, 1); value[i] != ']'; {
+			end := endOf(value, i)
+			if !yield(value[i:end:end]) {
+				return
+			}
+			if i = skipSpace(value, end); value[i] == ',' {
+				i = skipSpace(value, i+1)
+			}
+		}
+	}
+}
+
+func skipSpace(data []byte, i int) int {
+	for i < len(data) && (data[i] == ' ' || data[i] == '\n' || data[i] == '\t' || data[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// endOf is where the value that begins at i ends. The document around it is valid JSON.
+func endOf(data []byte, i int) int {
+	switch data[i] {
+	case '"':
+		return endOfText(data, i)
+	case '{', '[':
+		for depth := 0; ; i++ {
+			switch data[i] {
+			case '"':
+				i = endOfText(data, i) - 1
+			case '{', '[':
+				depth++
+			case '}', ']':
+				if depth--; depth == 0 {
+					return i + 1
+				}
+			}
+		}
+	}
+	for i < len(data) && bytes.IndexByte([]byte(",]} \n\t\r"), data[i]) < 0 {
+		i++
+	}
+	return i
+}
+
+func endOfText(data []byte, i int) int {
+	for i++; data[i] != '"'; i++ {
+		if data[i] == '\\' {
+			i++ // what is escaped
+		}
+	}
+	return i + 1
+}
+
+// readText is the text that value is; of any other value it is empty.
+func readText(value []byte) string {
+	if len(value) == 0 || value[0] != '"' {
+		return ""
+	}
+	if isPlain(value) {
+		return string(value[1 : len(value)-1])
+	}
+	var s string
+	_ = json.Unmarshal(value, &s) // it is valid, and a text
+	return s
+}
+
+// isPlain says that a quoted text stands for itself: it has no escape and is UTF-8.
+func isPlain(quoted []byte) bool {
+	return bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted)
+}
+
+const hex = "0123456789abcdef"
+
+// appendText appends s as JSON. What is not UTF-8 becomes U+FFFD.
+func appendText(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				dst = append(append(dst, s[start:i]...), "\ufffd"...)
+				start = i + 1
+			}
+			i += size
+			continue
+		}
+		if c < ' ' || c == '"' || c == '\\' {
+			dst = append(dst, s[start:i]...)
+			if c < ' ' {
+				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			} else {
+				dst = append(dst, '\\', c)
+			}
+			start = i + 1
+		}
+		i++
+	}
+	return append(append(dst, s[start:]...), '"')
+}
+
+// appendMember appends a name, and a comma before it unless it is an object's first.
+func appendMember(dst []byte, name string) []byte {
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return append(appendText(dst, name), ':')
+}
+
+func appendIntMember(dst []byte, name string, n int64) []byte {
+	return strconv.AppendInt(appendMember(dst, name), n, 10)
+}
+
+// tidy appends a valid value so that it stands on one line, names each member once, the last of its
+// name, and is UTF-8. Without nulls it leaves out members that are null. It is not ok where value
+// nests deeper than depth; then what was appended is of no use.
+func tidy(dst, value []byte, withNulls bool, depth int) (out []byte, ok bool) {
+	if c := value[0]; (c == '{' || c == '[') && depth == 0 {
+		return dst, false
+	}
+	switch value[0] {
+	case '{':
+		return tidyObject(dst, value, withNulls, depth)
+	case '[':
+		dst = append(dst, '[')
+		for element := range elements(value) {
+			if dst[len(dst)-1] != '[' {
+				dst = append(dst, ',')
+			}
+			if dst, ok = tidy(dst, element, withNulls, depth-1); !ok {
+				return dst, false
+			}
+		}
+		return append(dst, ']'), true
+	case '"':
+		if !isPlain(value) {
+			return appendText(dst, readText(value)), true
+		}
+	}
+	return append(dst, value...), true
+}
+
+func tidyObject(dst, value []byte, withNulls bool, depth int) (out []byte, ok bool) {
+	last := lastOnes(value)
+	dst = append(dst, '{')
+	i := 0
+	for name, member := range members(value) {
+		i++
+		if last != nil && last[name] != i || !withNulls && member[0] == 'n' {
+			continue
+		}
+		dst = appendMember(dst, name)
+		if dst, ok = tidy(dst, member, withNulls, depth-1); !ok {
+			return dst, false
+		}
+	}
+	return append(dst, '}'), true
+}
+
+// lastOnes is, where a name stands twice in an object, the place of each name's last member, from 1;
+// else nil.
+func lastOnes(object []byte) map[string]int {
+	var few [16]string
+	n := 0
+	twice := false
+	for name := range members(object) {
+		if n == len(few) {
+			twice = true // perhaps: too many to compare each with each
+			break
+		}
+		for _, other := range few[:n] {
+			twice = twice || other == name
+		}
+		few[n] = name
+		n++
+	}
+	if !twice {
+		return nil
+	}
+	last := map[string]int{}
+	i := 0
+	for name := range members(object) {
+		i++
+		last[name] = i
+	}
+	return last
+}

@@ -1,0 +1,190 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Meta is the free members of a queue or a server: a JSON object. It is kept as its text, because
+// nearly all of it is passed on as it came. Its zero value has no members. docs/protocol.md lists
+// the names that are understood.
+//
+// Like a slice that is appended to, two copies may share memory: set members of one of them only.
+type Meta struct {
+	text []byte // nothing, or a tidy object without its last brace, so that one more member is an append
+}
+
+// MetaOf makes a meta of anything that encoding/json makes an object of, such as a map.
+func MetaOf(members any) (Meta, error) {
+	data, err := json.Marshal(members)
+	if err != nil {
+		return Meta{}, fmt.Errorf("encode meta: %w", err)
+	}
+	var m Meta
+	return m, m.UnmarshalJSON(data)
+}
+
+// IsZero says that m has no members.
+func (m Meta) IsZero() bool { return len(m.text) <= len("{") }
+
+// Equal says that m and other are the same text.
+func (m Meta) Equal(other Meta) bool { return bytes.Equal(m.text, other.text) }
+
+// Size is how many bytes m has as JSON.
+func (m Meta) Size() int { return len(m.AppendJSON(nil)) }
+
+// AppendJSON appends m to dst.
+func (m Meta) AppendJSON(dst []byte) []byte {
+	if m.IsZero() {
+		return append(dst, "{}"...)
+	}
+	return append(append(dst, m.text...), '}')
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (m Meta) MarshalJSON() ([]byte, error) { return m.AppendJSON(nil), nil }
+
+// UnmarshalJSON implements [json.Unmarshaler]. What is no object is no meta.
+func (m *Meta) UnmarshalJSON(data []byte) error {
+	*m = readMeta(bytes.TrimSpace(data))
+	return nil
+}
+
+func readMeta(value []byte) Meta {
+	if len(value) == 0 || value[0] != '{' {
+		return Meta{}
+	}
+	text, ok := tidy(make([]byte, 0, len(value)), value, true, maxNesting)
+	if !ok {
+		return Meta{}
+	}
+	return Meta{text[:len(text)-1]}
+}
+
+// maxNesting is what encoding/json takes, so nothing valid is deeper.
+const maxNesting = 10_000
+
+// All are m's names and values, each a JSON text.
+func (m Meta) All() iter.Seq2[string, []byte] { return members(m.text) }
+
+// get is a member's value as JSON; nil where there is none.
+func (m Meta) get(name string) []byte {
+	for n, value := range members(m.text) {
+		if n == name {
+			return value
+		}
+	}
+	return nil
+}
+
+// Has says that m has a member called name.
+func (m Meta) Has(name string) bool { return m.get(name) != nil }
+
+// Bool is the member called name, false where it is missing or something else.
+func (m Meta) Bool(name string) bool { return string(m.get(name)) == "true" }
+
+// Text is the member called name, empty where it is missing or something else.
+func (m Meta) Text(name string) string { return readText(m.get(name)) }
+
+// Texts is the member called name, a list of text, without what is in it that is no text.
+func (m Meta) Texts(name string) []string {
+	var texts []string
+	for value := range elements(m.get(name)) {
+		if value[0] == '"' {
+			texts = append(texts, readText(value))
+		}
+	}
+	return texts
+}
+
+// Int is the member called name; not ok where it is missing, or no whole number from 0 to
+// [MaxCount].
+func (m Meta) Int(name string) (n int64, ok bool) {
+	c := readCount(m.get(name))
+	return c.value, c.present && c.bad == ""
+}
+
+// WithoutNulls is m without members that are null, at any depth, as a merge patch needs it. It is
+// not ok where m nests deeper than depth.
+func (m Meta) WithoutNulls(depth int) (without Meta, ok bool) {
+	if m.IsZero() {
+		return Meta{}, true
+	}
+	text, ok := tidy(make([]byte, 0, len(m.text)+1), m.text, false, depth)
+	return Meta{text[:len(text)-1]}, ok
+}
+
+// SetInt sets a member to a number.
+func (m *Meta) SetInt(name string, n int64) { m.text = strconv.AppendInt(m.with(name), n, 10) }
+
+// SetBool sets a member to true or false.
+func (m *Meta) SetBool(name string, b bool) { m.text = strconv.AppendBool(m.with(name), b) }
+
+// SetText sets a member to a text.
+func (m *Meta) SetText(name, s string) { m.text = appendText(m.with(name), s) }
+
+// SetTexts sets a member to a list of text.
+func (m *Meta) SetTexts(name string, texts []string) {
+	dst := append(m.with(name), '[')
+	for i, s := range texts {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendText(dst, s)
+	}
+	m.text = append(dst, ']')
+}
+
+// Set sets a member to anything that encoding/json encodes.
+func (m *Meta) Set(name string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode meta.%s: %w", name, err)
+	}
+	m.text, _ = tidy(m.with(name), data, true, maxNesting)
+	return nil
+}
+
+// Delete removes a member, if it is there.
+func (m *Meta) Delete(name string) {
+	if m.Has(name) {
+		m.text = m.without(name)
+	}
+}
+
+// with is m's text up to where the value of a new member goes.
+func (m *Meta) with(name string) []byte {
+	const usual = 120 // bytes: one allocation for what an adapter sets
+	if !utf8.ValidString(name) {
+		name = readText(appendText(nil, name)) // as it will stand there
+	}
+	switch {
+	case len(m.text) == 0:
+		return appendMember(append(make([]byte, 0, usual), '{'), name)
+	case m.mayHave(name) && m.Has(name):
+		return appendMember(m.without(name), name)
+	}
+	return appendMember(m.text, name)
+}
+
+// mayHave is a quick look: nearly every member that is set is a new one.
+func (m Meta) mayHave(name string) bool {
+	return bytes.Contains(m.text, []byte(name)) || strings.ContainsFunc(name, func(r rune) bool {
+		return r < ' ' || r == '"' || r == '\\' // it stands there escaped
+	})
+}
+
+func (m Meta) without(name string) []byte {
+	out := append(make([]byte, 0, len(m.text)), '{')
+	for other, value := range members(m.text) {
+		if other != name {
+			out = append(appendMember(out, other), value...)
+		}
+	}
+	return out
+}
