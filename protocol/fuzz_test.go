@@ -53,7 +53,7 @@ func FuzzDecodeSnapshot(f *testing.F) {
 
 func writtenAndReadAgain(t *testing.T, s QueueSnapshot, problems []Problem) {
 	t.Helper()
-	if len(problems) > maxProblems+1 {
+	if len(problems) > MaxProblems+1 {
 		t.Fatalf("%d problems", len(problems))
 	}
 	for _, p := range problems {

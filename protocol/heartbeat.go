@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -47,18 +46,10 @@ func (h *Heartbeat) Encode() ([]byte, error) {
 	if err := h.Validate(); err != nil {
 		return nil, err
 	}
-	out := *h
-	if out.System.LoadAvg == nil {
-		out.System.LoadAvg = []float64{}
-	}
-	data, err := json.Marshal(&out)
-	if err != nil {
-		return nil, fmt.Errorf("encode the heartbeat of %s: %w", h.System.Hostname, err)
-	}
-	return data, nil
+	return h.appendJSON(make([]byte, 0, 512)), nil
 }
 
-// Validate tells everything that would make h a document others cannot read.
+// Validate says everything that would make h a document others cannot read.
 func (h *Heartbeat) Validate() error {
 	errs := []error{checkTimestamp(h.Timestamp), CheckName("meta.app_name", h.App())}
 	if h.System.Hostname == "" {
@@ -128,7 +119,7 @@ func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error
 	h.System.LoadAvg = []float64{} // never nil: that would be written as null
 	var timestamp []byte
 	for name, value := range members(doc) {
-		switch name {
+		switch string(name) {
 		case "timestamp":
 			timestamp = value
 		case "system":
@@ -158,7 +149,7 @@ func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error
 
 func readSystem(s *System, value []byte) {
 	for name, v := range members(value) {
-		switch name {
+		switch string(name) {
 		case "hostname":
 			s.Hostname = cut(readText(v))
 		case "platform":
@@ -183,7 +174,7 @@ func readSystem(s *System, value []byte) {
 
 func readProcess(p *Process, value []byte) {
 	for name, v := range members(value) {
-		switch name {
+		switch string(name) {
 		case "pid":
 			p.PID = pid(v)
 		case "uptime":

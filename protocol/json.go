@@ -31,14 +31,14 @@ func object(data []byte) ([]byte, error) {
 
 // members are an object's names and values; of any other value there are none. The object's last
 // brace may be missing, as [Meta] keeps it.
-func members(value []byte) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
+func members(value []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
 		if len(value) == 0 || value[0] != '{' {
 			return
 		}
 		for i := skipSpace(value, 1); i < len(value) && value[i] != '}'; {
 			end := endOf(value, i)
-			name := readText(value[i:end])
+			name := unquoted(value[i:end])
 			i = skipSpace(value, skipSpace(value, end)+1) // behind the colon
 			end = endOf(value, i)
 			if !yield(name, value[i:end:end]) {
@@ -115,12 +115,17 @@ func readText(value []byte) string {
 	if len(value) == 0 || value[0] != '"' {
 		return ""
 	}
+	return string(unquoted(value))
+}
+
+// unquoted is a quoted text without its quotes; mostly a part of value itself.
+func unquoted(value []byte) []byte {
 	if isPlain(value) {
-		return string(value[1 : len(value)-1])
+		return value[1 : len(value)-1]
 	}
 	var s string
 	_ = json.Unmarshal(value, &s) // it is valid, and a text
-	return s
+	return []byte(s)
 }
 
 // isPlain says that a quoted text stands for itself: it has no escape and is UTF-8.
@@ -130,8 +135,8 @@ func isPlain(quoted []byte) bool {
 
 const hex = "0123456789abcdef"
 
-// appendText appends s as JSON. What is not UTF-8 becomes U+FFFD.
-func appendText(dst []byte, s string) []byte {
+// AppendText appends s as JSON. What is not UTF-8 becomes U+FFFD.
+func AppendText(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
@@ -164,7 +169,7 @@ func appendMember(dst []byte, name string) []byte {
 	if dst[len(dst)-1] != '{' {
 		dst = append(dst, ',')
 	}
-	return append(appendText(dst, name), ':')
+	return append(AppendText(dst, name), ':')
 }
 
 func appendIntMember(dst []byte, name string, n int64) []byte {
@@ -194,7 +199,7 @@ func tidy(dst, value []byte, withNulls bool, depth int) (out []byte, ok bool) {
 		return append(dst, ']'), true
 	case '"':
 		if !isPlain(value) {
-			return appendText(dst, readText(value)), true
+			return AppendText(dst, readText(value)), true
 		}
 	}
 	return append(dst, value...), true
@@ -206,10 +211,10 @@ func tidyObject(dst, value []byte, withNulls bool, depth int) (out []byte, ok bo
 	i := 0
 	for name, member := range members(value) {
 		i++
-		if last != nil && last[name] != i || !withNulls && member[0] == 'n' {
+		if last != nil && last[string(name)] != i || !withNulls && member[0] == 'n' {
 			continue
 		}
-		dst = appendMember(dst, name)
+		dst = appendMember(dst, string(name))
 		if dst, ok = tidy(dst, member, withNulls, depth-1); !ok {
 			return dst, false
 		}
@@ -220,7 +225,7 @@ func tidyObject(dst, value []byte, withNulls bool, depth int) (out []byte, ok bo
 // lastOnes is, where a name stands twice in an object, the place of each name's last member, from 1;
 // else nil.
 func lastOnes(object []byte) map[string]int {
-	var few [16]string
+	var few [16][]byte
 	n := 0
 	twice := false
 	for name := range members(object) {
@@ -229,7 +234,7 @@ func lastOnes(object []byte) map[string]int {
 			break
 		}
 		for _, other := range few[:n] {
-			twice = twice || other == name
+			twice = twice || bytes.Equal(other, name)
 		}
 		few[n] = name
 		n++
@@ -241,7 +246,7 @@ func lastOnes(object []byte) map[string]int {
 	i := 0
 	for name := range members(object) {
 		i++
-		last[name] = i
+		last[string(name)] = i
 	}
 	return last
 }

@@ -69,13 +69,16 @@ func readMeta(value []byte) Meta {
 // maxNesting is what encoding/json takes, so nothing valid is deeper.
 const maxNesting = 10_000
 
-// All are m's names and values, each a JSON text.
-func (m Meta) All() iter.Seq2[string, []byte] { return members(m.text) }
+// All are m's names and values, each value a JSON text. A name is good until the next one.
+func (m Meta) All() iter.Seq2[[]byte, []byte] { return members(m.text) }
+
+// ObjectOf is a member of a meta that is an object, as one itself. It shares the other's memory.
+func ObjectOf(value []byte) Meta { return Meta{value[: len(value)-1 : len(value)-1]} }
 
 // get is a member's value as JSON; nil where there is none.
 func (m Meta) get(name string) []byte {
 	for n, value := range members(m.text) {
-		if n == name {
+		if string(n) == name {
 			return value
 		}
 	}
@@ -126,7 +129,7 @@ func (m *Meta) SetInt(name string, n int64) { m.text = strconv.AppendInt(m.with(
 func (m *Meta) SetBool(name string, b bool) { m.text = strconv.AppendBool(m.with(name), b) }
 
 // SetText sets a member to a text.
-func (m *Meta) SetText(name, s string) { m.text = appendText(m.with(name), s) }
+func (m *Meta) SetText(name, s string) { m.text = AppendText(m.with(name), s) }
 
 // SetTexts sets a member to a list of text.
 func (m *Meta) SetTexts(name string, texts []string) {
@@ -135,7 +138,7 @@ func (m *Meta) SetTexts(name string, texts []string) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendText(dst, s)
+		dst = AppendText(dst, s)
 	}
 	m.text = append(dst, ']')
 }
@@ -161,7 +164,7 @@ func (m *Meta) Delete(name string) {
 func (m *Meta) with(name string) []byte {
 	const usual = 120 // bytes: one allocation for what an adapter sets
 	if !utf8.ValidString(name) {
-		name = readText(appendText(nil, name)) // as it will stand there
+		name = readText(AppendText(nil, name)) // as it will stand there
 	}
 	switch {
 	case len(m.text) == 0:
@@ -182,8 +185,8 @@ func (m Meta) mayHave(name string) bool {
 func (m Meta) without(name string) []byte {
 	out := append(make([]byte, 0, len(m.text)), '{')
 	for other, value := range members(m.text) {
-		if other != name {
-			out = append(appendMember(out, other), value...)
+		if string(other) != name {
+			out = append(appendMember(out, string(other)), value...)
 		}
 	}
 	return out

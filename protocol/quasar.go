@@ -19,7 +19,7 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 	var service, ident, language, version, framework string
 	var timestamp, queues []byte
 	for name, value := range members(doc) {
-		switch name {
+		switch string(name) {
 		case "service":
 			service = readText(value)
 		case "id":
@@ -44,7 +44,7 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 			readQuasarMemory(&h, value)
 		case "runtime":
 			for name, v := range members(value) {
-				switch name {
+				switch string(name) {
 				case "uptime":
 					h.Process.Uptime = readNumber(v)
 				case "framework":
@@ -76,7 +76,7 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 
 func readQuasarCPU(h *Heartbeat, cpu []byte) {
 	for name, v := range members(cpu) {
-		switch name {
+		switch string(name) {
 		case "system":
 			h.System.CPUUsage = readNumber(v)
 		case "process":
@@ -90,7 +90,7 @@ func readQuasarCPU(h *Heartbeat, cpu []byte) {
 func readQuasarMemory(h *Heartbeat, memory []byte) {
 	for part, value := range members(memory) {
 		for name, v := range members(value) {
-			switch part + "." + name {
+			switch string(part) + "." + string(name) {
 			case "system.total":
 				h.System.MemoryTotal = readSize(v)
 			case "system.free":

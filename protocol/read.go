@@ -89,10 +89,10 @@ type problems struct{ list []Problem }
 
 func (ps *problems) add(queue, format string, args ...any) {
 	switch {
-	case len(ps.list) < maxProblems:
+	case len(ps.list) < MaxProblems:
 		ps.list = append(ps.list, Problem{Queue: cut(queue), Reason: cut(fmt.Sprintf(format, args...))})
-	case len(ps.list) == maxProblems:
-		ps.list = append(ps.list, Problem{Reason: fmt.Sprintf("more than %d problems: the rest are not listed", maxProblems)})
+	case len(ps.list) == MaxProblems:
+		ps.list = append(ps.list, Problem{Reason: fmt.Sprintf("more than %d problems: the rest are not listed", MaxProblems)})
 	}
 }
 

@@ -41,12 +41,12 @@ func TestQueuesOfADocumentHaveAnEnd(t *testing.T) {
 // TestProblemsOfADocumentHaveAnEnd guards the view against a reporter that writes nothing but
 // rubbish.
 func TestProblemsOfADocumentHaveAnEnd(t *testing.T) {
-	bad := strings.TrimSuffix(strings.Repeat("7,", 10*maxProblems), ",")
+	bad := strings.TrimSuffix(strings.Repeat("7,", 10*MaxProblems), ",")
 	s, problems, err := DecodeSnapshot(fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","queues":[%s,{"name":"good","metrics":{"waiting":1}}]}`, int64(noon), bad))
 	if err != nil || len(s.Queues) != 1 {
 		t.Fatalf("queues are %v, %v: a good one is hidden", s.Queues, err)
 	}
-	if len(problems) != maxProblems+1 || problems[maxProblems].Reason != "more than 100 problems: the rest are not listed" {
+	if len(problems) != MaxProblems+1 || problems[MaxProblems].Reason != "more than 100 problems: the rest are not listed" {
 		t.Errorf("%d problems, the last %v", len(problems), problems[len(problems)-1])
 	}
 	writtenAndReadAgain(t, s, problems)

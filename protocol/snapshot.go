@@ -74,8 +74,8 @@ const (
 	MaxCount = 1<<53 - 1
 	// MaxQueueName is the longest queue name in bytes that is read or written.
 	MaxQueueName = 1024
-	// maxProblems bounds what one document can add to the view.
-	maxProblems = 100
+	// MaxProblems bounds the problems of one snapshot; one more says that there were more.
+	MaxProblems = 100
 	// MaxQueues is the most queues of one snapshot that are written or read.
 	MaxQueues = 100_000
 	// MaxDocument is the largest document in bytes that is written or read.
@@ -104,6 +104,40 @@ func (s *QueueSnapshot) Encode() ([]byte, error) {
 	return data, nil
 }
 
+// EncodeUsable is [QueueSnapshot.Encode] for a snapshot that must not be lost for one of its queues:
+// queues that cannot be written are left out of s, and are problems in it instead.
+func (s *QueueSnapshot) EncodeUsable() ([]byte, error) {
+	data, err := s.Encode()
+	if err == nil {
+		return data, nil
+	}
+	bad := map[int]bool{}
+	ps := problems{s.Problems}
+	for _, err := range s.checkQueues() {
+		if q := (*QueueError)(nil); errors.As(err, &q) {
+			bad[q.Index] = true
+			ps.add(q.Name, "it is left out: %v", q.Err)
+		}
+	}
+	usable := make([]Queue, 0, len(s.Queues)-len(bad))
+	size := 0
+	for i := range s.Queues {
+		if bad[i] {
+			continue
+		}
+		if size += len(s.Queues[i].AppendJSON(nil)) + 1; size > MaxDocument-spareBytes {
+			ps.add("", "%d queues are left out: all together are more than %d bytes; give each reporter fewer, with a source of its own", len(s.Queues)-i, MaxDocument)
+			break
+		}
+		usable = append(usable, s.Queues[i])
+	}
+	s.Queues, s.Problems = usable, ps.list
+	return s.Encode()
+}
+
+// spareBytes is what a snapshot may take beside its queues: its problems, mostly.
+const spareBytes = 1 << 20
+
 // QueueError is why one queue of a snapshot cannot be written. The others may be fine.
 type QueueError struct {
 	Index int // in the snapshot's queues
@@ -131,20 +165,28 @@ func (s *QueueSnapshot) Validate() error {
 	return errors.Join(errs...)
 }
 
-// queueID is what a queue is known by within a snapshot.
-type queueID struct {
-	driver Driver
-	name   string
+// DriverName is what q's driver is called: of a driver that has no name of its own here it is in
+// meta.driver. A snapshot has each driver's queues by their names.
+func (q *Queue) DriverName() string {
+	if q.Driver == DriverOther {
+		if name := q.Meta.Text("driver"); name != "" {
+			return name
+		}
+	}
+	return string(q.Driver)
 }
+
+// queueID is what a queue is known by within a snapshot.
+type queueID struct{ driver, name string }
 
 func (s *QueueSnapshot) checkQueues() (errs []error) {
 	seen := make(map[queueID]struct{}, len(s.Queues))
 	for i := range s.Queues {
 		q := &s.Queues[i]
 		err := q.validate()
-		id := queueID{q.Driver, q.Name}
+		id := queueID{q.DriverName(), q.Name}
 		if _, twice := seen[id]; twice && err == nil {
-			err = fmt.Errorf("%s has this name twice", q.Driver)
+			err = fmt.Errorf("%s has this name twice", id.driver)
 		}
 		if err == nil && len(seen) == MaxQueues {
 			err = errTooMany
@@ -208,7 +250,7 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 	}
 	var app, source, timestamp, interval, queues, reported []byte
 	for name, value := range members(doc) {
-		switch name {
+		switch string(name) {
 		case "app":
 			app = value
 		case "source":
@@ -246,7 +288,7 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 		if p := readProblem(p); p.Reason != "" { // else it was no problem, but something of another shape
 			ps.add(p.Queue, "%s", p.Reason)
 		}
-		if len(ps.list) > maxProblems {
+		if len(ps.list) > MaxProblems {
 			break
 		}
 	}
@@ -263,7 +305,7 @@ func readTimestamp(value []byte) (int64, error) {
 
 func readProblem(value []byte) (p Problem) {
 	for name, v := range members(value) {
-		switch name {
+		switch string(name) {
 		case "queue":
 			p.Queue = readText(v)
 		case "reason":
@@ -285,7 +327,7 @@ func readQueues(list []byte, metrics string, ps *problems) []Queue {
 		if !ok {
 			continue
 		}
-		id := queueID{q.Driver, q.Name}
+		id := queueID{q.DriverName(), q.Name}
 		if j, twice := at[id]; twice {
 			ps.add(q.Name, "it is in the snapshot twice; the later one is shown")
 			queues[j] = q
@@ -301,15 +343,25 @@ func readQueues(list []byte, metrics string, ps *problems) []Queue {
 	return queues
 }
 
+// readDriver is readText, without memory of its own for a driver that has a name.
+func readDriver(value []byte) string {
+	for _, d := range [...]Driver{DriverBullMQ, DriverSQS, DriverLaravelHorizon, DriverGravitoStream, DriverOther} {
+		if len(value) == len(d)+2 && string(value[1:len(value)-1]) == string(d) && value[0] == '"' {
+			return string(d)
+		}
+	}
+	return readText(value)
+}
+
 func readQueue(value []byte, metrics string, i int, ps *problems) (q Queue, ok bool) {
 	var driver string
 	var counts, meta []byte
 	for name, v := range members(value) {
-		switch name {
+		switch string(name) {
 		case "name":
 			q.Name = readText(v)
 		case "driver":
-			driver = readText(v)
+			driver = readDriver(v)
 		case metrics:
 			counts = v
 		case "meta":
@@ -322,7 +374,7 @@ func readQueue(value []byte, metrics string, i int, ps *problems) (q Queue, ok b
 	}
 	var waiting, active, delayed, failed count
 	for name, v := range members(counts) {
-		switch name {
+		switch string(name) {
 		case "waiting":
 			waiting = readCount(v)
 		case "active":

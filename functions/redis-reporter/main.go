@@ -23,14 +23,11 @@ func run(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := config.NewRedisReporter(getenv, !once)
+	s, err := config.NewRedisReporter(ctx, getenv, !once)
 	if err != nil {
 		return err
 	}
-	r, err := wiring.RedisReporter(s, s.Logger(os.Stderr))
-	if err != nil {
-		return err
-	}
+	r := wiring.RedisReporter(s, s.Logger(os.Stderr))
 	if once {
 		return runtime.Once(ctx, os.Stdout, r)
 	}

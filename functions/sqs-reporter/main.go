@@ -24,7 +24,7 @@ func run(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := config.NewSQSReporter(getenv, !once)
+	s, err := config.NewSQSReporter(ctx, getenv, !once)
 	if err != nil {
 		return err
 	}

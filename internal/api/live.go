@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,14 +28,15 @@ const (
 	readTimeout = 8 * time.Second
 )
 
-// version is a view and how it goes out, encoded once for everybody.
+// version is a view and how it goes out: encoded once for everybody, and not before somebody asks.
 type version struct {
-	seq      uint64
-	view     *view.View
-	down     bool   // Redis did not answer: the last numbers, once more
-	timeless []byte // the view's JSON as if made at 0
-	etag     string // of everything but the time it was made
-	patch    []byte // from the version before; nil if nothing changed
+	seq   uint64
+	view  *view.View
+	down  bool   // Redis did not answer: the last numbers, once more
+	patch []byte // from the version before; nil if nothing changed
+
+	timeless func() []byte // the view's JSON as if made at 0
+	etag     func() string // of everything but the time it was made
 	gzip     func() []byte
 }
 
@@ -45,7 +45,7 @@ const zero = `{"generated_at":0`
 
 // json is the view's JSON. The time comes first in it, so the rest need not be encoded again.
 func (v *version) json() []byte {
-	return fmt.Appendf(nil, `{"generated_at":%d%s`, v.view.GeneratedAt, v.timeless[len(zero):])
+	return fmt.Appendf(nil, `{"generated_at":%d%s`, v.view.GeneratedAt, v.timeless()[len(zero):])
 }
 
 // Live keeps the newest version. It reads when somebody asks, never on its own: a reading while
@@ -185,10 +185,7 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
 			l.downSince.UTC().Format("15:04:05 UTC"))}}, next.Problems...)
 	}
-	v, encodeErr := encode(prev, next)
-	if encodeErr != nil {
-		return encodeErr
-	}
+	v := newVersion(prev, next)
 	v.down = err != nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -216,29 +213,25 @@ func (l *Live) up() {
 	l.downSince, l.wait = time.Time{}, 0
 }
 
-// encode makes a version of next, which comes after prev.
-func encode(prev *version, next *view.View) (*version, error) {
+// newVersion makes a version of next, which comes after prev.
+func newVersion(prev *version, next *view.View) *version {
 	v := &version{seq: 1, view: next}
 	v.gzip = sync.OnceValue(func() []byte { return compress(v.json()) })
 	if prev != nil {
-		var err error
-		if v.patch, err = view.Patch(prev.view, next); err != nil {
-			return nil, err
-		}
+		v.patch = view.Patch(prev.view, next)
 		if v.seq = prev.seq; v.patch == nil {
 			v.timeless, v.etag = prev.timeless, prev.etag
-			return v, nil
+			return v
 		}
 		v.seq++
 	}
-	timeless := *next
-	timeless.GeneratedAt = 0
-	var err error
-	if v.timeless, err = json.Marshal(&timeless); err != nil {
-		return nil, fmt.Errorf("encode the view: %w", err)
-	}
-	v.etag = "W/" + etag(v.timeless) // weak: the time is not in it
-	return v, nil
+	v.timeless = sync.OnceValue(func() []byte {
+		timeless := *next
+		timeless.GeneratedAt = 0
+		return timeless.AppendJSON(nil)
+	})
+	v.etag = sync.OnceValue(func() string { return "W/" + etag(v.timeless()) }) // weak: the time is not in it
+	return v
 }
 
 func compress(data []byte) []byte {

@@ -93,17 +93,13 @@ func (s *Server) view(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if narrow := v.view.Narrow(q.Get("app"), q.Get("driver"), q.Get("q")); narrow != v.view {
-		if v, err = encode(nil, narrow); err != nil {
-			s.Log.Error("cannot encode the view", "error", err)
-			writeProblem(w, http.StatusInternalServerError, "The view could not be encoded; the log says why.")
-			return
-		}
+		v = newVersion(nil, narrow)
 	}
 	h := w.Header()
-	h.Set("ETag", v.etag)
+	h.Set("ETag", v.etag())
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Vary", "Accept-Encoding")
-	if matches(r.Header.Get("If-None-Match"), v.etag) {
+	if matches(r.Header.Get("If-None-Match"), v.etag()) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

@@ -108,11 +108,7 @@ func (e *events) advance(from, to *version) error {
 	if to.seq != from.seq+1 || patch == nil {
 		// A slow client has missed versions; it gets one patch for all of them. The newest may be a
 		// reading that found nothing new, which has no patch of its own.
-		var err error
-		if patch, err = view.Patch(from.view, to.view); err != nil {
-			return err
-		}
-		if patch == nil {
+		if patch = view.Patch(from.view, to.view); patch == nil {
 			return nil
 		}
 	}

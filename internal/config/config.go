@@ -3,6 +3,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/builtin"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -20,11 +22,6 @@ import (
 type Error struct{ problems []error }
 
 func (e *Error) Error() string { return errors.Join(e.problems...).Error() }
-
-// WrongValue is the error of a variable that an adapter does not take.
-func WrongValue(name, value string, why error) error {
-	return &Error{[]error{fmt.Errorf("%s is %q: %w", name, value, why)}}
-}
 
 // Getenv looks up a variable, like [os.Getenv].
 type Getenv func(name string) string
@@ -47,15 +44,15 @@ type Reporting struct {
 type SQSReporter struct {
 	Common
 	Reporting
-	Queues, CallsPerMonth string
+	Drivers []Driver
 }
 
 // RedisReporter is the settings of functions/redis-reporter.
 type RedisReporter struct {
 	Common
 	Reporting
-	Monitor                    *Redis // where the app's own queues live
-	BullMQQueues, BullMQPrefix string
+	Monitor *Redis // where the app's own queues live
+	Drivers []Driver
 }
 
 // Host is the settings of probes/host.
@@ -74,45 +71,27 @@ type Aggregator struct {
 
 // NewSQSReporter reads the environment. Without publish, as for a single look, PULSE_REDIS_URL may
 // be missing.
-func NewSQSReporter(get Getenv, publish bool) (SQSReporter, error) {
+func NewSQSReporter(ctx context.Context, get Getenv, publish bool) (SQSReporter, error) {
 	r := newReader(get)
 	s := SQSReporter{Common: r.common(), Reporting: r.reporting("sqs", publish)}
-	s.Queues = r.patterns("PULSE_SQS_QUEUES", "*")
-	s.CallsPerMonth = r.get("PULSE_SQS_CALLS_PER_MONTH")
-	if n, err := strconv.ParseInt(s.CallsPerMonth, 10, 64); s.CallsPerMonth != "" && (err != nil || n <= 0) {
-		r.wrong("PULSE_SQS_CALLS_PER_MONTH", "a whole number of calls above 0, such as 1000000; not set, it is unlimited")
-	}
+	s.Drivers = r.open(ctx, builtin.Of(adapter.SQS), s.Reporting)
 	return s, r.err()
-}
-
-// notYet are variables of queues that this version does not read: refused rather than ignored.
-var notYet = []string{"PULSE_LARAVEL_QUEUES", "PULSE_STREAM_QUEUES", "PULSE_LIST_KEYS", "PULSE_ADAPTERS"}
-
-// WantsRedisReporter tells whether the environment asks for queues that live in a Redis.
-func WantsRedisReporter(get Getenv) bool {
-	return slices.ContainsFunc(append(notYet, "PULSE_BULLMQ_QUEUES"), func(name string) bool { return strings.TrimSpace(get(name)) != "" })
 }
 
 // NewRedisReporter reads the environment. Without publish, PULSE_REDIS_URL may be missing where
 // PULSE_MONITOR_REDIS_URL is set.
-func NewRedisReporter(get Getenv, publish bool) (RedisReporter, error) {
+func NewRedisReporter(ctx context.Context, get Getenv, publish bool) (RedisReporter, error) {
 	r := newReader(get)
 	monitor := r.redis("PULSE_MONITOR_REDIS_URL")
 	s := RedisReporter{Common: r.common(), Reporting: r.reporting("redis", publish || monitor == nil)}
 	if s.Monitor = monitor; monitor == nil {
 		s.Monitor = s.Redis
 	}
-	for _, name := range notYet {
-		if r.get(name) != "" {
-			r.wrong(name, "nothing yet: this version reads BullMQ only; unset it")
-		}
+	wanted := slices.DeleteFunc(builtin.Of(adapter.Redis), func(d builtin.Driver) bool { return r.get(d.Settings[0].Variable) == "" })
+	s.Drivers = r.open(ctx, wanted, s.Reporting)
+	if len(wanted) == 0 {
+		r.add("there is nothing to poll: set one of %s to names or globs, comma-separated; * is all", strings.Join(redisVariables(), ", "))
 	}
-	if r.get("PULSE_BULLMQ_QUEUES") == "" {
-		r.add("PULSE_BULLMQ_QUEUES is not set, so there is nothing to poll: it takes names or globs, comma-separated; * is all")
-	} else {
-		s.BullMQQueues = r.patterns("PULSE_BULLMQ_QUEUES", "")
-	}
-	s.BullMQPrefix = r.or("PULSE_BULLMQ_PREFIX", "bull")
 	return s, r.err()
 }
 
@@ -157,7 +136,9 @@ type reader struct {
 }
 
 func newReader(get Getenv) *reader {
-	return &reader{get: func(name string) string { return strings.TrimSpace(get(name)) }}
+	r := &reader{}
+	r.get = r.withBlock(func(name string) string { return strings.TrimSpace(get(name)) })
+	return r
 }
 
 func (r *reader) err() error {
@@ -237,14 +218,6 @@ func (r *reader) duration(name string, otherwise time.Duration) time.Duration {
 		return 0
 	}
 	return d
-}
-
-func (r *reader) patterns(name, otherwise string) string {
-	text := r.or(name, otherwise)
-	if _, err := adapter.ParsePatterns(text); err != nil {
-		r.wrong(name, "names or globs, comma-separated, where * is all and a '[' needs its ']'")
-	}
-	return text
 }
 
 func (r *reader) redisVariable() string {

@@ -36,10 +36,11 @@ if at and tonumber(at) > tonumber(ARGV[2]) and redis.call('PTTL', KEYS[1]) >= 0 
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 return 1`
 
-// Snapshot publishes s, and tells whether it did: false without an error means that a newer one is
-// there; true with one that only the index could not be written.
+// Snapshot publishes s, and says whether it did: false without an error means that a newer one is
+// there; true with one that only the index could not be written. Queues that cannot be written are
+// problems of s after it.
 func (p *Store) Snapshot(ctx context.Context, s *protocol.QueueSnapshot) (bool, error) {
-	data, err := s.Encode()
+	data, err := s.EncodeUsable()
 	if err != nil {
 		return false, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gravito-framework/pulse/internal/poll"
 	"github.com/gravito-framework/pulse/internal/publish"
@@ -50,7 +51,7 @@ const (
 	// minTry is the least time that a poll may take.
 	minTry = 5 * time.Second
 	// maxProblems bounds a snapshot's and a summary's.
-	maxProblems = 100
+	maxProblems = protocol.MaxProblems
 )
 
 var tooMany = fmt.Sprintf("more than %d problems: the rest are not listed", maxProblems)
@@ -122,52 +123,64 @@ func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *Su
 		}
 	}
 	sum.Polls++
-	pollCtx, cancel := context.WithTimeout(ctx, max(r.Interval, minTry))
-	defer cancel()
-	s, err := r.Poll(pollCtx)
+	s, err := r.Poll(ctx)
 	if err != nil {
 		return true, err
 	}
+	published, err := r.Store.Snapshot(ctx, s)
 	sum.Queues = len(s.Queues)
 	r.sayNew(s.Problems, sum)
-	published, err := r.Store.Snapshot(ctx, s)
 	if published {
 		sum.Published++
 	}
 	return true, err
 }
 
-// Poll polls every adapter once and makes one snapshot of what they read. One that fails is a
-// problem beside the others' queues; err is that all did.
+// Poll polls every adapter at once and makes one snapshot of what they read. One that fails, or takes
+// too long, is a problem beside the others' queues; err is that all did.
 func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 	now := time.Now()
-	out := &protocol.QueueSnapshot{Timestamp: now.UnixMilli(), App: r.App, Source: r.Source, Queues: []protocol.Queue{}}
-	seen := map[string][]protocol.Driver{} // by a queue's name
-	var errs []error
-	for _, p := range r.Pollers {
-		s, err := p.Poll(ctx, now)
-		if err != nil {
-			errs = append(errs, err)
-			out.Problems = append(out.Problems, protocol.Problem{Reason: err.Error()})
+	read := make([]*protocol.QueueSnapshot, len(r.Pollers))
+	errs := make([]error, len(r.Pollers))
+	var group errgroup.Group
+	for i, p := range r.Pollers {
+		group.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, r.limit())
+			defer cancel()
+			read[i], errs[i] = p.Poll(ctx, now)
+			return nil
+		})
+	}
+	_ = group.Wait() // each has its own error
+	out := &protocol.QueueSnapshot{
+		Timestamp: now.UnixMilli(), App: r.App, Source: r.Source, IntervalMS: r.Interval.Milliseconds(), Queues: []protocol.Queue{},
+	}
+	failed := 0
+	for i, s := range read {
+		if errs[i] != nil {
+			failed++
+			out.Problems = append(out.Problems, protocol.Problem{Reason: r.Pollers[i].Adapter.Name + ": " + errs[i].Error()})
 			continue
 		}
 		out.Problems = append(out.Problems, s.Problems...)
-		for _, q := range s.Queues {
-			if slices.Contains(seen[q.Name], q.Driver) {
-				out.Problems = append(out.Problems, protocol.Problem{Queue: q.Name, Reason: fmt.Sprintf("two adapters report it as a queue of %s; the first one's numbers are shown", q.Driver)})
-				continue
-			}
-			seen[q.Name] = append(seen[q.Name], q.Driver)
-			out.Queues = append(out.Queues, q)
-		}
+		out.Queues = append(out.Queues, s.Queues...)
 	}
-	if len(errs) == len(r.Pollers) {
+	if failed == len(r.Pollers) {
 		return nil, errors.Join(errs...)
 	}
 	if len(out.Problems) > maxProblems {
 		out.Problems = append(out.Problems[:maxProblems], protocol.Problem{Reason: tooMany})
 	}
 	return out, nil
+}
+
+// limit is how long one adapter's poll may take. With neighbours it is shorter: they wait for it, and
+// are to be fresh when they are published.
+func (r *Reporter) limit() time.Duration {
+	if len(r.Pollers) > 1 {
+		return max(r.Interval/2, minTry)
+	}
+	return max(r.Interval, minTry)
 }
 
 // failed says once that there is trouble.

@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,15 +69,20 @@ func Once(ctx context.Context, w io.Writer, r *reporter.Reporter) error {
 	if err != nil {
 		return err
 	}
-	return WriteJSON(w, s)
+	return WriteJSON(w, s.EncodeUsable)
 }
 
-// WriteJSON writes a document of the protocol for a person to read, having checked it.
-func WriteJSON(w io.Writer, document interface{ Validate() error }) error {
-	if err := document.Validate(); err != nil {
+// WriteJSON writes a document of the protocol for a person to read.
+func WriteJSON(w io.Writer, encode func() ([]byte, error)) error {
+	data, err := encode()
+	if err != nil {
 		return err
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(document)
+	var b bytes.Buffer
+	if err := json.Indent(&b, data, "", "  "); err != nil {
+		return fmt.Errorf("indent what was encoded: %w", err)
+	}
+	b.WriteByte('\n')
+	_, err = w.Write(b.Bytes())
+	return err
 }

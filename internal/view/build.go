@@ -35,6 +35,7 @@ type known struct {
 	beat     *protocol.Heartbeat
 	problems []Problem
 	lost     bool
+	seenAt   int64 // when its key was last there, where it is lost
 
 	// The rows that were made of it, good as long as its status is theirs.
 	queues []*Queue
@@ -119,7 +120,7 @@ func (b *Builder) read(d Document) *known {
 		}
 		return decode(d)
 	}
-	k := &known{key: d.Key, lost: d.Err == nil}
+	k := &known{key: d.Key, lost: d.Err == nil, seenAt: d.SeenAt}
 	if before != nil {
 		k.snapshot, k.app, k.id, k.beat = before.snapshot, before.app, before.id, before.beat
 	}
@@ -195,10 +196,14 @@ func (k *known) checkKey(want string) {
 	}
 }
 
+func newApp() *App {
+	return &App{Sources: map[string]*Source{}, Queues: map[string]*Queue{}, Servers: map[string]*Server{}}
+}
+
 func (v *View) app(name string) *App {
 	a := v.Apps[name]
 	if a == nil {
-		a = &App{Queues: map[string]*Queue{}, Servers: map[string]*Server{}}
+		a = newApp()
 		v.Apps[name] = a
 	}
 	return a
@@ -208,10 +213,18 @@ func (k *known) status(now time.Time) Status {
 	switch {
 	case k.lost:
 		return Lost
-	case now.UnixMilli()-k.timestamp() > freshFor.Milliseconds(), k.isAhead(now):
+	case now.UnixMilli()-k.timestamp() > k.freshFor(), k.isAhead(now):
 		return Stale
 	}
 	return Fresh
+}
+
+// freshFor is how old k may be and still be fresh, in milliseconds.
+func (k *known) freshFor() int64 {
+	if k.snapshot != nil {
+		return max(freshFor.Milliseconds(), k.snapshot.IntervalMS*3/2)
+	}
+	return freshFor.Milliseconds()
 }
 
 // timestamp is when what k holds was made, by the clock of whoever made it.
@@ -233,23 +246,33 @@ func (k *known) isAhead(now time.Time) bool {
 func (k *known) addQueues(v *View, now time.Time) {
 	s := k.snapshot
 	if s == nil {
-		if k.lost && k.beat == nil {
-			v.app(k.app) // nothing else is left of it
+		if k.lost && k.beat == nil { // nothing but its key is left of it
+			v.app(k.app).addSource(k.id, Lost, k.seenAt)
 		}
 		return
 	}
 	app := v.app(s.App)
-	for _, row := range k.rows(k.status(now)) {
-		key := string(row.Driver) + "/" + row.Name
+	status := k.status(now)
+	app.addSource(s.Source, status, s.Timestamp)
+	for _, row := range k.rows(status) {
+		key := row.key
 		for other := app.Queues[key]; other != nil && (other.Source != row.Source || other.Name != row.Name); other = app.Queues[key] {
 			// Another reporter's queue of the same name: perhaps another region, or Redis. Or a
 			// queue whose own name ends like this.
 			key += "@" + row.Source
 		}
 		// The same queue twice from one source: agents on several hosts. The newest knows best.
-		if same := app.Queues[key]; same == nil || newer(row.Status, row.Timestamp, same.Status, same.Timestamp) {
+		if same := app.Queues[key]; same == nil || newer(row.Status, row.at, same.Status, same.at) {
 			app.Queues[key] = row
 		}
+	}
+}
+
+// addSource notes a reporter. Where several call themselves the same, the newest stands for them.
+func (a *App) addSource(name string, status Status, at int64) {
+	name = cmp.Or(name, noSource)
+	if same := a.Sources[name]; same == nil || newer(status, at, same.Status, same.Timestamp) {
+		a.Sources[name] = &Source{status, at}
 	}
 }
 
@@ -275,20 +298,26 @@ func newer(status Status, at int64, otherStatus Status, otherAt int64) bool {
 func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, status Status) *Queue {
 	row := &Queue{
 		Name: q.Name, Driver: q.Driver, Origin: "external", ReadOnly: true, Source: s.Source,
-		Status: status, Health: UnknownHealth, Timestamp: s.Timestamp, Metrics: q.Metrics, Meta: q.Meta,
+		Status: status, Health: UnknownHealth, Metrics: q.Metrics, Meta: q.Meta, at: s.Timestamp,
 	}
 	if q.Driver == protocol.DriverGravitoStream {
 		row.Origin, row.ReadOnly = "gravito", false
 	}
-	if paused, _ := q.Meta["paused"].(bool); paused {
+	if q.Meta.Bool("paused") {
 		row.Health = Paused
 	}
+	row.key = q.DriverName() + "/" + q.Name
 	row.id = identity(s, q, q.Name)
-	if dlq, _ := q.Meta["dlq"].(string); dlq != "" {
+	if dlq := q.Meta.Text("dlq"); dlq != "" {
 		row.dlq = identity(s, q, dlq)
 	}
-	of, _ := q.Meta["dlq_for"].([]any)
-	row.isDLQ = len(of) > 0
+	row.isDLQ = len(q.Meta.Texts("dlq_for")) > 0
+	// An age changes with every report, a time doesn't.
+	if age, ok := q.Meta.Int("oldest_ms"); ok && !q.Meta.Has("oldest_at") {
+		row.Meta, _ = q.Meta.WithoutNulls(maxDepth) // a copy: the snapshot stays as it was reported
+		row.Meta.Delete("oldest_ms")
+		row.Meta.SetInt("oldest_at", s.Timestamp-age)
+	}
 	row.encode()
 	return row
 }
@@ -296,7 +325,10 @@ func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, status Status) *Queu
 // identity is the id of the queue called name that q is, or that q names. An SQS queue's URL tells its
 // account and region, in which its dead-letter queue is as well; other queues are whose reporter says.
 func identity(s *protocol.QueueSnapshot, q *protocol.Queue, name string) string {
-	if url, _ := q.Meta["url"].(string); url != "" && q.Driver == protocol.DriverSQS {
+	if q.Driver != protocol.DriverSQS {
+		return s.App + "\x00" + s.Source + "\x00" + string(q.Driver) + "\x00" + name
+	}
+	if url := q.Meta.Text("url"); url != "" {
 		return url[:strings.LastIndexByte(url, '/')+1] + name
 	}
 	return strings.Join([]string{s.App, s.Source, string(q.Driver), name}, "\x00")
@@ -310,7 +342,7 @@ func (k *known) addServer(v *View, now time.Time) {
 	status := k.status(now)
 	if k.server == nil || k.server.Status != status {
 		k.server = &Server{Status: status, Timestamp: h.Timestamp, Meta: h.Meta}
-		if len(h.Meta) > 0 { // else the key is all that is left of it
+		if !h.Meta.IsZero() { // else the key is all that is left of it
 			k.server.System, k.server.Process = &h.System, &h.Process
 		}
 		k.server.encode()
@@ -319,70 +351,4 @@ func (k *known) addServer(v *View, now time.Time) {
 	if same := servers[k.id]; same == nil || newer(status, h.Timestamp, same.Status, same.Timestamp) {
 		servers[k.id] = k.server
 	}
-}
-
-// sum makes the totals of the queues and servers that are in v.
-func (v *View) sum() {
-	t := Totals{Unknown: map[string]int{}}
-	queues := map[string]*Queue{} // by id: several may report the same queue, and the newest knows best
-	isDLQ := map[string]bool{}    // by id, whoever says so
-	for _, app := range v.Apps {
-		t.Servers += len(app.Servers)
-		t.Queues += len(app.Queues)
-		for _, q := range app.Queues {
-			if q.Status == Lost {
-				continue
-			}
-			if q.isDLQ {
-				isDLQ[q.id] = true
-			}
-			if q.dlq != "" {
-				isDLQ[q.dlq] = true
-			}
-			if other := queues[q.id]; other == nil || q.Timestamp > other.Timestamp || q.Timestamp == other.Timestamp && bytes.Compare(q.encoded, other.encoded) < 0 {
-				queues[q.id] = q
-			}
-		}
-	}
-	dead := map[string]int64{} // jobs in each dead-letter queue, by id
-	for id, q := range queues {
-		m := &q.Metrics
-		if isDLQ[id] {
-			// All in it has failed, and is counted even where no queue that fills it is shown.
-			dead[id] = max(dead[id], add(add(m.Waiting, value(m.Active)), value(m.Delayed)))
-		} else {
-			t.Waiting = add(t.Waiting, m.Waiting)
-			t.add("active", &t.Active, m.Active)
-			t.add("delayed", &t.Delayed, m.Delayed)
-		}
-		switch {
-		case q.dlq != "" && m.Failed != nil:
-			// The largest, not the first: two that share it may have been read a moment apart.
-			dead[q.dlq] = max(dead[q.dlq], *m.Failed)
-		case m.Failed != nil || !isDLQ[id]:
-			t.add("failed", &t.Failed, m.Failed)
-		}
-	}
-	for _, n := range dead {
-		t.Failed = add(t.Failed, n)
-	}
-	v.Totals = t
-}
-
-func (t *Totals) add(name string, sum, n *int64) {
-	if n == nil {
-		t.Unknown[name]++
-		return
-	}
-	*sum = add(*sum, *n)
-}
-
-// add does not pass the largest count: two of them fit an int64.
-func add(a, b int64) int64 { return min(a+b, protocol.MaxCount) }
-
-func value(n *int64) int64 {
-	if n == nil {
-		return 0
-	}
-	return *n
 }

@@ -16,9 +16,10 @@ func (v *View) Narrow(app, driver, q string) *View {
 		if app != "" && name != app {
 			continue
 		}
-		part := &App{Queues: map[string]*Queue{}, Servers: map[string]*Server{}}
+		part := newApp()
+		part.Sources = a.Sources
 		for key, queue := range a.Queues {
-			if (driver == "" || string(queue.Driver) == driver) && (has(name) || has(queue.Name)) {
+			if (driver == "" || string(queue.Driver) == driver || strings.HasPrefix(queue.key, driver+"/")) && (has(name) || has(queue.Name)) {
 				part.Queues[key] = queue
 			}
 		}

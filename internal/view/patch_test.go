@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -169,10 +170,7 @@ func TestAnyPatchMakesTheNextView(t *testing.T) {
 		}
 		for i, from := range views {
 			for j, to := range views {
-				patch, err := Patch(from, to)
-				if err != nil {
-					rt.Fatal(err)
-				}
+				patch := Patch(from, to)
 				if unchanged := timeless(texts[i]) == timeless(texts[j]); unchanged != (patch == nil) {
 					rt.Fatalf("the patch is %s; from\n%s\nto\n%s", patch, texts[i], texts[j])
 				}
@@ -202,6 +200,16 @@ func TestAnyPatchMakesTheNextView(t *testing.T) {
 	})
 }
 
+func jsonValue(t *rapid.T, data []byte) any {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 // timeless is a view's JSON from behind the time it was made.
 func timeless(text string) string {
 	_, rest, _ := strings.Cut(text, ",")
@@ -229,8 +237,8 @@ func TestViewsOfAnyDocumentsAgree(t *testing.T) {
 					rt.Fatalf("%s makes\n%s\nof what was\n%s", what, got, want)
 				}
 			}
-			if p, err := Patch(first, again); p != nil || err != nil {
-				rt.Fatalf("the patch is %s, %v", p, err)
+			if p := Patch(first, again); p != nil {
+				rt.Fatalf("the patch is %s", p)
 			}
 		}
 	})
@@ -249,22 +257,19 @@ func TestPatchNamesOnlyWhatChanged(t *testing.T) {
 		want string
 	}{
 		{"one count", []Document{snapshot("shop", "", queue("a", 2, `{"x":1,"y":{"z":[1],"w":2}}`)+","+queue("b", 1, "{}")), base[1], base[2]},
-			`{"apps":{"shop":{"queues":{"sqs/a":{"metrics":{"waiting":2}}}}},"generated_at":%d,"totals":{"waiting":3}}`},
+			`{"generated_at":%d,"totals":{"waiting":3},"apps":{"shop":{"queues":{"sqs/a":{"metrics":{"waiting":2}}}}}}`},
 		{"within meta", []Document{snapshot("shop", "", queue("a", 1, `{"y":{"z":[1,2],"w":2}}`)+","+queue("b", 1, "{}")), base[1], base[2]},
-			`{"apps":{"shop":{"queues":{"sqs/a":{"meta":{"x":null,"y":{"z":[1,2]}}}}}},"generated_at":%d}`},
+			`{"generated_at":%d,"apps":{"shop":{"queues":{"sqs/a":{"meta":{"y":{"z":[1,2]},"x":null}}}}}}`},
 		{"a queue", []Document{snapshot("shop", "", queue("b", 1, "{}")), base[1], base[2]},
-			`{"apps":{"shop":{"queues":{"sqs/a":null}}},"generated_at":%d,"totals":{"queues":2,"waiting":1}}`},
-		{"a server", base[:2], `{"apps":{"shop":{"servers":{"web-1":null}}},"generated_at":%d,"totals":{"servers":0}}`},
-		{"an app", []Document{base[0], base[2]}, `{"apps":{"blog":null},"generated_at":%d,"totals":{"queues":2}}`},
+			`{"generated_at":%d,"totals":{"waiting":1,"queues":2},"apps":{"shop":{"queues":{"sqs/a":null}}}}`},
+		{"a server", base[:2], `{"generated_at":%d,"totals":{"servers":0},"apps":{"shop":{"servers":{"web-1":null}}}}`},
+		{"an app", []Document{base[0], base[2]}, `{"generated_at":%d,"totals":{"queues":2},"apps":{"blog":null}}`},
 		{"a problem", append([]Document{doc("pulse:queues:x", "[]")}, base...),
 			`{"generated_at":%d,"problems":[{"key":"pulse:queues:x","reason":"it is not a JSON object: it starts with \"[]\""}]}`},
 	} {
 		var b Builder
 		before := b.Build(noon, base)
-		got, err := Patch(before, b.Build(noon.Add(time.Second), tc.docs))
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := Patch(before, b.Build(noon.Add(time.Second), tc.docs))
 		if want := fmt.Sprintf(tc.want, at); string(got) != want {
 			t.Errorf("%s: the patch is\n%s\nwant\n%s", tc.name, got, want)
 		}

@@ -41,7 +41,7 @@ func TestDeadLetterQueueWithALargeMetaCountsOnce(t *testing.T) {
 	v := build(snapshot("shop", "sqs", `{"name":"orders","driver":"sqs","metrics":{"waiting":1,"active":0,"delayed":0,"failed":100},"meta":{"dlq":"dead",`+large+`}},
 		{"name":"mail","driver":"sqs","metrics":{"waiting":1,"active":0,"delayed":0,"failed":100},"meta":{"dlq":"dead",`+large+`}},
 		{"name":"dead","driver":"sqs","metrics":{"waiting":100,"active":0,"delayed":0},"meta":{"dlq_for":["orders"],`+large+`}}`))
-	if diff := cmp.Diff(Totals{Waiting: 2, Failed: 100, Queues: 3, Unknown: map[string]int{}}, v.Totals); diff != "" {
+	if diff := cmp.Diff(counted(2, 0, 0, 100, 3), v.Totals); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -55,7 +55,7 @@ func TestQueueOfSeveralReportersCountsOnce(t *testing.T) {
 	orders := queue("orders", 5, `,"failed":3`, `,"dlq":"dead"`)
 	mail := queue("mail", 1, `,"failed":3`, `,"dlq":"dead"`)
 	dead := queue("dead", 3, "", "")
-	want := Totals{Waiting: 6, Failed: 3, Queues: 3, Unknown: map[string]int{}}
+	want := counted(6, 0, 0, 3, 3)
 	for name, docs := range map[string][]Document{
 		"a source each": {snapshot("shop", "a", orders), snapshot("shop", "b", mail), snapshot("shop", "c", dead)},
 		"an app each":   {snapshot("shop", "sqs", orders), snapshot("blog", "sqs", mail), snapshot("dead", "sqs", dead)},
@@ -70,7 +70,7 @@ func TestQueueOfSeveralReportersCountsOnce(t *testing.T) {
 		t.Errorf("all of them twice: -want +got:\n%s", diff)
 	}
 	other := strings.ReplaceAll(all, "eu-west-1", "us-east-1")
-	if diff := cmp.Diff(Totals{Waiting: 12, Failed: 6, Queues: 6, Unknown: map[string]int{}}, build(snapshot("shop", "a", all), snapshot("shop", "b", other)).Totals); diff != "" {
+	if diff := cmp.Diff(counted(12, 0, 0, 6, 6), build(snapshot("shop", "a", all), snapshot("shop", "b", other)).Totals); diff != "" {
 		t.Errorf("of two regions: -want +got:\n%s", diff)
 	}
 }
@@ -94,6 +94,11 @@ func TestTimestampOfTheFutureIsNotFresh(t *testing.T) {
 	}
 }
 
+func unknown(t Totals, name string) Totals {
+	t.Unknown = map[string]int{name: 1}
+	return t
+}
+
 // TestDeadLetterQueueIsNotAlsoWaiting is about each job in a dead-letter queue being in the totals
 // once, as failed, whoever else is shown.
 func TestDeadLetterQueueIsNotAlsoWaiting(t *testing.T) {
@@ -103,25 +108,30 @@ func TestDeadLetterQueueIsNotAlsoWaiting(t *testing.T) {
 		other   = `{"name":"mail","driver":"sqs","metrics":{"waiting":1,"active":0,"delayed":0,"failed":4},"meta":{"dlq":"mail-dead"}}`
 		plain   = `{"name":"dead","driver":"bullmq","metrics":{"waiting":6,"active":1,"delayed":0,"failed":2}}`
 	)
+	const (
+		main  = `{"name":"main","driver":"sqs","metrics":{"waiting":5,"active":0,"delayed":0,"failed":2},"meta":{"dlq":"main-retry","dlq_for":["main-retry"]}}`
+		retry = `{"name":"main-retry","driver":"sqs","metrics":{"waiting":2,"active":0,"delayed":0,"failed":5},"meta":{"dlq":"main","dlq_for":["main"]}}`
+	)
 	for _, tc := range []struct {
 		name   string
 		docs   []Document
 		totals Totals
 	}{
-		{"beside its source", []Document{snapshot("shop", "sqs", orders+","+dead)}, Totals{Waiting: 5, Active: 1, Failed: 7, Queues: 2}},
-		{"alone", []Document{snapshot("shop", "sqs", dead)}, Totals{Failed: 7, Queues: 1}},
-		{"where its source doesn't know what it holds", []Document{snapshot("shop", "sqs", unread+","+dead)}, Totals{Waiting: 5, Active: 1, Failed: 7, Queues: 2, Unknown: map[string]int{"failed": 1}}},
-		{"shared, and read at different moments", []Document{snapshot("shop", "sqs", orders+","+earlier)}, Totals{Waiting: 7, Active: 1, Failed: 7, Queues: 2}},
-		{"beside another one", []Document{snapshot("shop", "sqs", orders+","+other)}, Totals{Waiting: 6, Active: 1, Failed: 11, Queues: 2}},
-		{"of another source with the same name", []Document{snapshot("shop", "eu", orders), snapshot("shop", "us", orders)}, Totals{Waiting: 10, Active: 2, Failed: 14, Queues: 2}},
-		{"of another app with the same name", []Document{snapshot("shop", "sqs", orders), snapshot("blog", "sqs", orders)}, Totals{Waiting: 10, Active: 2, Failed: 14, Queues: 2}},
-		{"beside a queue of another driver with its name", []Document{snapshot("shop", "sqs", dead+","+plain)}, Totals{Waiting: 6, Active: 1, Failed: 9, Queues: 2}},
-		{"that names its own dead-letter queue", []Document{snapshot("shop", "sqs", `{"name":"dead","driver":"sqs","metrics":{"waiting":6,"active":0,"delayed":0,"failed":2},"meta":{"dlq_for":["orders"],"dlq":"dead2"}}`)}, Totals{Failed: 8, Queues: 1}},
-		{"in name only", []Document{snapshot("shop", "sqs", `{"name":"dead","driver":"sqs","metrics":{"waiting":6,"active":0,"delayed":0,"failed":0},"meta":{"dlq_for":[]}}`)}, Totals{Waiting: 6, Queues: 1}},
+		{"beside its source", []Document{snapshot("shop", "sqs", orders+","+dead)}, counted(5, 1, 0, 7, 2)},
+		{"alone", []Document{snapshot("shop", "sqs", dead)}, Totals{Failed: new(int64(7)), Queues: 1}},
+		{"where its source doesn't know what it holds", []Document{snapshot("shop", "sqs", unread+","+dead)}, unknown(counted(5, 1, 0, 7, 2), "failed")},
+		{"shared, and read at different moments", []Document{snapshot("shop", "sqs", orders+","+earlier)}, counted(7, 1, 0, 7, 2)},
+		{"beside another one", []Document{snapshot("shop", "sqs", orders+","+other)}, counted(6, 1, 0, 11, 2)},
+		{"of another source with the same name", []Document{snapshot("shop", "eu", orders), snapshot("shop", "us", orders)}, counted(10, 2, 0, 14, 2)},
+		{"of another app with the same name", []Document{snapshot("shop", "sqs", orders), snapshot("blog", "sqs", orders)}, counted(10, 2, 0, 14, 2)},
+		{"beside a queue of another driver with its name", []Document{snapshot("shop", "sqs", dead+","+plain)}, counted(6, 1, 0, 9, 2)},
+		{"that names its own dead-letter queue", []Document{snapshot("shop", "sqs", `{"name":"dead","driver":"sqs","metrics":{"waiting":6,"active":0,"delayed":0,"failed":2},"meta":{"dlq_for":["orders"],"dlq":"dead2"}}`)}, counted(6, 0, 0, 2, 1)},
+		{"in a cycle with its source, named first", []Document{snapshot("shop", "sqs", main+","+retry)}, counted(5, 0, 0, 2, 2)},
+		{"in a cycle with its source, named last", []Document{snapshot("shop", "sqs", retry+","+main)}, counted(5, 0, 0, 2, 2)},
+		{"in a cycle, of which one queue is shown", []Document{snapshot("shop", "sqs", main)}, counted(5, 0, 0, 2, 1)},
+		{"in a chain, whose middle has workers", []Document{snapshot("shop", "sqs", main+","+strings.Replace(retry, `"dlq":"main"`, `"dlq":"end"`, 1))}, counted(7, 0, 0, 5, 2)},
+		{"in name only", []Document{snapshot("shop", "sqs", `{"name":"dead","driver":"sqs","metrics":{"waiting":6,"active":0,"delayed":0,"failed":0},"meta":{"dlq_for":[]}}`)}, counted(6, 0, 0, 0, 1)},
 	} {
-		if tc.totals.Unknown == nil {
-			tc.totals.Unknown = map[string]int{}
-		}
 		// Often, because maps are gone through in another order each time.
 		for range 20 {
 			if diff := cmp.Diff(tc.totals, build(tc.docs...).Totals); diff != "" {
@@ -144,7 +154,7 @@ func TestTotalsStayExactForEveryReader(t *testing.T) {
 		docs = append(docs, huge(fmt.Sprintf("app-%d", i)))
 	}
 	got := build(docs...).Totals
-	want := Totals{Waiting: protocol.MaxCount, Active: protocol.MaxCount, Delayed: protocol.MaxCount, Failed: protocol.MaxCount, Queues: 1200, Unknown: map[string]int{}}
+	want := counted(protocol.MaxCount, protocol.MaxCount, protocol.MaxCount, protocol.MaxCount, 1200)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
@@ -156,7 +166,7 @@ func TestLostIsInNoTotal(t *testing.T) {
 	d, server := snapshot("shop", "sqs", orders+","+dead), beat("shop", "web-1", "")
 	b.Build(noon, []Document{d, server})
 	got := b.Build(noon.Add(time.Minute), []Document{gone(d), gone(server)}).Totals
-	if diff := cmp.Diff(Totals{Queues: 2, Servers: 1, Unknown: map[string]int{}}, got); diff != "" {
+	if diff := cmp.Diff(Totals{Queues: 2, Servers: 1, Lost: LostRows{2, 1}}, got); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
 }
@@ -167,7 +177,7 @@ func TestLostServerKeepsItsLastNumbers(t *testing.T) {
 	b.Build(noon, []Document{d})
 	v := b.Build(noon.Add(time.Minute), []Document{gone(d)})
 	s := v.Apps["shop"].Servers["web-1"]
-	if s == nil || s.Status != Lost || s.Timestamp != noon.UnixMilli() || s.System == nil || s.System.Hostname != "web-1" || s.Meta["version"] != "7" {
+	if s == nil || s.Status != Lost || s.Timestamp != noon.UnixMilli() || s.System == nil || s.System.Hostname != "web-1" || s.Meta.Text("version") != "7" {
 		t.Errorf("the lost server is %+v", s)
 	}
 	if len(v.Problems) != 0 {
@@ -198,7 +208,7 @@ func TestKeyThatCannotBeReadForAMomentKeepsItsNumbers(t *testing.T) {
 	at := func(after time.Duration, d Document) *View { return b.Build(noon.Add(after), []Document{d, neighbour}) }
 	at(0, d)
 	v := at(5*time.Second, refused)
-	if q := v.Apps["shop"].Queues["sqs/orders"]; q == nil || q.Status != Fresh || v.Totals.Waiting != 10 {
+	if q := v.Apps["shop"].Queues["sqs/orders"]; q == nil || q.Status != Fresh || *v.Totals.Waiting != 10 {
 		t.Errorf("refused, it is %+v, totals %+v", q, v.Totals)
 	}
 	if len(v.Problems) != 1 || v.Problems[0] != (Problem{d.Key, "NOPERM for GETRANGE"}) {
@@ -297,19 +307,19 @@ func TestTwoSourcesWithTheSameQueueName(t *testing.T) {
 func TestQuasarNodesShareAQueueNewestWins(t *testing.T) {
 	at := noon.UnixMilli()
 	older, newer := node("a", at-9000, 1), node("b", at-1000, 2)
-	waiting := func(v *View) int64 { return v.Apps["shop"].Queues["other/q"].Metrics.Waiting }
+	waiting := func(v *View) int64 { return v.Apps["shop"].Queues["redis/q"].Metrics.Waiting }
 	for _, docs := range [][]Document{{older, newer}, {newer, older}} {
 		v := build(docs...)
-		if waiting(v) != 2 || len(v.Apps["shop"].Queues) != 1 || v.Totals.Waiting != 2 {
+		if waiting(v) != 2 || len(v.Apps["shop"].Queues) != 1 || *v.Totals.Waiting != 2 {
 			t.Errorf("the queue is %d, totals %+v", waiting(v), v.Totals)
 		}
 	}
 	var b Builder
 	b.Build(noon, []Document{older, newer})
-	if v := b.Build(noon, []Document{older, gone(newer)}); waiting(v) != 1 || v.Apps["shop"].Queues["other/q"].Status == Lost {
+	if v := b.Build(noon, []Document{older, gone(newer)}); waiting(v) != 1 || v.Apps["shop"].Queues["redis/q"].Status == Lost {
 		t.Errorf("the queue is %d: who is there knows better than who is lost", waiting(v))
 	}
-	if v := b.Build(noon, []Document{gone(older), gone(newer)}); waiting(v) != 2 || v.Apps["shop"].Queues["other/q"].Status != Lost {
+	if v := b.Build(noon, []Document{gone(older), gone(newer)}); waiting(v) != 2 || v.Apps["shop"].Queues["redis/q"].Status != Lost {
 		t.Errorf("the queue is %d: of those who are lost the newest knows best", waiting(v))
 	}
 	// Of two at the same moment always the same one, or the page would flicker.
@@ -364,7 +374,7 @@ func TestStatusInTheJSONIsTheOneOfTheRow(t *testing.T) {
 	docs := []Document{snapshot("shop", "", orders), beat("shop", "web-1", ""), node("a", noon.UnixMilli(), 1)}
 	fresh := b.Build(noon, docs)
 	before := encoded(t, fresh)
-	if got := encoded(t, b.Build(noon.Add(time.Minute), docs)); strings.Contains(got, `"fresh"`) || strings.Count(got, `"stale"`) != 4 {
+	if got := encoded(t, b.Build(noon.Add(time.Minute), docs)); strings.Contains(got, `"fresh"`) || strings.Count(got, `"stale"`) != 6 {
 		t.Errorf("a minute later it is %s", got)
 	}
 	if after := encoded(t, fresh); after != before {
@@ -382,6 +392,11 @@ func TestColdStartShowsLostNodesOfTheOlderNamespace(t *testing.T) {
 	}
 }
 
+func withServer(t Totals) Totals {
+	t.Servers = 1
+	return t
+}
+
 func TestNarrowTakesNothingAway(t *testing.T) {
 	v := build(snapshot("shop", "sqs", orders+","+invoices+","+dead), beat("shop", "web-1", ""), snapshot("blog", "", orders), doc("pulse:queues:bad", "rubbish"))
 	before := encoded(t, v)
@@ -392,18 +407,17 @@ func TestNarrowTakesNothingAway(t *testing.T) {
 		app, driver, q string
 		totals         Totals
 	}{
-		{"shop", "", "", Totals{Waiting: 7, Active: 1, Failed: 7, Queues: 3, Servers: 1}},
-		{"shop", "sqs", "", Totals{Waiting: 7, Active: 1, Failed: 7, Queues: 3}},
-		{"", "", "DEAD", Totals{Failed: 7, Queues: 1}},
-		{"", "", "invoices", Totals{Waiting: 2, Failed: 7, Queues: 1}},
-		{"", "", "web", Totals{Servers: 1}},
-		{"shop", "", "blog", Totals{}},
-		{"SHOP", "", "", Totals{}},
-		{"", "bullmq", "", Totals{}},
-		{"nobody", "", "", Totals{}},
+		{"shop", "", "", withServer(counted(7, 1, 0, 7, 3))},
+		{"shop", "sqs", "", counted(7, 1, 0, 7, 3)},
+		{"", "", "DEAD", Totals{Failed: new(int64(7)), Queues: 1}}, // none that it shows waits for a worker
+		{"", "", "invoices", counted(2, 0, 0, 7, 1)},
+		{"", "", "web", withServer(counted(0, 0, 0, 0, 0))},
+		{"shop", "", "blog", counted(0, 0, 0, 0, 0)},
+		{"SHOP", "", "", counted(0, 0, 0, 0, 0)},
+		{"", "bullmq", "", counted(0, 0, 0, 0, 0)},
+		{"nobody", "", "", counted(0, 0, 0, 0, 0)},
 	} {
 		narrow := v.Narrow(tc.app, tc.driver, tc.q)
-		tc.totals.Unknown = map[string]int{}
 		if diff := cmp.Diff(tc.totals, narrow.Totals); diff != "" {
 			t.Errorf("app %q, driver %q, q %q: totals (-want +got):\n%s", tc.app, tc.driver, tc.q, diff)
 		}
@@ -505,8 +519,8 @@ func TestMetaMayNotNestWithoutEnd(t *testing.T) {
 	} {
 		meta := fmt.Sprintf(`"x":%s`, nested(tc.levels, tc.open, tc.end))
 		v := build(snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":{`+meta+`}}`), beat("shop", "web-1", ","+meta))
-		for what, got := range map[string]map[string]any{"queue": v.Apps["shop"].Queues["sqs/q"].Meta, "server": v.Apps["shop"].Servers["web-1"].Meta} {
-			if shown := got["error"] == nil; shown != tc.shown || !shown && got["error"] != tooDeep {
+		for what, got := range map[string]protocol.Meta{"queue": v.Apps["shop"].Queues["sqs/q"].Meta, "server": v.Apps["shop"].Servers["web-1"].Meta} {
+			if shown := !got.Has("error"); shown != tc.shown || !shown && got.Text("error") != tooDeep {
 				t.Errorf("of a %s %d levels of %s below its meta are shown: %v", what, tc.levels, tc.open, shown)
 			}
 		}
@@ -532,7 +546,7 @@ func TestViewHasNoNulls(t *testing.T) {
 
 // TestEmptyViewHasAllItsParts guards what a page relies on.
 func TestEmptyViewHasAllItsParts(t *testing.T) {
-	want := fmt.Sprintf(`{"generated_at":%d,"totals":{"waiting":0,"active":0,"delayed":0,"failed":0,"queues":0,"servers":0},"apps":{},"problems":[]}`, noon.UnixMilli())
+	want := fmt.Sprintf(`{"generated_at":%d,"totals":{"waiting":0,"active":0,"delayed":0,"failed":0,"queues":0,"servers":0,"lost":{"queues":0,"servers":0}},"apps":{},"problems":[]}`, noon.UnixMilli())
 	if got := encoded(t, build()); got != want {
 		t.Errorf("it is %s, want %s", got, want)
 	}

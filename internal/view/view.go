@@ -1,7 +1,6 @@
 package view
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/gravito-framework/pulse/protocol"
@@ -17,38 +16,59 @@ type View struct {
 }
 
 // Totals are sums over the queues whose numbers are there: not the lost ones, and everything in a
-// dead-letter queue once, as failed, however many queues share it. A sum ends at
-// [protocol.MaxCount], the last number that every reader keeps exact.
+// dead-letter queue once, as failed, however many queues share it. A sum that no such queue is in is
+// nil, unless there are no queues at all. A sum ends at [protocol.MaxCount], the last number that every
+// reader keeps exact.
 type Totals struct {
-	Waiting int64 `json:"waiting"`
-	Active  int64 `json:"active"`
-	Delayed int64 `json:"delayed"`
-	Failed  int64 `json:"failed"`
-	Queues  int   `json:"queues"`  // rows, the lost ones too
-	Servers int   `json:"servers"` // rows, the lost ones too
+	Waiting *int64 `json:"waiting,omitempty"`
+	Active  *int64 `json:"active,omitempty"`
+	Delayed *int64 `json:"delayed,omitempty"`
+	Failed  *int64 `json:"failed,omitempty"`
+	Queues  int    `json:"queues"`  // rows, the lost ones too
+	Servers int    `json:"servers"` // rows, the lost ones too
 	// Unknown says of how many queues a count is not in its sum, because it cannot be known.
 	Unknown map[string]int `json:"unknown,omitempty"`
+	Lost    LostRows       `json:"lost"`
 }
 
-// App is one app's queues, keyed by driver and name, and servers, keyed by id.
+// LostRows are the rows that are in no sum.
+type LostRows struct {
+	Queues  int `json:"queues"`
+	Servers int `json:"servers"`
+}
+
+// App is what is reported of one app: who reports, its queues, keyed by driver and name, and its
+// servers, keyed by id.
 type App struct {
+	Sources map[string]*Source `json:"sources"`
 	Queues  map[string]*Queue  `json:"queues"`
 	Servers map[string]*Server `json:"servers"`
 }
 
+// Source is a reporter of queues. What changes with each of its reports though nothing happened stands
+// here, and not in each row: a patch of idle queues is small.
+type Source struct {
+	Status    Status `json:"status"`
+	Timestamp int64  `json:"timestamp"` // of its newest report, Unix ms
+}
+
+// noSource is how a reporter without a source is called.
+const noSource = "-"
+
 // Queue is one queue as the reporter of its snapshot saw it.
 type Queue struct {
-	Name      string           `json:"name"`
-	Driver    protocol.Driver  `json:"driver"`
-	Origin    string           `json:"origin"` // "gravito" or "external"
-	ReadOnly  bool             `json:"read_only"`
-	Source    string           `json:"source,omitempty"`
-	Status    Status           `json:"status"`
-	Health    Health           `json:"health"`
-	Timestamp int64            `json:"timestamp"`
-	Metrics   protocol.Metrics `json:"metrics"`
-	Meta      map[string]any   `json:"meta"`
+	Name     string           `json:"name"`
+	Driver   protocol.Driver  `json:"driver"`
+	Origin   string           `json:"origin"` // "gravito" or "external"
+	ReadOnly bool             `json:"read_only"`
+	Source   string           `json:"source,omitempty"`
+	Status   Status           `json:"status"`
+	Health   Health           `json:"health"`
+	Metrics  protocol.Metrics `json:"metrics"`
+	Meta     protocol.Meta    `json:"meta"`
 
+	key string // driver and name: its key in the app, unless another source's queue has it
+	at  int64  // when it was reported, Unix ms
 	// From meta, whether or not that is too large to be shown.
 	id    string // the same for the same queue, whoever reports it
 	dlq   string // its dead-letter queue's id; "" if it has none
@@ -63,7 +83,7 @@ type Server struct {
 	Timestamp int64             `json:"timestamp"`
 	System    *protocol.System  `json:"system,omitempty"`
 	Process   *protocol.Process `json:"process,omitempty"`
-	Meta      map[string]any    `json:"meta"`
+	Meta      protocol.Meta     `json:"meta"`
 
 	encoded []byte
 }
@@ -79,7 +99,7 @@ type Status string
 
 // The ages of a document.
 const (
-	Fresh Status = "fresh" // at most 15 s
+	Fresh Status = "fresh" // at most 15 s, or one and a half of its reporter's intervals
 	Stale Status = "stale" // older, but its key is still there
 	Lost  Status = "lost"  // its key is gone: the reporter stopped, or cannot reach Redis
 )
@@ -99,12 +119,6 @@ const (
 	UnknownHealth Health = "unknown"
 )
 
-// MarshalJSON returns what was encoded when the view was built.
-func (q *Queue) MarshalJSON() ([]byte, error) { return q.encoded, nil }
-
-// MarshalJSON returns what was encoded when the view was built.
-func (s *Server) MarshalJSON() ([]byte, error) { return s.encoded, nil }
-
 const (
 	// maxRow bounds one row's JSON: meta is free, and may be rubbish.
 	maxRow = 32 << 10
@@ -114,25 +128,58 @@ const (
 )
 
 func (q *Queue) encode() {
-	type plain Queue
 	q.Meta = shown(q.Meta)
-	data, err := json.Marshal((*plain)(q))
-	if err != nil || len(data) > maxRow {
-		q.Meta = map[string]any{"error": tooLarge}
-		data, _ = json.Marshal((*plain)(q)) // text and numbers only: it cannot fail
+	if q.encoded = q.appendJSON(); len(q.encoded) > maxRow {
+		q.Meta = onlyError(tooLarge)
+		q.encoded = q.appendJSON()
 	}
-	q.encoded = data
+}
+
+func (q *Queue) appendJSON() []byte {
+	w := writer{make([]byte, 0, 384)}
+	w.open()
+	w.text("name", q.Name)
+	w.text("driver", string(q.Driver))
+	w.text("origin", q.Origin)
+	w.bool("read_only", q.ReadOnly)
+	if q.Source != "" {
+		w.text("source", q.Source)
+	}
+	w.text("status", string(q.Status))
+	w.text("health", string(q.Health))
+	w.name("metrics")
+	w.buf = q.Metrics.AppendJSON(w.buf)
+	w.name("meta")
+	w.buf = q.Meta.AppendJSON(w.buf)
+	w.close()
+	return w.buf
 }
 
 func (s *Server) encode() {
-	type plain Server
 	s.Meta = shown(s.Meta)
-	data, err := json.Marshal((*plain)(s))
-	if err != nil || len(data) > maxRow {
-		s.Meta = map[string]any{"error": tooLarge}
-		data, _ = json.Marshal((*plain)(s))
+	if s.encoded = s.appendJSON(); len(s.encoded) > maxRow {
+		s.Meta = onlyError(tooLarge)
+		s.encoded = s.appendJSON()
 	}
-	s.encoded = data
+}
+
+func (s *Server) appendJSON() []byte {
+	w := writer{make([]byte, 0, 512)}
+	w.open()
+	w.text("status", string(s.Status))
+	w.int("timestamp", s.Timestamp)
+	if s.System != nil {
+		w.name("system")
+		w.buf = s.System.AppendJSON(w.buf)
+	}
+	if s.Process != nil {
+		w.name("process")
+		w.buf = s.Process.AppendJSON(w.buf)
+	}
+	w.name("meta")
+	w.buf = s.Meta.AppendJSON(w.buf)
+	w.close()
+	return w.buf
 }
 
 const (
@@ -140,42 +187,18 @@ const (
 	tooDeep  = "its meta nests deeper than 32 levels and is not shown"
 )
 
-// shown is what a row shows of a meta. It is never nil.
-func shown(meta map[string]any) map[string]any {
-	switch {
-	case meta == nil:
-		return map[string]any{}
-	case !dropNulls(meta, maxDepth):
-		return map[string]any{"error": tooDeep}
-	}
-	return meta
+func onlyError(text string) (m protocol.Meta) {
+	m.SetText("error", text)
+	return m
 }
 
-// dropNulls drops null members: a merge patch could not carry them. It also looks into lists:
-// RFC 7396 carries what is in a list as it is, but not everyone who applies a patch does. It
-// reports whether v nests at most depth levels.
-func dropNulls(v any, depth int) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		if depth == 0 {
-			return false
-		}
-		for k, member := range v {
-			if member == nil {
-				delete(v, k)
-			} else if !dropNulls(member, depth-1) {
-				return false
-			}
-		}
-	case []any:
-		if depth == 0 {
-			return false
-		}
-		for _, e := range v {
-			if !dropNulls(e, depth-1) {
-				return false
-			}
-		}
+// shown is what a row shows of a meta: without nulls, which a merge patch could not carry. It also
+// looks into lists: RFC 7396 carries what is in a list as it is, but not everyone who applies a patch
+// does.
+func shown(meta protocol.Meta) protocol.Meta {
+	without, ok := meta.WithoutNulls(maxDepth)
+	if !ok {
+		return onlyError(tooDeep)
 	}
-	return true
+	return without
 }

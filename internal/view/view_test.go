@@ -1,16 +1,13 @@
 package view
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -39,9 +36,14 @@ const (
 	dead     = `{"name":"dead","driver":"sqs","metrics":{"waiting":6,"active":1,"delayed":0},"meta":{"dlq_for":["orders","invoices"]}}`
 )
 
+// counted are totals in which every number is known.
+func counted(waiting, active, delayed, failed int64, queues int) Totals {
+	return Totals{Waiting: &waiting, Active: &active, Delayed: &delayed, Failed: &failed, Queues: queues}
+}
+
 func TestSharedDeadLetterQueueCountsOnce(t *testing.T) {
 	got := build(snapshot("shop", "sqs", orders+","+invoices+","+dead)).Totals
-	want := Totals{Waiting: 7, Active: 1, Failed: 7, Queues: 3, Unknown: map[string]int{}}
+	want := counted(7, 1, 0, 7, 3)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
@@ -55,16 +57,6 @@ func TestUnknownCountIsAbsentAndSaid(t *testing.T) {
 	}
 	if v.Totals.Unknown["active"] != 1 {
 		t.Errorf("unknown counts are %v", v.Totals.Unknown)
-	}
-}
-
-func TestGravitoIsApartFromWhatIsExternal(t *testing.T) {
-	v := build(snapshot("shop", "", `{"name":"a","driver":"gravito-stream","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":1}},{"name":"c","driver":"celery","metrics":{"waiting":1}}`))
-	for key, want := range map[string]string{"gravito-stream/a": "gravito false", "sqs/b": "external true", "other/c": "external true"} {
-		q := v.Apps["shop"].Queues[key]
-		if got := fmt.Sprint(q.Origin, " ", q.ReadOnly); got != want {
-			t.Errorf("%s is %s, want %s", key, got, want)
-		}
 	}
 }
 
@@ -84,10 +76,13 @@ func TestLostQueueKeepsItsLastNumbersAndIsInNoTotal(t *testing.T) {
 	b.Build(noon, []Document{d})
 	v := b.Build(noon.Add(time.Minute), []Document{gone(d)})
 	q := v.Apps["shop"].Queues["sqs/orders"]
-	if q == nil || q.Status != Lost || q.Metrics.Waiting != 5 || q.Timestamp != noon.UnixMilli() {
+	if q == nil || q.Status != Lost || q.Metrics.Waiting != 5 {
 		t.Errorf("the lost queue is %+v", q)
 	}
-	if v.Totals.Waiting != 0 || v.Totals.Queues != 1 {
+	if s := v.Apps["shop"].Sources["sqs"]; s == nil || s.Status != Lost || s.Timestamp != noon.UnixMilli() {
+		t.Errorf("its reporter is %+v", s)
+	}
+	if v.Totals.Waiting != nil || v.Totals.Queues != 1 || v.Totals.Lost.Queues != 1 {
 		t.Errorf("totals are %+v", v.Totals)
 	}
 	if len(v.Problems) != 1 || !strings.Contains(v.Problems[0].Reason, "nothing has been reported since 2025-11-24 16:00:00 UTC") {
@@ -106,16 +101,11 @@ func TestColdStartShowsWhatIsLost(t *testing.T) {
 	if s := v.Apps["shop"].Servers["web-1"]; s == nil || s.Status != Lost || s.Timestamp != 2 || s.System != nil {
 		t.Errorf("the lost server is %+v", s)
 	}
+	if s := v.Apps["shop"].Sources["sqs"]; s == nil || s.Status != Lost || s.Timestamp != 1 {
+		t.Errorf("the lost reporter is %+v", s)
+	}
 	if len(v.Problems) != 1 || v.Problems[0].Key != "pulse:queues:shop:sqs" {
 		t.Errorf("problems are %v", v.Problems)
-	}
-}
-
-func TestBadDocumentDoesNotHideItsNeighbours(t *testing.T) {
-	v := build(doc("pulse:queues:a", "rubbish"), doc("pulse:server:b:c", `{"meta":{}}`), doc("gravito:quasar:node:x:y", "{}"),
-		Document{Key: "pulse:queues:z", Err: fmt.Errorf("WRONGTYPE")}, snapshot("shop", "", orders))
-	if len(v.Problems) != 4 || v.Totals.Queues != 1 {
-		t.Errorf("problems are %v, totals %+v", v.Problems, v.Totals)
 	}
 }
 
@@ -139,36 +129,6 @@ func TestAReporterThatIsAloneNeedsNoSourceInItsKey(t *testing.T) {
 	}
 }
 
-func TestTwoSourcesWithOneQueueNameAreTwoQueues(t *testing.T) {
-	a, b := snapshot("shop", "sqs-eu", orders), snapshot("shop", "sqs-us", orders)
-	for _, docs := range [][]Document{{a, b}, {b, a}} {
-		queues := build(docs...).Apps["shop"].Queues
-		if len(queues) != 2 || queues["sqs/orders"].Source != "sqs-eu" || queues["sqs/orders@sqs-us"].Source != "sqs-us" {
-			t.Errorf("queues are %v", queues)
-		}
-	}
-}
-
-func TestAgentsOnSeveralHostsTellOfOneQueue(t *testing.T) {
-	node := func(id string, at int64, waiting int) Document {
-		return doc("gravito:quasar:node:shop:"+id, fmt.Sprintf(`{"id":%q,"service":"shop","timestamp":%d,"queues":[{"name":"q","driver":"redis","size":{"waiting":%d}}]}`, id, at, waiting))
-	}
-	v := build(node("a", noon.UnixMilli()-9000, 1), node("b", noon.UnixMilli()-1000, 2), node("c", noon.UnixMilli()-5000, 3))
-	if q := v.Apps["shop"].Queues["other/q"]; len(v.Apps["shop"].Queues) != 1 || q.Metrics.Waiting != 2 {
-		t.Errorf("queues are %v: the newest knows best", v.Apps["shop"].Queues)
-	}
-	if len(v.Apps["shop"].Servers) != 3 {
-		t.Errorf("servers are %v", v.Apps["shop"].Servers)
-	}
-}
-
-func TestLargeMetaIsNotShown(t *testing.T) {
-	v := build(snapshot("shop", "", fmt.Sprintf(`{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":{"x":%q}}`, strings.Repeat("x", maxRow))))
-	if q := v.Apps["shop"].Queues["sqs/q"]; q.Metrics.Waiting != 1 || q.Meta["error"] != tooLarge {
-		t.Errorf("the queue is %+v", q)
-	}
-}
-
 func TestProblemsHaveAnEnd(t *testing.T) {
 	var docs []Document
 	for i := range maxProblems + 50 {
@@ -179,92 +139,71 @@ func TestProblemsHaveAnEnd(t *testing.T) {
 	}
 }
 
-func TestNarrowedViewHasTotalsOfItsOwn(t *testing.T) {
-	v := build(snapshot("shop", "", orders+`,{"name":"mail","driver":"bullmq","metrics":{"waiting":3}}`), snapshot("blog", "", `{"name":"Mail","driver":"bullmq","metrics":{"waiting":4}}`),
-		doc("pulse:server:blog:mail-1", fmt.Sprintf(`{"timestamp":%d,"meta":{"app_name":"blog"}}`, noon.UnixMilli())))
+// TestFreshIsMeasuredInIntervals: a reporter that reports seldom is no older for that.
+func TestFreshIsMeasuredInIntervals(t *testing.T) {
+	of := func(interval string) Document {
+		return doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop"%s,"queues":[%s]}`, noon.UnixMilli(), interval, orders))
+	}
 	for _, tc := range []struct {
-		app, driver, q           string
-		waiting, queues, servers int
+		interval string
+		age      time.Duration
+		want     Status
 	}{
-		{"", "", "", 12, 3, 1}, {"shop", "", "", 8, 2, 0}, {"", "bullmq", "", 7, 2, 0}, {"", "", "MAIL", 7, 2, 1}, {"blog", "sqs", "", 0, 0, 0}, {"", "", "blog", 4, 1, 1},
+		{"", 15 * time.Second, Fresh}, {"", 15001 * time.Millisecond, Stale},
+		{`,"interval_ms":60000`, 90 * time.Second, Fresh}, {`,"interval_ms":60000`, 90001 * time.Millisecond, Stale},
+		{`,"interval_ms":2000`, 15 * time.Second, Fresh}, // slower than it says, and within what any reporter may take
 	} {
-		got := v.Narrow(tc.app, tc.driver, tc.q).Totals
-		if got.Waiting != int64(tc.waiting) || got.Queues != tc.queues || got.Servers != tc.servers {
-			t.Errorf("app %q, driver %q, q %q: totals are %+v", tc.app, tc.driver, tc.q, got)
-		}
-	}
-}
-
-func TestNothingButTheTimeIsNoPatch(t *testing.T) {
-	var b Builder
-	d := snapshot("shop", "", orders)
-	first := b.Build(noon, []Document{d})
-	if p, err := Patch(first, b.Build(noon.Add(time.Second), []Document{d})); p != nil || err != nil {
-		t.Errorf("the patch is %s, %v", p, err)
-	}
-}
-
-// TestPatchMakesTheNextView applies each patch with another implementation of RFC 7396.
-func TestPatchMakesTheNextView(t *testing.T) {
-	values := rapid.SampledFrom([]string{"null", "1", "9007199254740993", `"x"`, "[1,{\"a\":null}]", `{"a":null,"b":{"c":1}}`, `{"b":{"d":[null]}}`, "{}", "true"})
-	keys := rapid.SampledFrom([]string{"paused", "x", "__proto__", "dlq", "a/b~c"})
-	queues := rapid.Custom(func(t *rapid.T) string {
-		return fmt.Sprintf(`{"name":%q,"driver":%q,"metrics":{"waiting":%d,"failed":%s},"meta":{%q:%s,%q:%s}}`,
-			rapid.SampledFrom([]string{"a", "b", "__proto__", "<b>"}).Draw(t, "name"), rapid.SampledFrom([]string{"sqs", "bullmq", "x"}).Draw(t, "driver"),
-			rapid.IntRange(-1, 3).Draw(t, "waiting"), rapid.SampledFrom([]string{"null", "2"}).Draw(t, "failed"),
-			keys.Draw(t, "key"), values.Draw(t, "value"), keys.Draw(t, "key2"), values.Draw(t, "value2"))
-	})
-	documents := rapid.Custom(func(t *rapid.T) Document {
-		d := snapshot(rapid.SampledFrom([]string{"shop", "blog", "constructor"}).Draw(t, "app"), rapid.SampledFrom([]string{"", "sqs"}).Draw(t, "source"),
-			strings.Join(rapid.SliceOfN(queues, 0, 3).Draw(t, "queues"), ","))
-		switch rapid.IntRange(0, 5).Draw(t, "kind") {
-		case 0:
-			return gone(d)
-		case 1:
-			d.Data = []byte("rubbish")
-		case 2:
-			return doc("pulse:server:shop:constructor", fmt.Sprintf(`{"timestamp":%d,"system":{"load_avg":[1]},"meta":{"app_name":"shop","x":%s}}`, noon.UnixMilli(), values.Draw(t, "x")))
-		}
-		return d
-	})
-	rapid.Check(t, func(rt *rapid.T) {
 		var b Builder
-		now := noon
-		var text []byte
-		var before *View
-		for range rapid.IntRange(2, 5).Draw(rt, "views") {
-			now = now.Add(time.Duration(rapid.IntRange(0, 20).Draw(rt, "seconds")) * time.Second)
-			after := b.Build(now, rapid.SliceOfNDistinct(documents, 0, 4, func(d Document) string { return d.Key }).Draw(rt, "documents"))
-			want, err := json.Marshal(after)
-			if err != nil {
-				rt.Fatal(err)
-			}
-			if before != nil {
-				p, err := Patch(before, after)
-				if err != nil {
-					rt.Fatal(err)
-				}
-				if p == nil {
-					p = fmt.Appendf(nil, `{"generated_at":%d}`, after.GeneratedAt)
-				}
-				if text, err = jsonpatch.MergePatch(text, p); err != nil {
-					rt.Fatal(err)
-				}
-				if diff := cmp.Diff(jsonValue(rt, want), jsonValue(rt, text)); diff != "" {
-					rt.Fatalf("after the patch %s (-want +got):\n%s", p, diff)
-				}
-			}
-			before, text = after, want
+		app := b.Build(noon.Add(tc.age), []Document{of(tc.interval)}).Apps["shop"]
+		if q, s := app.Queues["sqs/orders"], app.Sources["-"]; q.Status != tc.want || s.Status != tc.want || s.Timestamp != noon.UnixMilli() {
+			t.Errorf("%s, %v old: the queue is %s and its reporter %+v, want %s", tc.interval, tc.age, q.Status, s, tc.want)
 		}
-	})
+	}
 }
 
-func jsonValue(t *rapid.T, data []byte) any {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		t.Fatal(err)
+func TestSourceIsTheNewestOfThatName(t *testing.T) {
+	v := build(node("a", noon.UnixMilli()-9000, 1), node("b", noon.UnixMilli()-1000, 2), gone(node("c", 0, 3)), snapshot("shop", "sqs", ""))
+	want := map[string]*Source{"quasar": {Fresh, noon.UnixMilli() - 1000}, "sqs": {Fresh, noon.UnixMilli()}}
+	if diff := cmp.Diff(want, v.Apps["shop"].Sources); diff != "" {
+		t.Errorf("sources (-want +got):\n%s", diff)
 	}
-	return v
+}
+
+func TestQueueOfAnotherDriverIsKnownByThatDriversName(t *testing.T) {
+	v := build(snapshot("shop", "", `{"name":"mail","driver":"celery","metrics":{"waiting":1}},{"name":"mail","driver":"other","metrics":{"waiting":2},"meta":{"driver":"rq"}},{"name":"mail","metrics":{"waiting":3}}`))
+	got := map[string]int64{}
+	for key, q := range v.Apps["shop"].Queues {
+		got[key] = q.Metrics.Waiting
+	}
+	if diff := cmp.Diff(map[string]int64{"celery/mail": 1, "rq/mail": 2, "other/mail": 3}, got); diff != "" {
+		t.Errorf("queues (-want +got):\n%s", diff)
+	}
+	if n := len(v.Narrow("", "rq", "").Apps["shop"].Queues); n != 1 {
+		t.Errorf("%d queues of rq", n)
+	}
+}
+
+// TestAnIdleQueueIsInNoPatch is about what 10,000 idle queues cost each viewer.
+func TestAnIdleQueueIsInNoPatch(t *testing.T) {
+	const reports, queues = 1000, 10
+	at := func(ms int64) []Document {
+		docs := make([]Document, reports)
+		for i := range docs {
+			var rows []string
+			for q := range queues {
+				rows = append(rows, fmt.Sprintf(`{"name":"queue-%d","driver":"bullmq","metrics":{"waiting":3},"meta":{"oldest_ms":%d}}`, q, ms-1_700_000_000_000))
+			}
+			docs[i] = doc(fmt.Sprintf("pulse:queues:app-%d", i), fmt.Sprintf(`{"timestamp":%d,"app":"app-%d","source":"redis","queues":[%s]}`, ms, i, strings.Join(rows, ",")))
+		}
+		return docs
+	}
+	var b Builder
+	before := b.Build(noon, at(noon.UnixMilli()))
+	patch := Patch(before, b.Build(noon.Add(10*time.Second), at(noon.Add(10*time.Second).UnixMilli())))
+	if n := len(patch); n > 60<<10 || !strings.Contains(string(patch), `"sources"`) || strings.Contains(string(patch), `"queue`) {
+		t.Errorf("%d bytes: %.300s", n, patch)
+	}
+	if q := before.Apps["app-7"].Queues["bullmq/queue-1"]; !strings.Contains(string(q.encoded), `"meta":{"oldest_at":1700000000000}`) {
+		t.Errorf("an age is %s: a time is due", q.encoded)
+	}
 }

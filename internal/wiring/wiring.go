@@ -22,25 +22,14 @@ import (
 	"github.com/gravito-framework/pulse/internal/runtime"
 	sourceredis "github.com/gravito-framework/pulse/internal/source/redis"
 	sourcesqs "github.com/gravito-framework/pulse/internal/source/sqs"
-	"github.com/gravito-framework/pulse/probes/adapter"
-	"github.com/gravito-framework/pulse/probes/bullmq"
-	"github.com/gravito-framework/pulse/probes/sqs"
 )
 
 // streamFor bounds one stream in Lambda, where somebody pays for each second that it lasts.
 const streamFor = 270 * time.Second
 
 // RedisReporter makes the reporter of the queues that live in a Redis.
-func RedisReporter(s config.RedisReporter, log *slog.Logger) (*reporter.Reporter, error) {
-	session, err := bullmq.Adapter{}.Open(adapter.Settings{
-		"app": s.App, "source": s.Source,
-		bullmq.SettingQueues: s.BullMQQueues, bullmq.SettingPrefix: s.BullMQPrefix,
-	})
-	if err != nil {
-		return nil, config.WrongValue("PULSE_BULLMQ_QUEUES", s.BullMQQueues, err)
-	}
-	source := sourceredis.New(s.Monitor.Client(), s.Monitor.String())
-	return newReporter(s.Reporting, log, &poll.Poller{Session: session, Source: source}), nil
+func RedisReporter(s config.RedisReporter, log *slog.Logger) *reporter.Reporter {
+	return newReporter(s.Reporting, s.Drivers, sourceredis.New(s.Monitor.Client(), s.Monitor.String()), log)
 }
 
 // SQSReporter makes the reporter of an account's and region's SQS queues.
@@ -51,19 +40,14 @@ func SQSReporter(ctx context.Context, s config.SQSReporter, log *slog.Logger) (*
 	if err != nil {
 		return nil, fmt.Errorf("load the AWS configuration: %w", err)
 	}
-	session, err := sqs.Adapter{}.Open(adapter.Settings{
-		"app": s.App, "source": s.Source,
-		sqs.SettingQueues: s.Queues, sqs.SettingCallsPerMonth: s.CallsPerMonth,
-	})
-	if err != nil {
-		return nil, config.WrongValue("PULSE_SQS_QUEUES", s.Queues, err)
-	}
-	source := sourcesqs.New(awssqs.NewFromConfig(aws))
-	return newReporter(s.Reporting, log, &poll.Poller{Session: session, Source: source}), nil
+	return newReporter(s.Reporting, s.Drivers, sourcesqs.New(awssqs.NewFromConfig(aws)), log), nil
 }
 
-func newReporter(s config.Reporting, log *slog.Logger, pollers ...*poll.Poller) *reporter.Reporter {
-	r := &reporter.Reporter{App: s.App, Source: s.Source, Interval: s.Interval, Log: log, Pollers: pollers}
+func newReporter(s config.Reporting, drivers []config.Driver, source poll.Source, log *slog.Logger) *reporter.Reporter {
+	r := &reporter.Reporter{App: s.App, Source: s.Source, Interval: s.Interval, Log: log}
+	for _, d := range drivers {
+		r.Pollers = append(r.Pollers, &poll.Poller{Adapter: d.Adapter, Session: d.Session, Source: source})
+	}
 	if s.Redis != nil {
 		r.Store = publish.New(s.Redis.Client(), s.Redis.String(), s.TTL)
 	}

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gravito-framework/pulse/protocol"
@@ -76,3 +77,19 @@ func Done(s *protocol.QueueSnapshot) Step { return Step{Snapshot: s} }
 
 // Fail is the step that ends a poll that read nothing.
 func Fail(format string, args ...any) Step { return Step{Err: fmt.Errorf(format, args...)} }
+
+// Command is the name that r goes by in a description: the first word, in capitals, or the first two
+// of a command that has subcommands.
+func (r Request) Command() string {
+	if len(r) == 0 {
+		return ""
+	}
+	name := strings.ToUpper(r[0]) // no copy where it is upper case already
+	switch name {
+	case "CLIENT", "CLUSTER", "XINFO":
+		if len(r) > 1 {
+			return name + " " + strings.ToUpper(r[1])
+		}
+	}
+	return name
+}

@@ -1,7 +1,8 @@
 package bullmq
 
 import (
-	"fmt"
+	"context"
+	"encoding/base64"
 	"slices"
 	"time"
 
@@ -14,7 +15,7 @@ const (
 	// SettingQueues is which queues to read: names and globs, comma-separated; "*" is all.
 	// Names alone cost nothing to find; a glob walks the keys of the whole Redis, slowly.
 	SettingQueues = "queues"
-	// SettingPrefix is the prefix of BullMQ's keys; "bull" where it is not set.
+	// SettingPrefix is the prefix of BullMQ's keys; [DefaultPrefix] where it is not set.
 	SettingPrefix = "prefix"
 )
 
@@ -27,31 +28,29 @@ type Adapter struct{}
 // Describe implements [adapter.Adapter].
 func (Adapter) Describe() adapter.Description {
 	return adapter.Description{
-		Name: "bullmq", Version: "1", Source: adapter.Redis,
-		Commands: []string{"LLEN", "ZCARD", "HMGET", "HGET", "LRANGE", "LINDEX", "GET", "SCAN", "CLIENT LIST"},
+		Name: "bullmq", Version: "2", Source: adapter.Redis,
+		Commands: []string{
+			"LLEN", "ZCARD", "HMGET", "HGET", "LRANGE", "LINDEX", "GET", "ZRANGE", "SCAN",
+			"CLIENT LIST", "CLIENT INFO", "CLUSTER INFO", "ROLE",
+		},
 	}
 }
 
 // Open implements [adapter.Adapter].
-func (Adapter) Open(settings adapter.Settings) (adapter.Session, error) {
-	s := &session{app: settings["app"], source: settings["source"], prefix: settings[SettingPrefix]}
-	if s.prefix == "" {
-		s.prefix = DefaultPrefix
+func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+	s := &session{
+		app: settings["app"], source: settings["source"],
+		prefix: settings.Or(SettingPrefix, DefaultPrefix), queues: []*queue{},
 	}
 	var err error
-	if s.patterns, err = adapter.ParsePatterns(settings[SettingQueues]); err != nil {
-		return nil, fmt.Errorf("queues: %w", err)
+	if s.patterns, err = settings.Patterns(SettingQueues); err != nil {
+		return nil, err
 	}
-	names, exact := s.patterns.Exact()
-	for _, name := range names {
-		if err := protocol.CheckQueueName(name); err != nil {
-			return nil, fmt.Errorf("queues: %q: %w", name, err)
-		}
+	s.named = s.patterns.Names()
+	if s.patterns.HasGlob() {
+		// One pattern for "…:meta" and "…:id": Bull 4 has meta only while it is paused.
+		s.walk = &walk{Walk: adapter.NewWalk(adapter.EscapeGlob(s.prefix) + ":*:[mi][ed]*")}
 	}
-	if !exact {
-		s.walk = newWalk(s.prefix)
-	}
-	s.named = names
 	s.setQueues(nil)
 	return s, nil
 }
@@ -60,9 +59,10 @@ type session struct {
 	adapter.Flow
 	app, source, prefix string
 	patterns            adapter.Patterns
-	named               []string // the literal names among the patterns: read whether found or not
-	walk                *walk    // nil where every pattern is a literal name
-	queues              []*queue // sorted by name
+	named               []string          // the literal names among the patterns: read whether found or not
+	walk                *walk             // nil where every pattern is a literal name
+	queues              []*queue          // sorted by name
+	requests            []adapter.Request // of the first round, for all of them
 	poll                *poll
 }
 
@@ -70,7 +70,7 @@ type session struct {
 type poll struct {
 	now      time.Time
 	counts   []counts // one a queue, in the order of session.queues
-	workers  map[string]int64
+	workers  *workers // nil where Redis doesn't tell
 	problems []protocol.Problem
 }
 
@@ -79,25 +79,40 @@ type queue struct {
 	name     string
 	named    bool   // by the settings: shown whether Redis has it or not
 	keys     string // what all its keys start with: "bull:orders:"
-	requests []adapter.Request
-	clean    bool // it has been searched for a marker between jobs, and its version makes no new one
+	client   string // what its workers' connections are called behind the prefix: base64 of its name
+	requests [perQueue]adapter.Request
+	// Requests of the second round.
+	limiter, oldestFailed, pausedTail, pausedHead, searchWait, searchPaused adapter.Request
+
+	searched bool // for a marker between jobs, and its version makes no new one
+	hidden   bool // such a marker was found: it stays until a worker gets there
 }
 
 func newQueue(prefix, name string) *queue {
 	k := prefix + ":" + name + ":"
-	return &queue{name: name, keys: k, requests: []adapter.Request{
-		wait:            {"LLEN", k + "wait"},
-		paused:          {"LLEN", k + "paused"},
-		active:          {"LLEN", k + "active"},
-		delayed:         {"ZCARD", k + "delayed"},
-		prioritized:     {"ZCARD", k + "prioritized"},
-		waitingChildren: {"ZCARD", k + "waiting-children"},
-		completed:       {"ZCARD", k + "completed"},
-		failed:          {"ZCARD", k + "failed"},
-		meta:            append(adapter.Request{"HMGET", k + "meta"}, metaFields...),
-		waitTail:        {"LRANGE", k + "wait", "-2", "-1"},
-		waitHead:        {"LINDEX", k + "wait", "0"},
-	}}
+	return &queue{
+		name: name, keys: k, client: base64.StdEncoding.EncodeToString([]byte(name)),
+		requests: [perQueue]adapter.Request{
+			wait:            {"LLEN", k + "wait"},
+			paused:          {"LLEN", k + "paused"},
+			active:          {"LLEN", k + "active"},
+			delayed:         {"ZCARD", k + "delayed"},
+			prioritized:     {"ZCARD", k + "prioritized"},
+			waitingChildren: {"ZCARD", k + "waiting-children"},
+			completed:       {"ZCARD", k + "completed"},
+			failed:          {"ZCARD", k + "failed"},
+			groups:          {"ZCARD", k + "groups"},
+			meta:            append(adapter.Request{"HMGET", k + "meta"}, metaFields...),
+			waitTail:        {"LRANGE", k + "wait", "-2", "-1"},
+			waitHead:        {"LINDEX", k + "wait", "0"},
+		},
+		limiter:      adapter.Request{"GET", k + "limiter"},
+		oldestFailed: adapter.Request{"ZRANGE", k + "failed", "0", "0", "WITHSCORES"},
+		pausedTail:   adapter.Request{"LRANGE", k + "paused", "-2", "-1"},
+		pausedHead:   adapter.Request{"LINDEX", k + "paused", "0"},
+		searchWait:   adapter.Request{"LRANGE", k + "wait", "-" + markerDepth, "-1"},
+		searchPaused: adapter.Request{"LRANGE", k + "paused", "-" + markerDepth, "-1"},
+	}
 }
 
 // The requests of a queue, by place.
@@ -110,27 +125,37 @@ const (
 	waitingChildren
 	completed
 	failed
+	groups
 	meta
 	waitTail
 	waitHead
 	perQueue
 )
 
+// The requests that are asked once a poll, behind those of the queues.
+var whoIsConnected = []adapter.Request{{"CLIENT", "LIST"}, {"CLIENT", "INFO"}, {"CLUSTER", "INFO"}, {"ROLE"}}
+
 // setQueues makes the session read the named queues and the found ones.
 func (s *session) setQueues(found []string) {
+	names := slices.Concat(s.named, found)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if slices.EqualFunc(s.queues, names, func(q *queue, name string) bool { return q.name == name }) {
+		return
+	}
 	have := make(map[string]*queue, len(s.queues))
 	for _, q := range s.queues {
 		have[q.name] = q
 	}
-	names := slices.Concat(s.named, found)
-	slices.Sort(names)
-	names = slices.Compact(names)
 	s.queues = make([]*queue, len(names))
+	s.requests = make([]adapter.Request, 0, len(names)*perQueue+len(whoIsConnected))
 	for i, name := range names {
 		if s.queues[i] = have[name]; s.queues[i] == nil {
 			s.queues[i] = newQueue(s.prefix, name)
 		}
+		s.requests = append(s.requests, s.queues[i].requests[:]...)
 	}
+	s.requests = append(s.requests, whoIsConnected...)
 	for _, name := range s.named {
 		i, _ := slices.BinarySearch(names, name)
 		s.queues[i].named = true
@@ -138,10 +163,10 @@ func (s *session) setQueues(found []string) {
 }
 
 // Poll implements [adapter.Session].
-func (s *session) Poll(now time.Time) adapter.Step {
+func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
 	s.poll = &poll{now: now}
-	if s.walk != nil && !s.walk.rests(now) {
+	if s.walk != nil && !s.walk.Rests(now) {
 		return s.find()
 	}
-	return s.count(0)
+	return s.count()
 }

@@ -1,20 +1,12 @@
 package bullmq
 
 import (
-	"cmp"
-	"encoding/base64"
-	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
-	"github.com/gravito-framework/pulse/protocol"
 )
-
-// queuesAtOnce keeps a round well below the 200,000 requests a host allows.
-const queuesAtOnce = 10_000
 
 // metaFields are the fields of a queue's meta hash that we read.
 var metaFields = []string{version: "version", maxLenEvents: "opts.maxLenEvents", pausedField: "paused", concurrency: "concurrency", limit: "max"}
@@ -30,50 +22,53 @@ const (
 
 // counts is what a queue answered.
 type counts struct {
-	replies []adapter.Reply // perQueue of them
-	waiting int64
-	meta    []any    // the values of metaFields; empty where there are none
-	next    string   // id of the job a worker would take next, where the lists tell
-	marked  bool     // a marker was found: there is at most one, in wait or paused
-	madeAt  int64    // when that job was made, Unix ms; 0 where it isn't known
-	limited bool     // the queue's own rate limit is reached
-	err     error    // why waiting is unknown
-	partial []string // why another number is
+	replies      []adapter.Reply // perQueue of them
+	waiting      int64
+	meta         []adapter.Reply // the values of metaFields; empty where there are none
+	next         string          // id of the job a worker would take next, where the lists tell
+	asked        bool            // when that job was made has been asked
+	marked       bool            // a marker was found: there is at most one, in wait or paused
+	madeAt       int64           // when that job was made, Unix ms; 0 where it isn't known
+	oldestFailed int64           // when the oldest failed job failed, Unix ms; 0 where it isn't known
+	limited      bool            // the queue's own rate limit is reached
+	err          error           // why waiting is unknown
+	partial      []string        // why another number is
 }
 
 // field is a field of the queue's meta hash.
 func (c *counts) field(place int) (string, bool) {
-	if place >= len(c.meta) {
+	if place >= len(c.meta) || c.meta[place].IsNothing() {
 		return "", false
 	}
-	text, ok := c.meta[place].(string)
-	return text, ok
+	text, err := c.meta[place].Text()
+	return text, err == nil
 }
 
-// count asks for the numbers of the queues from first on, and once who is connected.
-func (s *session) count(first int) adapter.Step {
-	if first == 0 {
-		s.poll.counts = make([]counts, len(s.queues))
+// number is a field that holds a number; 0 where there is none.
+func (c *counts) number(place int) int64 {
+	text, _ := c.field(place)
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return max(n, 0)
+}
+
+// length is a list's length, 0 where it is unknown.
+func (c *counts) length(list int) int64 {
+	n, _ := c.replies[list].Count()
+	return n
+}
+
+// count asks for the numbers of all queues, and once who is connected.
+func (s *session) count() adapter.Step {
+	if len(s.queues) == 0 {
+		return s.finish()
 	}
-	last := min(first+queuesAtOnce, len(s.queues))
-	requests := make([]adapter.Request, 0, 1+(last-first)*perQueue)
-	for _, q := range s.queues[first:last] {
-		requests = append(requests, q.requests...)
-	}
-	if first == 0 && last > 0 {
-		requests = append(requests, adapter.Request{"CLIENT", "LIST"})
-	}
-	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
-		for i := first; i < last; i++ {
+	s.poll.counts = make([]counts, len(s.queues))
+	return s.Ask(s.requests, func(r []adapter.Reply) adapter.Step {
+		for i := range s.queues {
 			s.poll.counts[i].read(r[:perQueue])
 			r = r[perQueue:]
 		}
-		if len(r) > 0 {
-			s.poll.workers = workers(r[0], s.prefix)
-		}
-		if last < len(s.queues) {
-			return s.count(last)
-		}
+		s.poll.workers = readWorkers(r, s.prefix)
 		return s.lookCloser()
 	})
 }
@@ -82,7 +77,7 @@ func (s *session) count(first int) adapter.Step {
 func (c *counts) read(r []adapter.Reply) {
 	c.replies = r
 	for _, k := range []int{wait, paused, prioritized} {
-		n, err := r[k].Int()
+		n, err := r[k].Count()
 		if err != nil {
 			c.err = err
 			return
@@ -110,247 +105,198 @@ func (c *counts) withoutMarker(tail, head adapter.Reply) {
 		c.err = err
 		return
 	}
-	if !c.marked && (isMarker(first) || slices.ContainsFunc(jobs, isMarker)) {
-		c.marked = true
-		c.waiting = max(c.waiting-1, 0) // it may have come between the two commands
+	if isMarker(first) {
+		c.mark()
 	}
 	for _, job := range slices.Backward(jobs) {
-		if id, _ := job.(string); c.next == "" && !isMarker(id) {
+		switch id, _ := job.Text(); {
+		case isMarker(id):
+			c.mark()
+		case c.next == "":
 			c.next = id
 		}
 	}
 }
 
-// markers are "0:" and the milliseconds of the first delayed job, or "0:0". No job of a version
-// that has markers may have such an id.
-var markers = regexp.MustCompile(`^0:\d+(\.\d+)?$`)
-
-func isMarker(job any) bool {
-	id, _ := job.(string)
-	return strings.HasPrefix(id, "0:") && markers.MatchString(id)
+// mark notes that there is a marker. It may have come between the two commands, so that waiting is
+// still 0.
+func (c *counts) mark() {
+	if !c.marked {
+		c.marked, c.waiting = true, max(c.waiting-1, 0)
+	}
 }
 
-// mayHideMarker tells whether a marker could be between the ends that were looked at. It is pushed
-// on an empty list only, and gets between jobs where LIFO or prioritized ones came after it and
-// others before it. Newer versions make none, but may have one left from before an upgrade, and
-// keep it until a worker gets there; so they are looked at once.
-func (q *queue) mayHideMarker(c *counts, list int) bool {
-	n, _ := c.replies[list].Int()
-	if n < 3 || c.marked || q.clean {
+// isMarker says that a list's entry is a marker: "0:" and the milliseconds of the first delayed job,
+// or "0:0". No job of a version that has markers may have such an id.
+func isMarker(id string) bool {
+	ms, ok := strings.CutPrefix(id, "0:")
+	if !ok {
+		return false
+	}
+	whole, fraction, dot := strings.Cut(ms, ".")
+	return isDigits(whole) && (!dot || isDigits(fraction))
+}
+
+func isDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// markerDepth is how far from its end a list is searched for a marker. A longer list may count one
+// too many until its workers have come that far.
+const markerDepth = "200"
+
+// search says whether to search the queue's lists for a marker between the ends that were looked at.
+// It is pushed on an empty list only, and gets between jobs where LIFO or prioritized ones came after
+// it and others before it. Newer versions make none, but may have one left from before an upgrade; so
+// they are searched once, and where one was found as long as it may be there.
+func (q *queue) search(c *counts) bool {
+	if c.length(wait)+c.length(paused) == 0 {
+		q.hidden = false
+		return false
+	}
+	if c.marked || c.length(wait) < 3 && c.length(paused) < 3 {
+		q.hidden = q.hidden && c.length(paused) > 0 // the ends of wait are all of it
 		return false
 	}
 	text, _ := c.field(version)
 	text, ok := strings.CutPrefix(text, "bullmq:")
 	major, _, _ := strings.Cut(text, ".")
-	q.clean = !ok || major != "3" && major != "4"
+	makesMarkers := ok && (major == "3" || major == "4")
+	if !makesMarkers && q.searched && !q.hidden {
+		return false
+	}
+	q.searched = !makesMarkers
 	return true
 }
 
-// markerDepth is how far from its end a list is searched for a marker. A longer list may count one
-// too many until its workers have come that far.
-const markerDepth = "-200"
+// endSearch remembers a marker that was found between jobs. One that was and isn't any more has been
+// taken by a worker, or is further from the end than the search went: a LIFO job does that. Only
+// where the search went through the whole list is it surely gone.
+func (q *queue) endSearch(c *counts) {
+	depth, _ := strconv.ParseInt(markerDepth, 10, 64)
+	switch {
+	case c.marked:
+		q.hidden = true
+	case c.length(wait) <= depth && c.length(paused) <= depth:
+		q.hidden = false
+	case q.hidden:
+		c.mark()
+	}
+}
+
+// followUp is what a reply of the second or third round is for.
+type followUp struct {
+	queue int
+	what  what
+}
+
+type what uint8
+
+const (
+	tailOfPaused what = iota
+	headOfPaused      // comes behind tailOfPaused
+	searched
+	endOfSearch // the last list that is searched
+	madeAt
+	limiter
+	oldestFailed
+)
 
 // lookCloser asks what only some queues need: the ends of a paused list that holds something, more
-// of a list that may hide a marker, when the next job was made, and how far a rate limit is used.
+// of a list that may hide a marker, when the next job was made, how far a rate limit is used, and
+// since when jobs have failed.
 func (s *session) lookCloser() adapter.Step {
-	var f followUp
+	var f adapter.Questions[followUp]
 	for i, q := range s.queues {
 		c := &s.poll.counts[i]
 		if c.err != nil {
 			continue
 		}
-		if n, _ := c.replies[paused].Int(); n > 0 {
-			var tail adapter.Reply
-			f.ask(func(r adapter.Reply) { tail = r }, "LRANGE", q.keys+"paused", "-2", "-1")
-			f.ask(func(r adapter.Reply) { c.withoutMarker(tail, r) }, "LINDEX", q.keys+"paused", "0")
+		if c.length(paused) > 0 {
+			f.Ask(followUp{i, tailOfPaused}, q.pausedTail...)
+			f.Ask(followUp{i, headOfPaused}, q.pausedHead...)
 		}
-		for _, list := range []int{wait, paused} {
-			if q.mayHideMarker(c, list) {
-				f.ask(func(r adapter.Reply) { c.withoutMarker(r, adapter.Reply{}) }, "LRANGE", q.requests[list][1], markerDepth, "-1")
-			}
+		if q.search(c) {
+			f.Ask(followUp{i, searched}, q.searchWait...)
+			f.Ask(followUp{i, endOfSearch}, q.searchPaused...)
 		}
-		if c.next != "" {
-			f.ask(c.takeMadeAt, "HGET", q.keys+c.next, "timestamp")
+		if c.asked = c.next != ""; c.asked {
+			f.Ask(followUp{i, madeAt}, "HGET", q.keys+c.next, "timestamp")
 		}
 		if c.waiting > 0 {
-			f.ask(c.takeUsed, "GET", q.keys+"limiter")
+			f.Ask(followUp{i, limiter}, q.limiter...)
+		}
+		if c.length(failed) > 0 {
+			f.Ask(followUp{i, oldestFailed}, q.oldestFailed...)
 		}
 	}
-	return s.Ask(f.requests, func(r []adapter.Reply) adapter.Step {
-		f.answer(r)
+	return s.Ask(f.Requests, func(r []adapter.Reply) adapter.Step {
+		for i, reply := range r {
+			q, c := s.queues[f.For[i].queue], &s.poll.counts[f.For[i].queue]
+			switch f.For[i].what {
+			case tailOfPaused:
+				c.withoutMarker(reply, r[i+1])
+			case headOfPaused:
+			case searched:
+				c.withoutMarker(reply, adapter.Reply{})
+			case endOfSearch:
+				c.withoutMarker(reply, adapter.Reply{})
+				q.endSearch(c)
+			default:
+				c.take(f.For[i].what, reply)
+			}
+		}
 		return s.ageOfPaused()
 	})
 }
 
 // ageOfPaused asks for the age of the next job where only the paused list had one.
 func (s *session) ageOfPaused() adapter.Step {
-	var f followUp
+	var f adapter.Questions[int]
 	for i, q := range s.queues {
 		c := &s.poll.counts[i]
-		if n, _ := c.replies[paused].Int(); c.err == nil && n > 0 && c.next != "" && c.madeAt == 0 {
-			f.ask(c.takeMadeAt, "HGET", q.keys+c.next, "timestamp")
+		if c.err == nil && c.next != "" && !c.asked {
+			f.Ask(i, "HGET", q.keys+c.next, "timestamp")
 		}
 	}
-	return s.Ask(f.requests, func(r []adapter.Reply) adapter.Step {
-		f.answer(r)
+	return s.Ask(f.Requests, func(r []adapter.Reply) adapter.Step {
+		for i, reply := range r {
+			s.poll.counts[f.For[i]].take(madeAt, reply)
+		}
 		return s.finish()
 	})
 }
 
-// followUp pairs requests with who takes the reply.
-type followUp struct {
-	requests []adapter.Request
-	take     []func(adapter.Reply)
-}
-
-func (f *followUp) ask(take func(adapter.Reply), request ...string) {
-	f.requests = append(f.requests, request)
-	f.take = append(f.take, take)
-}
-
-func (f *followUp) answer(replies []adapter.Reply) {
-	for i, r := range replies {
-		f.take[i](r)
-	}
-}
-
-func (c *counts) takeMadeAt(r adapter.Reply) {
-	text, _ := r.Text() // nothing, where the job was taken since
-	c.madeAt, _ = strconv.ParseInt(text, 10, 64)
-}
-
-// takeUsed tells whether the queue's own rate limit is reached. A limit that only a worker knows is
-// nowhere in Redis.
-func (c *counts) takeUsed(r adapter.Reply) {
-	text, _ := r.Text() // a job with this name as its id makes a hash of it: then there is no limit
-	used, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
+// take takes a single value.
+func (c *counts) take(what what, r adapter.Reply) {
+	if what == oldestFailed {
+		pair, _ := r.List()
+		if len(pair) == 2 {
+			score, _ := pair[1].Text()
+			ms, _ := strconv.ParseFloat(score, 64)
+			c.oldestFailed = int64(min(max(ms, 0), maxTime))
+		}
 		return
 	}
-	own, _ := c.field(limit)
-	most, err := strconv.ParseInt(own, 10, 64)
-	if err != nil {
-		most = limitedByHand
+	text, _ := r.Text() // nothing where the job was taken since; a refusal where a job's id makes a hash of it
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil:
+	case what == madeAt:
+		c.madeAt = n
+	case what == limiter:
+		// A limit that only a worker knows is nowhere in Redis.
+		most := c.number(limit)
+		if most == 0 {
+			most = limitedByHand
+		}
+		c.limited = n >= most
 	}
-	c.limited = used >= most
 }
 
-// limitedByHand is what queue.rateLimit sets the counter to: the largest safe integer of JavaScript.
-const limitedByHand = 1<<53 - 1
-
-// workers counts the connected workers by base64 of their queue's name, from the client names that
-// BullMQ and Bull give to blocking connections: "bull:b3JkZXJz", or that with ":w:" and the
-// worker's name. It is nil where Redis doesn't tell.
-func workers(r adapter.Reply, prefix string) map[string]int64 {
-	list, err := r.Text()
-	if err != nil {
-		return nil
-	}
-	found := map[string]int64{}
-	for line := range strings.Lines(list) {
-		_, name, ok := strings.Cut(line, " name="+prefix+":")
-		if !ok {
-			continue
-		}
-		name, _, _ = strings.Cut(name, " ")
-		queue, rest, named := strings.Cut(name, ":")
-		if !named || strings.HasPrefix(rest, "w:") {
-			found[queue]++
-		}
-	}
-	return found
-}
-
-// finish makes the snapshot of what the poll has learned.
-func (s *session) finish() adapter.Step {
-	out := &protocol.QueueSnapshot{
-		Timestamp: s.poll.now.UnixMilli(), App: s.app, Source: s.source,
-		Queues:   make([]protocol.Queue, 0, len(s.queues)),
-		Problems: s.poll.problems,
-	}
-	if s.walk != nil && s.walk.leftOut+s.walk.leftOutNow != "" {
-		out.Problems = append(out.Problems, protocol.Problem{Reason: cmp.Or(s.walk.leftOut, s.walk.leftOutNow)})
-	}
-	var first error
-	for i, q := range s.queues {
-		c := &s.poll.counts[i]
-		if c.err == nil {
-			out.Queues = append(out.Queues, s.queue(q, c))
-			continue
-		}
-		reason := s.explain(c.err)
-		if first == nil {
-			first = fmt.Errorf("read queue %q of %s: %s", q.name, s.prefix, reason)
-		}
-		out.Problems = append(out.Problems, protocol.Problem{Queue: q.name, Reason: reason})
-	}
-	if len(out.Queues) == 0 && first != nil {
-		return adapter.Step{Err: first}
-	}
-	return adapter.Done(out)
-}
-
-func (s *session) queue(q *queue, c *counts) protocol.Queue {
-	exists := hasMark(adapter.Reply{Value: c.meta})
-	optional := func(k int, name string) *int64 {
-		n, err := c.replies[k].Int()
-		if err != nil {
-			c.partial = append(c.partial, name+": "+s.explain(err))
-			return nil
-		}
-		exists = exists || n > 0
-		return &n
-	}
-	out := protocol.Queue{
-		Name: q.name, Driver: protocol.DriverBullMQ, Meta: map[string]any{},
-		Metrics: protocol.Metrics{
-			Waiting: c.waiting,
-			Active:  optional(active, "active"),
-			Delayed: optional(delayed, "delayed"),
-			Failed:  optional(failed, "failed"),
-		},
-	}
-	for _, m := range []struct {
-		place int
-		name  string
-	}{{prioritized, "prioritized"}, {completed, "completed"}, {waitingChildren, "waiting_children"}} {
-		if n := optional(m.place, m.name); n != nil {
-			out.Meta[m.name] = *n
-		}
-	}
-	if _, ok := c.field(pausedField); ok {
-		out.Meta["paused"] = true
-	}
-	if text, ok := c.field(concurrency); ok {
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-			out.Meta["concurrency"] = n
-		}
-	}
-	if c.limited {
-		out.Meta["rate_limited"] = true
-	}
-	if c.madeAt > 0 {
-		out.Meta["oldest_ms"] = max(s.poll.now.UnixMilli()-c.madeAt, 0)
-	}
-	if s.poll.workers != nil {
-		out.Meta["workers"] = s.poll.workers[base64.StdEncoding.EncodeToString([]byte(q.name))]
-	}
-	if !exists && c.waiting == 0 && q.named {
-		c.partial = append(c.partial, "Redis has no job of this queue and no meta key: it is new and empty, or its name or the prefix "+s.prefix+" is wrong")
-	}
-	if len(c.partial) > 0 {
-		out.Meta["error"] = strings.Join(c.partial, "; ")
-	}
-	return out
-}
-
-// explain adds to a refusal what to do about it.
-func (s *session) explain(err error) string {
-	switch (adapter.Reply{Value: err}).Code() {
-	case "NOPERM":
-		return fmt.Sprintf("%v; allow +llen +zcard +hmget +hget +lrange +lindex +get +scan on ~%s:* (docs/acl.md)", err, s.prefix)
-	case "WRONGTYPE":
-		return fmt.Sprintf("%v; something other than BullMQ wrote to its keys", err)
-	}
-	return err.Error()
-}
+const (
+	// limitedByHand is what queue.rateLimit sets the counter to: the largest safe integer of JavaScript.
+	limitedByHand = 1<<53 - 1
+	// maxTime is the last of JavaScript's times.
+	maxTime = 8.64e15
+)

@@ -21,15 +21,34 @@ var noon = time.UnixMilli(1_764_000_000_000)
 // Real ones are in real_test.go; this one can be wrong in ways that a real one seldom is.
 type keys map[string]any
 
+// reply is a value of keys as a reply.
+func reply(v any) adapter.Reply {
+	switch v := v.(type) {
+	case adapter.Reply:
+		return v
+	case int64:
+		return adapter.Int(v)
+	case string:
+		return adapter.Text(v)
+	case []any:
+		items := make([]adapter.Reply, len(v))
+		for i, item := range v {
+			items[i] = reply(item)
+		}
+		return adapter.List(items...)
+	}
+	return adapter.Reply{}
+}
+
 func (k keys) answer(r adapter.Request) any {
-	wrongType := adapter.Error{Code: "WRONGTYPE", Message: "Operation against a key holding the wrong kind of value"}
+	wrongType := adapter.Refusal("WRONGTYPE Operation against a key holding the wrong kind of value")
 	if r[0] == "SCAN" {
 		return k.scan(r)
 	}
-	if r[0] == "CLIENT" {
-		return k["CLIENT LIST"]
+	if whole := strings.Join(r, " "); len(r) == 1 || r[0] == "CLIENT" || r[0] == "CLUSTER" {
+		return k[whole]
 	}
-	if err, ok := k[r[1]].(adapter.Error); ok {
+	if err, ok := k[r[1]].(adapter.Reply); ok {
 		return err
 	}
 	switch r[0] {
@@ -83,12 +102,12 @@ func (k keys) answer(r adapter.Request) any {
 
 // scan gives COUNT keys at a time, in order, with the place as its cursor.
 func (k keys) scan(r adapter.Request) any {
-	if err, ok := k["SCAN"].(adapter.Error); ok {
+	if err, ok := k["SCAN"].(adapter.Reply); ok {
 		return err
 	}
 	var all []string
 	for key := range k {
-		if !slices.Contains([]string{"CLIENT LIST", "SCAN"}, key) {
+		if !slices.Contains([]string{"CLIENT LIST", "CLIENT INFO", "CLUSTER INFO", "ROLE", "SCAN"}, key) {
 			all = append(all, key)
 		}
 	}
@@ -99,7 +118,7 @@ func (k keys) scan(r adapter.Request) any {
 	found := []any{}
 	for _, key := range all[min(from, to):to] {
 		if ok, err := path.Match(r[3], key); err != nil {
-			return adapter.Error{Code: "ERR", Message: err.Error()}
+			return adapter.Refusal("ERR " + err.Error())
 		} else if ok {
 			found = append(found, key)
 		}
@@ -115,21 +134,21 @@ func (k keys) poll(t *testing.T, s adapter.Session, now time.Time) (*protocol.Qu
 	t.Helper()
 	asked := 0
 	allowed := Adapter{}.Describe().Commands
-	step := s.Poll(now)
+	step := s.Poll(t.Context(), now)
 	for len(step.Requests) > 0 {
 		var replies []adapter.Reply
 		for _, r := range step.Requests {
 			name := r[0]
-			if name == "CLIENT" {
+			if name == "CLIENT" || name == "CLUSTER" {
 				name += " " + r[1]
 			}
 			if !slices.Contains(allowed, name) {
 				t.Fatalf("%v was asked, but is not described", r)
 			}
-			replies = append(replies, adapter.Reply{Value: k.answer(r)})
+			replies = append(replies, reply(k.answer(r)))
 		}
 		asked += len(step.Requests)
-		step = s.Next(replies)
+		step = s.Next(t.Context(), replies)
 	}
 	if step.Snapshot != nil {
 		if err := step.Snapshot.Validate(); err != nil {
@@ -141,7 +160,7 @@ func (k keys) poll(t *testing.T, s adapter.Session, now time.Time) (*protocol.Qu
 
 func openFor(t *testing.T, queues string) *session {
 	t.Helper()
-	s, err := Adapter{}.Open(adapter.Settings{"app": "shop", "source": "redis", SettingQueues: queues})
+	s, err := (Adapter{}).Open(t.Context(), adapter.Settings{"app": "shop", "source": "redis", SettingQueues: queues})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,16 +216,16 @@ func TestMarkerIsNotAJob(t *testing.T) {
 func TestMarkerThatComesBetweenTwoCommandsIsNoMinusOne(t *testing.T) {
 	k := keys{"bull:q:meta": v4}
 	s := openFor(t, "q")
-	step := s.Poll(noon)
+	step := s.Poll(t.Context(), noon)
 	for len(step.Requests) > 0 {
 		replies := make([]adapter.Reply, len(step.Requests))
 		for i, r := range step.Requests {
 			if r[0] == "LRANGE" {
 				k["bull:q:wait"] = list("0:1764000000000")
 			}
-			replies[i].Value = k.answer(r)
+			replies[i] = reply(k.answer(r))
 		}
-		step = s.Next(replies)
+		step = s.Next(t.Context(), replies)
 	}
 	if step.Err != nil || step.Snapshot.Queues[0].Metrics.Waiting != 0 {
 		t.Errorf("%+v, %v", step.Snapshot, step.Err)
@@ -214,7 +233,7 @@ func TestMarkerThatComesBetweenTwoCommandsIsNoMinusOne(t *testing.T) {
 }
 
 func TestQueueThatIsFoundAndMayNotBeReadIsSaid(t *testing.T) {
-	noPerm := adapter.Error{Code: "NOPERM", Message: "No permissions to access a key"}
+	noPerm := adapter.Refusal("NOPERM No permissions to access a key")
 	k := keys{"bull:a:meta": v4, "bull:b:meta": noPerm, "bull:b:id": noPerm}
 	s := openFor(t, "*")
 	for i := range 8 {
@@ -292,7 +311,7 @@ func TestGlobsSelect(t *testing.T) {
 	if diff := cmp.Diff([]string{"mail", "mail-eu", "unheard"}, names(s)); diff != "" {
 		t.Errorf("queues (-want +got):\n%s", diff)
 	}
-	if text, _ := s.Queues[2].Meta["error"].(string); !strings.Contains(text, "no job of this queue") {
+	if text := s.Queues[2].Meta.Text("error"); !strings.Contains(text, "no job of this queue") {
 		t.Errorf("a named queue that isn't there says %q", text)
 	}
 }
@@ -355,14 +374,14 @@ func TestWalkThroughALargeRedisIsDoneInParts(t *testing.T) {
 
 func TestRefusedQueueDoesNotHideItsNeighbours(t *testing.T) {
 	k := keys{
-		"bull:a:wait":      adapter.Error{Code: "NOPERM", Message: "no permissions"},
+		"bull:a:wait":      adapter.Refusal("NOPERM no permissions"),
 		"bull:b:wait":      "rubbish",
 		"bull:c:wait":      list("1"),
 		"bull:c:failed":    "rubbish",
 		"bull:c:1":         "rubbish",
 		"bull:c:limiter":   map[string]string{},
 		"bull:c:completed": int64(5),
-		"CLIENT LIST":      adapter.Error{Code: "NOPERM", Message: "no permissions"},
+		"CLIENT LIST":      adapter.Refusal("NOPERM no permissions"),
 	}
 	s, _, err := k.poll(t, openFor(t, "a,b,c"), noon)
 	if err != nil {
@@ -375,16 +394,16 @@ func TestRefusedQueueDoesNotHideItsNeighbours(t *testing.T) {
 		t.Errorf("problems are %v", s.Problems)
 	}
 	c := s.Queues[0]
-	if c.Metrics.Failed != nil || !strings.Contains(fmt.Sprint(c.Meta["error"]), "failed: WRONGTYPE") {
-		t.Errorf("failed is %v, error %v: it cannot be known, and that is said", c.Metrics.Failed, c.Meta["error"])
+	if c.Metrics.Failed != nil || !strings.Contains(c.Meta.Text("error"), "failed: WRONGTYPE") {
+		t.Errorf("failed is %v, error %q: it cannot be known, and that is said", c.Metrics.Failed, c.Meta.Text("error"))
 	}
-	if _, ok := c.Meta["workers"]; ok {
+	if c.Meta.Has("workers") {
 		t.Error("workers are told although Redis refused CLIENT LIST")
 	}
 }
 
 func TestAllRefusedIsNoSnapshot(t *testing.T) {
-	refused := adapter.Error{Code: "NOPERM", Message: "no permissions"}
+	refused := adapter.Refusal("NOPERM no permissions")
 	k := keys{"bull:a:wait": refused, "bull:b:wait": refused}
 	s, _, err := k.poll(t, openFor(t, "a,b"), noon)
 	if err == nil || s != nil || !strings.Contains(err.Error(), `read queue "a" of bull: NOPERM`) {
@@ -393,7 +412,7 @@ func TestAllRefusedIsNoSnapshot(t *testing.T) {
 }
 
 func TestRefusedScanStillReadsWhatIsNamed(t *testing.T) {
-	k := keys{"SCAN": adapter.Error{Code: "NOPERM", Message: "no permissions"}, "bull:a:wait": list("1")}
+	k := keys{"SCAN": adapter.Refusal("NOPERM no permissions"), "bull:a:wait": list("1")}
 	s, _, err := k.poll(t, openFor(t, "a,b*"), noon)
 	if err != nil {
 		t.Fatal(err)
@@ -426,18 +445,18 @@ func TestWorkersAreCountedByTheirClientName(t *testing.T) {
 
 func TestHostThatAnswersWrongEndsThePoll(t *testing.T) {
 	s := openFor(t, "a")
-	s.Poll(noon)
-	if step := s.Next(nil); step.Err == nil {
+	s.Poll(t.Context(), noon)
+	if step := s.Next(t.Context(), nil); step.Err == nil {
 		t.Error("too few replies were taken")
 	}
-	if step := s.Next(nil); step.Err == nil {
+	if step := s.Next(t.Context(), nil); step.Err == nil {
 		t.Error("replies were taken that nothing was asked for")
 	}
 }
 
 func TestBadSettingsAreRefused(t *testing.T) {
 	for _, queues := range []string{"", " , ", "a[", `a\`} {
-		if _, err := (Adapter{}).Open(adapter.Settings{"app": "shop", SettingQueues: queues}); err == nil {
+		if _, err := (Adapter{}).Open(t.Context(), adapter.Settings{"app": "shop", SettingQueues: queues}); err == nil {
 			t.Errorf("queues %q were taken", queues)
 		}
 	}
@@ -447,7 +466,7 @@ func TestBadSettingsAreRefused(t *testing.T) {
 func FuzzReplies(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8}, "0:1")
 	f.Fuzz(func(t *testing.T, shape []byte, text string) {
-		s, err := Adapter{}.Open(adapter.Settings{"app": "shop", SettingQueues: "*,q"})
+		s, err := (Adapter{}).Open(t.Context(), adapter.Settings{"app": "shop", SettingQueues: "*,q"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -469,7 +488,7 @@ func FuzzReplies(f *testing.F) {
 			case 2:
 				return text
 			case 3:
-				return adapter.Error{Code: text}
+				return adapter.Refusal(text)
 			case 4:
 				return "bull:" + text + ":meta"
 			}
@@ -480,16 +499,16 @@ func FuzzReplies(f *testing.F) {
 			return list
 		}
 		for round := range 3 {
-			step := s.Poll(noon.Add(time.Duration(round) * time.Hour))
+			step := s.Poll(t.Context(), noon.Add(time.Duration(round)*time.Hour))
 			for range 64 {
 				if step.Requests == nil {
 					break
 				}
 				replies := make([]adapter.Reply, len(step.Requests))
 				for i := range replies {
-					replies[i].Value = value(0)
+					replies[i] = reply(value(0))
 				}
-				step = s.Next(replies)
+				step = s.Next(t.Context(), replies)
 			}
 			if step.Snapshot != nil {
 				if err := step.Snapshot.Validate(); err != nil {

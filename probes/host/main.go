@@ -44,7 +44,7 @@ func run(ctx context.Context, once bool) error {
 		if err != nil {
 			return err
 		}
-		return runtime.WriteJSON(os.Stdout, h)
+		return runtime.WriteJSON(os.Stdout, h.Encode)
 	}
 	o.Log.Info("publishes heartbeats; it says no more unless something is wrong", "app", o.App, "every", o.Interval)
 	r.Run(ctx)

@@ -93,10 +93,13 @@ func buildVersion() string {
 
 // Heartbeat looks once. The first look takes a quarter of a second, to see the processor at work.
 func (r *Recorder) Heartbeat(ctx context.Context) (*protocol.Heartbeat, error) {
-	h := &protocol.Heartbeat{Meta: map[string]any{
-		"app_name": r.o.App, "id": r.o.ID, "environment": r.o.Environment,
-		"runtime": goruntime.Version(), "version": r.o.Version,
-	}}
+	h := &protocol.Heartbeat{}
+	for _, m := range [][2]string{
+		{"app_name", r.o.App}, {"id", r.o.ID}, {"environment", r.o.Environment},
+		{"runtime", goruntime.Version()}, {"version", r.o.Version},
+	} {
+		h.Meta.SetText(m[0], m[1])
+	}
 	h.System.Hostname, h.System.Platform = r.hostname, goruntime.GOOS
 	h.Process.PID = int64(os.Getpid())
 	if err := r.sampler.sample(ctx, h); err != nil {

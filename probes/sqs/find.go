@@ -11,7 +11,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// listIsDue tells whether to list the queues at this poll.
+// listIsDue says whether to list the queues at this poll.
 func (s *session) listIsDue() bool {
 	switch {
 	case !s.globs:
@@ -74,7 +74,11 @@ func (s *session) locate() adapter.Step {
 	}
 	var missing []string
 	for _, name := range s.named {
-		if !s.located[name] {
+		switch {
+		case s.located[name]:
+		case isURL(name):
+			s.take(name, name)
+		default:
 			missing = append(missing, name)
 		}
 	}
@@ -85,12 +89,7 @@ func (s *session) locate() adapter.Step {
 				s.problem(name, s.unfound[name].String())
 				continue
 			}
-			s.located[name] = true
-			t := s.target(url)
-			t.wanted, t.named = true, true
-			if isARN(name) {
-				t.asked = name
-			}
+			s.take(name, url)
 		}
 		switch {
 		case len(s.targets) > 0 || len(s.problems) == 0:
@@ -100,6 +99,16 @@ func (s *session) locate() adapter.Step {
 		}
 		return adapter.Fail("%s", s.problems[0])
 	})
+}
+
+// take notes that the queue that a setting calls name is at url.
+func (s *session) take(name, url string) {
+	s.located[name] = true
+	t := s.target(url)
+	t.wanted, t.named = true, true
+	if isARN(name) {
+		t.asked = name
+	}
 }
 
 // seek asks for the URLs of queues given by name or by ARN, and remembers in missing why it got
@@ -163,10 +172,40 @@ func readURL(r adapter.Reply) (string, error) {
 	return out.QueueUrl, err
 }
 
-// isARN tells whether s is an ARN of SQS: arn, partition, service, region, account, name.
+// isARN says that s is an ARN of SQS: arn, partition, service, region, account, name.
 func isARN(s string) bool {
 	parts := strings.Split(s, ":")
-	return len(parts) == 6 && parts[0] == "arn" && parts[2] == "sqs" && parts[4] != "" && parts[5] != ""
+	return len(parts) == 6 && parts[0] == "arn" && parts[2] == "sqs" && parts[3] != "" && isAccount(parts[4]) && isName(parts[5])
+}
+
+// isURL says that s is a queue's URL: a host, the owner's account and the name, and nothing secret.
+func isURL(s string) bool {
+	_, rest, ok := strings.Cut(s, "://")
+	parts := strings.Split(rest, "/")
+	return ok && (strings.HasPrefix(s, "https:") || strings.HasPrefix(s, "http:")) &&
+		len(parts) == 3 && parts[0] != "" && !strings.ContainsAny(parts[0], "@*?[") && isAccount(parts[1]) && isName(parts[2])
+}
+
+func isAccount(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// maxName is the most characters of a queue's name, .fifo included.
+const maxName = 80
+
+func isName(s string) bool {
+	stem := strings.TrimSuffix(s, ".fifo")
+	return stem != "" && len(s) <= maxName && !strings.ContainsFunc(stem, isNoNameCharacter)
+}
+
+func isNoNameCharacter(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+}
+
+// isNamePattern says that p is a name, or a glob that some name may match.
+func isNamePattern(p string) bool {
+	if !adapter.IsGlob(p) {
+		return isName(p)
+	}
+	return !strings.ContainsFunc(p, func(r rune) bool { return isNoNameCharacter(r) && !strings.ContainsRune(`.*?[]^\`, r) })
 }
 
 // nameOf is the queue's name: the last part of its URL or ARN.
@@ -201,13 +240,13 @@ func explain(operation string, err error) string {
 	case denied(err):
 		hint := "allow sqs:" + operation + " on its ARN"
 		if operation == opList {
-			hint = "allow sqs:ListQueues on *, or name the queues in PULSE_SQS_QUEUES"
+			hint = "allow sqs:ListQueues on *, or name the queues instead of a glob"
 		}
 		return fmt.Sprintf("%v; %s (docs/deploy.md)", err, hint)
 	case gone(err):
 		return "there is no queue of this name in this account and region"
 	case strings.Contains(code(err), "Throttl"):
-		return fmt.Sprintf("%v; ask less often, with PULSE_INTERVAL or PULSE_SQS_CALLS_PER_MONTH", err)
+		return fmt.Sprintf("%v; ask less often: poll at longer intervals, or limit the calls a month", err)
 	case slices.Contains(badCredentials, code(err)):
 		return fmt.Sprintf("%v; renew or correct the AWS credentials", err)
 	}
@@ -221,7 +260,7 @@ var badCredentials = []string{
 	"SignatureDoesNotMatch", "UnrecognizedClientException",
 }
 
-// lasting tells whether err is about the queue or the permissions, so that asking again at once
+// lasting says that err is about the queue or the permissions, so that asking again at once
 // would be answered the same.
 func lasting(err error) bool { return gone(err) || denied(err) || code(err) == anotherQueue }
 
@@ -230,10 +269,10 @@ const anotherQueue = "AnotherQueue"
 
 func denied(err error) bool { return strings.HasPrefix(code(err), "AccessDenied") }
 
-// gone tells whether err says that a queue doesn't exist, by the name it has in the JSON protocol
+// gone says that err is that a queue doesn't exist, by the name it has in the JSON protocol
 // or in the older query protocol.
 func gone(err error) bool {
 	return strings.HasSuffix(code(err), "QueueDoesNotExist") || strings.HasSuffix(code(err), "NonExistentQueue")
 }
 
-func code(err error) string { return adapter.Reply{Value: err}.Code() }
+func code(err error) string { return adapter.CodeOf(err) }

@@ -161,7 +161,7 @@ func (s *session) byARN() map[string]*target {
 	return known
 }
 
-// stale tells whether the last numbers of t can no longer stand in for a reading that failed. A
+// stale says that the last numbers of t can no longer stand in for a reading that failed. A
 // single failure is no reason yet: with a budget, numbers are older than that anyway.
 func (s *session) stale(t *target) bool {
 	return t.readAt.IsZero() || t.failures > 1 && s.now.Sub(t.readAt) > keptFor
@@ -205,29 +205,31 @@ func (s *session) queue(t *target, known map[string]*target, sources map[string]
 	q := protocol.Queue{
 		Name: t.name, Driver: protocol.DriverSQS,
 		Metrics: protocol.Metrics{Waiting: t.waiting, Active: new(t.active), Delayed: new(t.delayed)},
-		Meta:    map[string]any{"fifo": strings.HasSuffix(t.name, ".fifo"), "url": t.url},
 	}
+	q.Meta.SetBool("fifo", strings.HasSuffix(t.name, ".fifo"))
+	q.Meta.SetText("url", t.url)
 	if parts := strings.Split(t.arn, ":"); len(parts) == 6 {
-		q.Meta["region"] = parts[3]
+		q.Meta.SetText("region", parts[3])
 	}
 	if t.readAt.Before(s.now) {
-		q.Meta["as_of"] = t.readAt.UnixMilli()
+		q.Meta.SetInt("as_of", t.readAt.UnixMilli())
 	}
 	if of := sources[t.arn]; len(of) > 0 {
-		q.Meta["dlq_for"] = of[:min(len(of), maxDLQFor)]
+		q.Meta.SetTexts("dlq_for", of[:min(len(of), maxDLQFor)])
 	}
 	var partial []string
 	if t.err != nil {
 		partial = append(partial, "these are the last numbers read: "+explain(opAttributes, t.err))
 	}
 	if t.dlq != "" {
-		q.Meta["dlq"], q.Meta["dlq_shared"] = nameOf(t.dlq), len(sources[t.dlq]) > 1
+		q.Meta.SetText("dlq", nameOf(t.dlq))
+		q.Meta.SetBool("dlq_shared", len(sources[t.dlq]) > 1)
 		if why := s.failed(&q, t.dlq, known[t.dlq]); why != "" {
 			partial = append(partial, why)
 		}
 	}
 	if len(partial) > 0 {
-		q.Meta["error"] = strings.Join(partial, "; ")
+		q.Meta.SetText("error", strings.Join(partial, "; "))
 	}
 	return q
 }
@@ -242,7 +244,7 @@ func (s *session) failed(q *protocol.Queue, arn string, dlq *target) (why string
 	}
 	q.Metrics.Failed = new(dlq.waiting + dlq.active + dlq.delayed)
 	if dlq.readAt.Before(s.now) {
-		q.Meta["failed_as_of"] = dlq.readAt.UnixMilli()
+		q.Meta.SetInt("failed_as_of", dlq.readAt.UnixMilli())
 	}
 	if dlq.err != nil {
 		return fmt.Sprintf("failed is the last number read: dead-letter queue %s: %s", dlq.name, explain(opAttributes, dlq.err))

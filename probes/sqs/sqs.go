@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,8 +14,9 @@ import (
 
 // Settings of the adapter, beside "app" and "source".
 const (
-	// SettingQueues is which queues to read: names, ARNs of other accounts' queues and globs,
-	// comma-separated; "*" is all of the account and region.
+	// SettingQueues is which queues to read: names, URLs, ARNs and globs, comma-separated; "*" is all
+	// of the account and region, and so is a setting that is not set. Another account's queues cannot
+	// be listed: they are named by their URLs or ARNs.
 	SettingQueues = "queues"
 	// SettingCallsPerMonth bounds what the polling costs: beyond it queues are read less often,
 	// idle ones and dead-letter queues first. Not set, every queue is read at every poll.
@@ -44,29 +46,29 @@ func (Adapter) Describe() adapter.Description {
 }
 
 // Open implements [adapter.Adapter].
-func (Adapter) Open(settings adapter.Settings) (adapter.Session, error) {
+func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
 	s := &session{
 		app: settings["app"], source: settings["source"], pages: 1, located: map[string]bool{},
 		targets: map[string]*target{}, unfound: map[string]failure{}, lost: map[string]failure{},
 	}
+	settings = adapter.Settings{SettingQueues: settings.Or(SettingQueues, "*"), SettingCallsPerMonth: settings[SettingCallsPerMonth]}
 	var err error
-	if s.patterns, err = adapter.ParsePatterns(settings[SettingQueues]); err != nil {
-		return nil, fmt.Errorf("queues: %w", err)
+	if s.patterns, err = settings.Patterns(SettingQueues); err != nil {
+		return nil, err
 	}
 	for _, p := range s.patterns {
-		if strings.HasPrefix(p, "arn:") && (adapter.IsGlob(p) || !isARN(p)) {
-			return nil, fmt.Errorf("queues: %q is not the ARN of one queue, such as arn:aws:sqs:eu-west-1:123456789012:orders; another account's queues cannot be listed, so name each", p)
+		if !isARN(p) && !isURL(p) && !isNamePattern(p) {
+			return nil, settings.Wrong(SettingQueues, fmt.Sprintf("names, globs, URLs or ARNs of queues; %.200q is none: a name has 1 to 80 letters, digits, '-' or '_', and may end in .fifo; an ARN is such as arn:aws:sqs:eu-west-1:123456789012:orders", p))
 		}
 	}
-	names, exact := s.patterns.Exact()
-	s.named, s.globs = names, !exact
+	s.named, s.globs = s.patterns.Names(), s.patterns.HasGlob()
 	if len(s.patterns) == 1 && s.globs {
 		s.prefix = s.patterns[0][:strings.IndexAny(s.patterns[0], `*?[\`)]
 	}
 	if text := settings[SettingCallsPerMonth]; text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n <= 0 {
-			return nil, fmt.Errorf("calls_per_month is %q: it takes a whole number above 0", text)
+			return nil, settings.Wrong(SettingCallsPerMonth, "a whole number of calls above 0, such as 1000000; not set, it is unlimited")
 		}
 		s.budget = &budget{perMonth: n}
 	}
@@ -77,7 +79,7 @@ type session struct {
 	adapter.Flow
 	app, source string
 	patterns    adapter.Patterns
-	named       []string // the literal names and ARNs among the patterns
+	named       []string // the literal names, URLs and ARNs among the patterns
 	globs       bool     // some pattern is a glob, so queues must be listed
 	prefix      string   // what ListQueues can narrow by
 	budget      *budget  // nil: no limit
@@ -131,7 +133,7 @@ type failure struct {
 func (f failure) String() string { return explain(f.operation, f.err) }
 
 // Poll implements [adapter.Session].
-func (s *session) Poll(now time.Time) adapter.Step {
+func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
 	s.now, s.problems, s.answered, s.silent = now, nil, 0, nil
 	s.budget.begin(now)
 	if s.listIsDue() {

@@ -25,9 +25,11 @@ type demo struct {
 	second int
 }
 
-// newDemo makes the queues, and makes bullmq's reporter label them.
-func newDemo(ctx context.Context, client redis.UniversalClient, bullmq *reporter.Reporter) (*demo, error) {
-	bullmq.Pollers[0].Session = labelled{bullmq.Pollers[0].Session}
+// newDemo makes the queues, and makes their reporter label them.
+func newDemo(ctx context.Context, client redis.UniversalClient, reporter *reporter.Reporter) (*demo, error) {
+	for _, p := range reporter.Pollers {
+		p.Session = labelled{p.Session}
+	}
 	d := &demo{
 		client: client,
 		store:  publish.New(client, "the embedded redis", protocol.DefaultTTL),
@@ -142,9 +144,20 @@ func foreign(now time.Time, second int) []*protocol.QueueSnapshot {
 	wave := func(middle, swing float64, period int) int64 {
 		return int64(math.Round(middle + swing*math.Sin(2*math.Pi*float64(second)/float64(period))))
 	}
-	queue := func(name string, driver protocol.Driver, m protocol.Metrics, meta map[string]any) protocol.Queue {
-		meta["demo"] = true
-		return protocol.Queue{Name: name, Driver: driver, Metrics: m, Meta: meta}
+	queue := func(name string, driver protocol.Driver, m protocol.Metrics, set func(*protocol.Meta)) protocol.Queue {
+		q := protocol.Queue{Name: name, Driver: driver, Metrics: m}
+		set(&q.Meta)
+		q.Meta.SetBool("demo", true)
+		return q
+	}
+	sqs := func(m *protocol.Meta) {
+		m.SetBool("fifo", false)
+		m.SetText("region", "eu-west-1")
+	}
+	withDLQ := func(m *protocol.Meta) {
+		sqs(m)
+		m.SetText("dlq", "orders-dlq")
+		m.SetBool("dlq_shared", true)
 	}
 	snapshot := func(source string, queues ...protocol.Queue) *protocol.QueueSnapshot {
 		return &protocol.QueueSnapshot{Timestamp: now.UnixMilli(), App: "demo", Source: source, Queues: queues}
@@ -153,30 +166,37 @@ func foreign(now time.Time, second int) []*protocol.QueueSnapshot {
 	return []*protocol.QueueSnapshot{
 		snapshot("demo-sqs",
 			queue("orders", protocol.DriverSQS, protocol.Metrics{Waiting: wave(60, 25, 90), Active: new(wave(9, 3, 40)), Delayed: new(int64(4)), Failed: &dead},
-				map[string]any{"dlq": "orders-dlq", "dlq_shared": true, "region": "eu-west-1", "fifo": false}),
+				withDLQ),
 			queue("invoices", protocol.DriverSQS, protocol.Metrics{Waiting: wave(12, 6, 70), Active: new(int64(2)), Delayed: new(int64(0)), Failed: &dead},
-				map[string]any{"dlq": "orders-dlq", "dlq_shared": true, "region": "eu-west-1", "fifo": false}),
+				withDLQ),
 			queue("orders-dlq", protocol.DriverSQS, protocol.Metrics{Waiting: dead, Active: new(int64(0)), Delayed: new(int64(0))},
-				map[string]any{"dlq_for": []string{"invoices", "orders"}, "region": "eu-west-1", "fifo": false})),
+				func(m *protocol.Meta) {
+					sqs(m)
+					m.SetTexts("dlq_for", []string{"invoices", "orders"})
+				})),
 		snapshot("demo-stream",
-			queue("mail", protocol.DriverGravitoStream, protocol.Metrics{Waiting: wave(30, 12, 80), Delayed: new(int64(3)), Failed: new(int64(0))}, map[string]any{}),
-			queue("audit", protocol.DriverGravitoStream, protocol.Metrics{Waiting: wave(3, 3, 30), Delayed: new(int64(0)), Failed: new(int64(1))}, map[string]any{})),
+			queue("mail", protocol.DriverGravitoStream, protocol.Metrics{Waiting: wave(30, 12, 80), Delayed: new(int64(3)), Failed: new(int64(0))}, func(*protocol.Meta) {}),
+			queue("audit", protocol.DriverGravitoStream, protocol.Metrics{Waiting: wave(3, 3, 30), Delayed: new(int64(0)), Failed: new(int64(1))}, func(*protocol.Meta) {})),
 		snapshot("demo-laravel",
-			queue("default", protocol.DriverLaravelHorizon, protocol.Metrics{Waiting: wave(18, 9, 50), Active: new(int64(3)), Delayed: new(int64(6))}, map[string]any{"reserved": 3})),
+			queue("default", protocol.DriverLaravelHorizon, protocol.Metrics{Waiting: wave(18, 9, 50), Active: new(int64(3)), Delayed: new(int64(6))}, func(m *protocol.Meta) { m.SetInt("reserved", 3) })),
 	}
 }
 
 // labelled is a session whose queues say that they are a demo.
 type labelled struct{ adapter.Session }
 
-func (l labelled) Poll(now time.Time) adapter.Step { return label(l.Session.Poll(now)) }
+func (l labelled) Poll(ctx context.Context, now time.Time) adapter.Step {
+	return label(l.Session.Poll(ctx, now))
+}
 
-func (l labelled) Next(replies []adapter.Reply) adapter.Step { return label(l.Session.Next(replies)) }
+func (l labelled) Next(ctx context.Context, replies []adapter.Reply) adapter.Step {
+	return label(l.Session.Next(ctx, replies))
+}
 
 func label(s adapter.Step) adapter.Step {
 	if s.Snapshot != nil {
 		for i := range s.Snapshot.Queues {
-			s.Snapshot.Queues[i].Meta["demo"] = true
+			s.Snapshot.Queues[i].Meta.SetBool("demo", true)
 		}
 	}
 	return s

@@ -57,18 +57,14 @@ func run(ctx context.Context) error {
 	}
 	log := s.Logger(os.Stderr)
 	if config.WantsRedisReporter(env) {
-		s, err := config.NewRedisReporter(env, true)
+		s, err := config.NewRedisReporter(ctx, env, true)
 		if err != nil {
 			return err
 		}
-		r, err := wiring.RedisReporter(s, log)
-		if err != nil {
-			return err
-		}
-		reporters = append(reporters, r)
+		reporters = append(reporters, wiring.RedisReporter(s, log))
 	}
 	if env("PULSE_SQS_QUEUES") != "" {
-		s, err := config.NewSQSReporter(env, true)
+		s, err := config.NewSQSReporter(ctx, env, true)
 		if err != nil {
 			return err
 		}

@@ -20,15 +20,28 @@ import (
 func askCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request) *redis.Cmd {
 	out := redis.NewCmd(ctx, arguments(r)...)
 	var err error
-	if command(r) == "SCAN" {
+	switch r.Command() {
+	case "SCAN":
 		err = scanCluster(ctx, c, r, out)
-	} else {
+	case "CLIENT LIST":
 		err = clientsOfCluster(ctx, c, out)
+	default: // the same at each of them
+		err = askAnyMaster(ctx, c, r, out)
 	}
 	if err != nil {
 		out.SetErr(err)
 	}
 	return out
+}
+
+func askAnyMaster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, out *redis.Cmd) error {
+	masters, err := Masters(ctx, c)
+	if err != nil {
+		return err
+	}
+	v, err := masters[0].Do(ctx, arguments(r)...).Result()
+	out.SetVal(v)
+	return err
 }
 
 func clientsOfCluster(ctx context.Context, c *redis.ClusterClient, out *redis.Cmd) error {

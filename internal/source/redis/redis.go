@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
@@ -58,7 +57,7 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	cmds := make([]*redis.Cmd, len(requests))
 	piped := make([]redis.Cmder, 0, len(requests))
 	for i, r := range requests {
-		if cluster != nil && allowed[command(r)].key == 0 {
+		if cluster != nil && allowed[r.Command()].key == 0 {
 			cmds[i] = askCluster(ctx, cluster, r)
 			continue
 		}
@@ -107,14 +106,32 @@ func readReply(cmd *redis.Cmd) (adapter.Reply, error) {
 	v, err := cmd.Result()
 	switch {
 	case err == nil:
-		return adapter.Reply{Value: v}, nil
+		return toReply(v), nil
 	case errors.Is(err, redis.Nil):
 		return adapter.Reply{}, nil
 	case isRefusal(err):
-		code, message, _ := strings.Cut(err.Error(), " ")
-		return adapter.Reply{Value: adapter.Error{Code: code, Message: message}}, nil
+		return adapter.Refusal(err.Error()), nil
 	}
 	return adapter.Reply{}, err
+}
+
+// toReply is a value as go-redis reads it from RESP2.
+func toReply(v any) adapter.Reply {
+	switch v := v.(type) {
+	case int64:
+		return adapter.Int(v)
+	case string:
+		return adapter.Text(v)
+	case []any:
+		items := make([]adapter.Reply, len(v))
+		for i, item := range v {
+			items[i] = toReply(item)
+		}
+		return adapter.List(items...)
+	case error:
+		return adapter.Refusal(v.Error())
+	}
+	return adapter.Reply{}
 }
 
 // isRefusal tells an error that Redis answered from one that it could not be asked.

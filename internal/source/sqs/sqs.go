@@ -59,7 +59,7 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 	}
 	replies := make([]adapter.Reply, len(requests))
 	for i := range replies {
-		replies[i].Value = adapter.Error{Code: "Timeout", Message: "the time of the poll was up before it was asked"}
+		replies[i] = adapter.Refusal("Timeout the time of the poll was up before it was asked")
 	}
 	var group errgroup.Group
 	group.SetLimit(atOnce)
@@ -108,15 +108,15 @@ func reply(out any, err error) adapter.Reply {
 	if err == nil {
 		var data []byte
 		if data, err = json.Marshal(out); err == nil {
-			return adapter.Reply{Value: string(data)}
+			return adapter.Text(string(data))
 		}
 	}
-	return adapter.Reply{Value: refusal(err)}
+	return refusal(err)
 }
 
 // refusal is why a call failed, without what differs from one try to the next, such as the
 // request's id: the same trouble reads the same.
-func refusal(err error) adapter.Error {
+func refusal(err error) adapter.Reply {
 	var (
 		api       smithy.APIError
 		response  *smithyhttp.ResponseError
@@ -124,11 +124,11 @@ func refusal(err error) adapter.Error {
 	)
 	switch {
 	case errors.As(err, &api) && api.ErrorCode() != unnamed:
-		return adapter.Error{Code: api.ErrorCode(), Message: api.ErrorMessage()}
+		return adapter.Refusal(api.ErrorCode() + " " + api.ErrorMessage())
 	case errors.Is(err, context.DeadlineExceeded):
-		return adapter.Error{Code: "Timeout", Message: "no answer in time"}
+		return adapter.Refusal("Timeout no answer in time")
 	case errors.As(err, &response) && response.HTTPStatusCode() != 0:
-		return adapter.Error{Code: fmt.Sprintf("HTTP%d", response.HTTPStatusCode()), Message: response.Err.Error()}
+		return adapter.Refusal(fmt.Sprintf("HTTP%d %v", response.HTTPStatusCode(), response.Err))
 	case errors.As(err, &response):
 		err = response.Err
 	case errors.As(err, &operation):
@@ -136,9 +136,9 @@ func refusal(err error) adapter.Error {
 	}
 	if network := (*net.OpError)(nil); errors.As(err, &network) && network.Source != nil {
 		// Without the port on this side, which is another one at each try.
-		return adapter.Error{Code: "Unreachable", Message: fmt.Sprintf("%s %s %v: %v", network.Op, network.Net, network.Addr, network.Err)}
+		return adapter.Refusal(fmt.Sprintf("Unreachable %s %s %v: %v", network.Op, network.Net, network.Addr, network.Err))
 	}
-	return adapter.Error{Code: "Unreachable", Message: err.Error()}
+	return adapter.Refusal("Unreachable " + err.Error())
 }
 
 // unnamed is the SDK's code of an error that has none.

@@ -1,0 +1,143 @@
+package view
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// AppendJSON appends v to dst. The rows are there already: they were encoded when they were made.
+func (v *View) AppendJSON(dst []byte) []byte {
+	w := writer{dst}
+	w.open()
+	w.int("generated_at", v.GeneratedAt)
+	w.name("totals")
+	v.Totals.write(&w)
+	w.name("apps")
+	w.open()
+	for _, name := range slices.Sorted(maps.Keys(v.Apps)) {
+		w.name(name)
+		v.Apps[name].write(&w)
+	}
+	w.close()
+	w.problems(v.Problems)
+	w.close()
+	return w.buf
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (v *View) MarshalJSON() ([]byte, error) { return v.AppendJSON(nil), nil }
+
+func (t *Totals) write(w *writer) {
+	w.open()
+	w.known("waiting", t.Waiting)
+	w.known("active", t.Active)
+	w.known("delayed", t.Delayed)
+	w.known("failed", t.Failed)
+	w.int("queues", int64(t.Queues))
+	w.int("servers", int64(t.Servers))
+	if len(t.Unknown) > 0 {
+		w.name("unknown")
+		w.open()
+		for _, name := range slices.Sorted(maps.Keys(t.Unknown)) {
+			w.int(name, int64(t.Unknown[name]))
+		}
+		w.close()
+	}
+	w.name("lost")
+	w.open()
+	w.int("queues", int64(t.Lost.Queues))
+	w.int("servers", int64(t.Lost.Servers))
+	w.close()
+	w.close()
+}
+
+func (a *App) write(w *writer) {
+	w.open()
+	writeMap(w, "sources", a.Sources)
+	writeMap(w, "queues", a.Queues)
+	writeMap(w, "servers", a.Servers)
+	w.close()
+}
+
+func (s *Source) json() []byte {
+	w := writer{}
+	w.open()
+	w.text("status", string(s.Status))
+	w.int("timestamp", s.Timestamp)
+	w.close()
+	return w.buf
+}
+
+func writeMap[R row](w *writer, name string, rows map[string]R) {
+	w.name(name)
+	w.open()
+	for _, key := range slices.Sorted(maps.Keys(rows)) {
+		w.name(key)
+		w.buf = append(w.buf, rows[key].json()...)
+	}
+	w.close()
+}
+
+// writer appends JSON.
+type writer struct{ buf []byte }
+
+func (w *writer) open()  { w.buf = append(w.buf, '{') }
+func (w *writer) close() { w.buf = append(w.buf, '}') }
+
+// name begins a member, with a comma unless it is an object's first.
+func (w *writer) name(name string) {
+	if last := w.buf[len(w.buf)-1]; last != '{' {
+		w.buf = append(w.buf, ',')
+	}
+	w.buf = append(protocol.AppendText(w.buf, name), ':')
+}
+
+func (w *writer) raw(name string, value []byte) {
+	w.name(name)
+	w.buf = append(w.buf, value...)
+}
+
+func (w *writer) text(name, value string) {
+	w.name(name)
+	w.buf = protocol.AppendText(w.buf, value)
+}
+
+func (w *writer) int(name string, n int64) {
+	w.name(name)
+	w.buf = strconv.AppendInt(w.buf, n, 10)
+}
+
+func (w *writer) bool(name string, b bool) {
+	w.name(name)
+	w.buf = strconv.AppendBool(w.buf, b)
+}
+
+// known writes a member that is not there while it is nil.
+func (w *writer) known(name string, n *int64) {
+	if n != nil {
+		w.int(name, *n)
+	}
+}
+
+func (w *writer) null(name string) {
+	w.name(name)
+	w.buf = append(w.buf, "null"...)
+}
+
+func (w *writer) problems(problems []Problem) {
+	w.name("problems")
+	w.buf = append(w.buf, '[')
+	for i, p := range problems {
+		if i > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		w.open()
+		w.text("key", p.Key)
+		w.text("reason", p.Reason)
+		w.close()
+	}
+	w.buf = append(w.buf, ']')
+}

@@ -1,0 +1,122 @@
+package view
+
+import (
+	"bytes"
+	"cmp"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// sum makes the totals of the queues and servers that are in v.
+func (v *View) sum() {
+	t := Totals{}
+	queues := map[string]*Queue{} // by id: several may report the same queue, and the newest knows best
+	isDLQ := map[string]bool{}    // by id, whoever says so
+	for _, app := range v.Apps {
+		t.Servers += len(app.Servers)
+		for _, s := range app.Servers {
+			if s.Status == Lost {
+				t.Lost.Servers++
+			}
+		}
+		t.Queues += len(app.Queues)
+		for _, q := range app.Queues {
+			if q.Status == Lost {
+				t.Lost.Queues++
+				continue
+			}
+			if q.isDLQ {
+				isDLQ[q.id] = true
+			}
+			if q.dlq != "" {
+				isDLQ[q.dlq] = true
+			}
+			if other := queues[q.id]; other == nil || q.at > other.at || q.at == other.at && bytes.Compare(q.encoded, other.encoded) < 0 {
+				queues[q.id] = q
+			}
+		}
+	}
+	for id := range isDLQ {
+		if q := queues[id]; q != nil && q.dlq != "" && keepsItsOwn(queues, q) {
+			delete(isDLQ, id)
+		}
+	}
+	dead := map[string]int64{} // jobs in each dead-letter queue, by id
+	for id, q := range queues {
+		m := &q.Metrics
+		if isDLQ[id] {
+			// All in it has failed, and is counted even where no queue that fills it is shown.
+			dead[id] = max(dead[id], add(add(m.Waiting, value(m.Active)), value(m.Delayed)))
+		} else {
+			t.add("waiting", &t.Waiting, &m.Waiting)
+			t.add("active", &t.Active, m.Active)
+			t.add("delayed", &t.Delayed, m.Delayed)
+		}
+		switch {
+		case m.Failed != nil && q.dlq != "" && !isDLQ[q.dlq]: // what is there is counted as waiting
+		case m.Failed != nil && q.dlq != "":
+			// The largest, not the first: two that share it may have been read a moment apart.
+			dead[q.dlq] = max(dead[q.dlq], *m.Failed)
+		case m.Failed != nil || !isDLQ[id]:
+			t.add("failed", &t.Failed, m.Failed)
+		}
+	}
+	for _, n := range dead {
+		t.add("failed", &t.Failed, &n)
+	}
+	if t.Queues == 0 {
+		t.Waiting, t.Active, t.Delayed, t.Failed = new(int64(0)), new(int64(0)), new(int64(0)), new(int64(0))
+	}
+	v.Totals = t
+}
+
+// keepsItsOwn says that what is in q, a dead-letter queue that has one itself, waits for q's own
+// workers and hasn't failed for good. That is so of each but one kind: where queues are each other's
+// dead-letter queues, only one of them is where jobs begin, and its name is the shortest: "orders" of
+// "orders" and "orders-retry".
+func keepsItsOwn(queues map[string]*Queue, q *Queue) bool {
+	const longest = 16 // a chain of more queues is none that anybody made
+	for next, n := queues[q.dlq], 0; next != nil && n < longest; next, n = queues[next.dlq], n+1 {
+		if next == q {
+			return true // round, and no name on the way comes before its own
+		}
+		if cmp.Or(cmp.Compare(len(next.Name), len(q.Name)), cmp.Compare(next.id, q.id)) < 0 && leadsTo(queues, next, q) {
+			return false
+		}
+	}
+	return true
+}
+
+// leadsTo says that what fails in from may come to be in to.
+func leadsTo(queues map[string]*Queue, from, to *Queue) bool {
+	const longest = 16
+	for next, n := queues[from.dlq], 0; next != nil && n < longest; next, n = queues[next.dlq], n+1 {
+		if next == to {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Totals) add(name string, sum **int64, n *int64) {
+	switch {
+	case n == nil && t.Unknown == nil:
+		t.Unknown = map[string]int{name: 1}
+	case n == nil:
+		t.Unknown[name]++
+	case *sum == nil:
+		*sum = new(min(*n, protocol.MaxCount))
+	default:
+		**sum = add(**sum, *n)
+	}
+}
+
+// add does not pass the largest count: two of them fit an int64.
+func add(a, b int64) int64 { return min(a+b, protocol.MaxCount) }
+
+func value(n *int64) int64 {
+	if n == nil {
+		return 0
+	}
+	return *n
+}

@@ -1,0 +1,59 @@
+// Package builtin lists the drivers of this project: each an adapter, with the environment variables
+// that its settings come from. Programs, documentation and tests go through the list, so that a new
+// driver is a folder of its own and one entry here.
+package builtin
+
+import (
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/bullmq"
+	"github.com/gravito-framework/pulse/probes/sqs"
+)
+
+// Driver is an adapter and where its settings come from.
+type Driver struct {
+	Adapter adapter.Adapter
+	// Settings are the adapter's own. The first selects the queues: a driver that reads a Redis is off
+	// where it is not set.
+	Settings []Setting
+}
+
+// Setting is one setting of an adapter.
+type Setting struct {
+	Name     string // as the adapter calls it
+	Variable string // the environment variable
+	Default  string // what stands for one that is not set, for a person to read
+	About    string // what it takes, for a person to read
+}
+
+// Drivers are all there are.
+var Drivers = []Driver{
+	{bullmq.Adapter{}, []Setting{
+		{bullmq.SettingQueues, "PULSE_BULLMQ_QUEUES", "off", "names or globs, comma-separated; `*` finds all. Names cost nothing to find; a glob walks all keys, slowly"},
+		{bullmq.SettingPrefix, "PULSE_BULLMQ_PREFIX", "`bull`", ""},
+	}},
+	{sqs.Adapter{}, []Setting{
+		{sqs.SettingQueues, "PULSE_SQS_QUEUES", "`*`", "names, globs, or URLs and ARNs, which may be of other accounts"},
+		{sqs.SettingCallsPerMonth, "PULSE_SQS_CALLS_PER_MONTH", "unlimited", "bounds the bill: idle queues and dead-letter queues are read less often"},
+	}},
+}
+
+// Of are the drivers whose requests are for a source.
+func Of(source adapter.Source) []Driver {
+	var of []Driver
+	for _, d := range Drivers {
+		if d.Adapter.Describe().Source == source {
+			of = append(of, d)
+		}
+	}
+	return of
+}
+
+// Variable is the variable that a setting comes from.
+func (d Driver) Variable(setting string) string {
+	for _, s := range d.Settings {
+		if s.Name == setting {
+			return s.Variable
+		}
+	}
+	return setting
+}

@@ -1,0 +1,99 @@
+package bullmq
+
+import (
+	"strings"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+)
+
+// workers are the connected workers, from the client names that BullMQ and Bull give to blocking
+// connections: "bull:b3JkZXJz", or that with ":w:" and the worker's name.
+type workers struct {
+	byQueue map[string]int64 // by base64 of the queue's name
+	unsure  bool             // a worker may be connected without such a name
+}
+
+// of is how many workers a queue has; not ok where none is seen and that may not be all.
+func (w *workers) of(queue string, active int64) (n int64, ok bool) {
+	if w == nil {
+		return 0, false
+	}
+	n = w.byQueue[queue]
+	return n, n > 0 || active == 0 && !w.unsure
+}
+
+// readWorkers reads the replies to whoIsConnected. It is nil where they don't tell who works.
+func readWorkers(r []adapter.Reply, prefix string) *workers {
+	list, err := r[0].Text()
+	if err != nil || list == "" || !isSent(prefix) {
+		return nil
+	}
+	db, ok := ourDatabase(r[1], list)
+	if !ok {
+		return nil
+	}
+	if role, _ := r[3].List(); len(role) > 0 {
+		if name, _ := role[0].Text(); name != "master" {
+			return nil // workers connect to the primary
+		}
+	}
+	w := &workers{byQueue: map[string]int64{}}
+	for line := range strings.Lines(list) {
+		if isReplicaOf(line) {
+			return nil // the list is a replica's
+		}
+		name, ok := strings.CutPrefix(clientField(line, "name"), prefix+":")
+		if !ok || clientField(line, "db") != db {
+			continue
+		}
+		queue, rest, named := strings.Cut(name, ":")
+		if !named || strings.HasPrefix(rest, "w:") {
+			w.byQueue[queue]++
+		}
+	}
+	// Older versions name no connection to a cluster. Where Redis doesn't say that it is no cluster,
+	// it may be one.
+	alone := r[2].Code() == "ERR"
+	w.unsure = !alone && len(w.byQueue) == 0
+	return w
+}
+
+// isSent says that a client name with this prefix can be set: no space, nothing beyond ASCII.
+func isSent(prefix string) bool {
+	return !strings.ContainsFunc(prefix, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// ourDatabase is the database that we are connected to: a queue of the same name in another one has
+// workers of its own. A Redis before 6.2 has no CLIENT INFO, but only we ask for the list just now.
+func ourDatabase(info adapter.Reply, list string) (db string, ok bool) {
+	if us, err := info.Text(); err == nil {
+		if db = clientField(us, "db"); db != "" {
+			return db, true
+		}
+	}
+	for line := range strings.Lines(list) {
+		switch clientField(line, "cmd") {
+		case "client", "client|list":
+			if other := clientField(line, "db"); ok && other != db {
+				return "", false // somebody else asks, too
+			}
+			db, ok = clientField(line, "db"), true
+		}
+	}
+	return db, ok
+}
+
+// isReplicaOf says that a line is the connection to a replica's own primary.
+func isReplicaOf(line string) bool { return strings.Contains(clientField(line, "flags"), "M") }
+
+// clientField is a field of a line of CLIENT LIST; empty where it isn't there.
+func clientField(line, name string) string {
+	_, after, ok := strings.Cut(line, " "+name+"=")
+	if !ok {
+		return ""
+	}
+	if end := strings.IndexAny(after, " \r\n"); end >= 0 {
+		after = after[:end]
+	}
+	return after
+}
