@@ -72,6 +72,13 @@ const maxNesting = 10_000
 // All are m's names and values, each value a JSON text. A name is good until the next one.
 func (m Meta) All() iter.Seq2[[]byte, []byte] { return members(m.text) }
 
+// Map is m as encoding/json reads it.
+func (m Meta) Map() map[string]any {
+	var members map[string]any
+	_ = json.Unmarshal(m.AppendJSON(nil), &members) // it is valid, and an object
+	return members
+}
+
 // ObjectOf is a member of a meta that is an object, as one itself. It shares the other's memory.
 func ObjectOf(value []byte) Meta { return Meta{value[: len(value)-1 : len(value)-1]} }
 

@@ -27,7 +27,7 @@ func (r *reader) open(ctx context.Context, drivers []builtin.Driver, reporting R
 		}
 		session, err := d.Adapter.Open(ctx, settings)
 		if wrong := (*adapter.SettingError)(nil); errors.As(err, &wrong) {
-			err = errors.New(wrong.As(d.Variable(wrong.Setting)))
+			err = errors.New(wrong.Named(d.Variable(wrong.Setting)))
 		}
 		if err != nil {
 			r.problems = append(r.problems, err)

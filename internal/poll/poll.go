@@ -67,6 +67,9 @@ func (p *Poller) check(requests []adapter.Request, round int) error {
 			size += len(argument)
 		}
 		command := r.Command()
+		if p.Adapter.Source == adapter.SQS && len(r) > 0 {
+			command = r[0] // an operation's name is as AWS writes it
+		}
 		if command != last && !slices.Contains(p.Adapter.Commands, command) {
 			return fmt.Errorf("asked %.80q, which it does not describe: it describes %q", command, p.Adapter.Commands)
 		}

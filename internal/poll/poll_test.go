@@ -12,6 +12,9 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
+// described is an adapter that asks nothing but lengths.
+var described = adapter.Description{Name: "test", Commands: []string{"LLEN"}}
+
 var noon = time.UnixMilli(1_764_000_000_000)
 
 // steps is a session that goes through these steps, and then repeats the last.
@@ -21,9 +24,11 @@ type steps struct {
 	replies [][]adapter.Reply
 }
 
-func (s *steps) Poll(time.Time) adapter.Step { return s.step() }
+func (s *steps) Poll(context.Context, time.Time) adapter.Step { return s.step() }
 
-func (s *steps) Next(replies []adapter.Reply) adapter.Step {
+func (s *steps) Close() error { return nil }
+
+func (s *steps) Next(_ context.Context, replies []adapter.Reply) adapter.Step {
 	s.replies = append(s.replies, replies)
 	return s.step()
 }
@@ -44,7 +49,7 @@ func (e *echo) Do(_ context.Context, requests []adapter.Request) ([]adapter.Repl
 	e.asked += len(requests)
 	var replies []adapter.Reply
 	for _, r := range requests {
-		replies = append(replies, adapter.Reply{Value: r[1]})
+		replies = append(replies, adapter.Text(r[1]))
 	}
 	return replies, e.err
 }
@@ -65,14 +70,15 @@ func TestASessionGetsItsRepliesUntilItHasItsSnapshot(t *testing.T) {
 	t.Parallel()
 	session := &steps{list: []adapter.Step{ask("a", "b"), ask("c"), snapshot("shop")}}
 	source := &echo{}
-	s, err := (&Poller{Session: session, Source: source}).Poll(t.Context(), noon)
+	s, err := (&Poller{Adapter: described, Session: session, Source: source}).Poll(t.Context(), noon)
 	if err != nil || s.App != "shop" || source.asked != 3 {
 		t.Fatalf("%+v, %v, asked %d", s, err, source.asked)
 	}
 	var got []string
 	for _, round := range session.replies {
 		for _, r := range round {
-			got = append(got, r.Value.(string))
+			text, _ := r.Text()
+			got = append(got, text)
 		}
 		got = append(got, "|")
 	}
@@ -89,17 +95,18 @@ func TestAPollHasBoundsAndAReasonWhereItEndsWithoutASnapshot(t *testing.T) {
 		err   error
 		asked int // the most
 	}{
-		"the adapter asked 1 requests in round 65: a poll may take 64 rounds of 200000 requests":     {steps: []adapter.Step{ask("a")}, asked: maxRounds},
-		"the adapter asked 200001 requests in round 1: a poll may take 64 rounds of 200000 requests": {steps: []adapter.Step{ask(make([]string, maxRequests+1)...)}},
-		"the adapter ended its poll with neither a snapshot nor a reason":                            {steps: []adapter.Step{ask("a"), {}}, asked: 1},
+		"the adapter test asked 1 requests in round 65: a poll may take 64 rounds of 200000 requests":     {steps: []adapter.Step{ask("a")}, asked: maxRounds},
+		"the adapter test asked 200001 requests in round 1: a poll may take 64 rounds of 200000 requests": {steps: []adapter.Step{ask(make([]string, maxRequests+1)...)}},
+		"the adapter ended its poll with neither a snapshot nor a reason":                                 {steps: []adapter.Step{ask("a"), {}}, asked: 1},
 		"NOPERM for SCAN":                     {steps: []adapter.Step{ask("a"), adapter.Fail("NOPERM for SCAN")}, asked: 1},
 		"read from redis: connection refused": {steps: []adapter.Step{ask("a"), snapshot("shop")}, err: down, asked: 1},
-		"the adapter's snapshot breaks the protocol: app is \"my shop\"": {steps: []adapter.Step{snapshot("my shop")}},
+		`the adapter test asked "GET", which it does not describe: it describes ["LLEN"]`:         {steps: []adapter.Step{{Requests: []adapter.Request{{"LLEN", "a"}, {"GET", "a"}}}}},
+		"the adapter test asked 16777220 bytes of requests in round 1: a round may have 16777216": {steps: []adapter.Step{ask(strings.Repeat("x", maxBytes))}},
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			source := &echo{err: c.err}
-			s, err := (&Poller{Session: &steps{list: c.steps}, Source: source}).Poll(t.Context(), noon)
+			s, err := (&Poller{Adapter: described, Session: &steps{list: c.steps}, Source: source}).Poll(t.Context(), noon)
 			if s != nil || err == nil || !strings.HasPrefix(err.Error(), want) || source.asked > c.asked {
 				t.Errorf("%+v, %v, asked %d", s, err, source.asked)
 			}

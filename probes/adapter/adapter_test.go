@@ -2,11 +2,15 @@ package adapter
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 func TestPatternsSelectByNameAndGlob(t *testing.T) {
@@ -41,9 +45,9 @@ func TestPatternsSelectByNameAndGlob(t *testing.T) {
 		{"shop:*", "shop:orders", true},
 		{"*", "\xff", true},
 	} {
-		ps, err := ParsePatterns(tc.list)
-		if err != nil {
-			t.Fatalf("%s: %v", tc.list, err)
+		ps, ok := parsePatterns(tc.list)
+		if !ok {
+			t.Fatalf("%s is refused", tc.list)
 		}
 		if got := ps.Match(tc.name); got != tc.want {
 			t.Errorf("%s selects %q: %v", tc.list, tc.name, got)
@@ -51,13 +55,16 @@ func TestPatternsSelectByNameAndGlob(t *testing.T) {
 	}
 }
 
-func TestWrongPatternIsRefusedBeforeAnythingIsAsked(t *testing.T) {
-	for _, list := range []string{"", " , ,", "a,[b", "[", "[]", "[a-]", "x[a", `a\`, "long-name-before-it[", "*[", "?["} {
-		ps, err := ParsePatterns(list)
-		if err == nil {
-			t.Errorf("%q is taken as %q", list, ps)
-		} else if !strings.HasPrefix(err.Error(), `"`) {
-			t.Errorf("the error of %q does not show what is wrong: %v", list, err)
+func TestWrongPatternIsRefusedWithTheSettingsName(t *testing.T) {
+	for _, list := range []string{"", " , ,", "a,[b", "[", "[]", "[a-]", "x[a", `a\`, "long-name-before-it[", "*[", "?[", strings.Repeat("x", 1025), "a,\xff"} {
+		ps, err := Settings{"queues": list}.Patterns("queues")
+		var wrong *SettingError
+		if !errors.As(err, &wrong) || wrong.Setting != "queues" {
+			t.Errorf("%.80q is taken as %.80q, %v", list, ps, err)
+			continue
+		}
+		if said := wrong.Named("PULSE_QUEUES"); !strings.HasPrefix(said, "PULSE_QUEUES is ") || !strings.Contains(said, ": it takes names") || len(said) > 800 {
+			t.Errorf("of %.80q it says %q", list, said)
 		}
 	}
 }
@@ -78,11 +85,11 @@ func TestExactNamesNeedNoDiscovery(t *testing.T) {
 		{"[x]", nil, false},
 		{"a?,c", []string{"c"}, false},
 	} {
-		ps, err := ParsePatterns(tc.list)
-		if err != nil {
-			t.Fatalf("%s: %v", tc.list, err)
+		ps, ok := parsePatterns(tc.list)
+		if !ok {
+			t.Fatalf("%s is refused", tc.list)
 		}
-		names, all := ps.Exact()
+		names, all := ps.Names(), !ps.HasGlob()
 		if !slices.Equal(names, tc.names) || all != tc.all {
 			t.Errorf("%s names %q, all %v; want %q, %v", tc.list, names, all, tc.names, tc.all)
 		}
@@ -117,31 +124,76 @@ func TestEscapeForRedis(t *testing.T) {
 
 func requests(n int) []Request { return make([]Request, n) }
 
+func replies(texts ...string) []Reply {
+	out := make([]Reply, len(texts))
+	for i, s := range texts {
+		out[i] = Text(s)
+	}
+	return out
+}
+
 func TestFlowHandsTheRepliesToWhoAsked(t *testing.T) {
 	var f Flow
 	var got []string
 	step := f.Ask(requests(1), func(r []Reply) Step {
-		text, err := r[0].Text()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, text)
+		first, _ := r[0].Text()
+		got = append(got, first)
 		return f.Ask(requests(2), func(r []Reply) Step {
-			got = append(got, "second of", r[1].Value.(string))
+			second, _ := r[1].Text()
+			got = append(got, "second of", second)
 			return Fail("the end")
 		})
 	})
 	if len(step.Requests) != 1 {
 		t.Fatalf("the first step is %+v", step)
 	}
-	if step = f.Next([]Reply{{"one"}}); len(step.Requests) != 2 {
+	if step = f.Next(t.Context(), replies("one")); len(step.Requests) != 2 {
 		t.Fatalf("the second step is %+v", step)
 	}
-	if step = f.Next([]Reply{{"x"}, {"two"}}); step.Err == nil || step.Err.Error() != "the end" {
+	if step = f.Next(t.Context(), replies("x", "two")); step.Err == nil || step.Err.Error() != "the end" {
 		t.Fatalf("the last step is %+v", step)
 	}
 	if want := []string{"one", "second of", "two"}; !slices.Equal(got, want) {
 		t.Errorf("the replies went as %q, want %q", got, want)
+	}
+}
+
+// TestFlowAsksInRoundsThatAHostTakes: 33,000 busy queues once failed every poll.
+func TestFlowAsksInRoundsThatAHostTakes(t *testing.T) {
+	for _, tc := range []struct {
+		requests, size int // how many, and how long each key is
+		rounds         int
+	}{
+		{1, 10, 1}, {requestsAtOnce, 10, 1}, {requestsAtOnce + 1, 10, 2}, {7*requestsAtOnce + 3, 10, 8}, {10_000, 1000, 3}, {2, bytesAtOnce, 2},
+	} {
+		asked := make([]Request, tc.requests)
+		for i := range asked {
+			asked[i] = Request{"LLEN", strings.Repeat("x", tc.size) + fmt.Sprint(i)}
+		}
+		var f Flow
+		var got []Reply
+		step := f.Ask(asked, func(r []Reply) Step { got = r; return Fail("the end") })
+		rounds := 0
+		for ; step.Requests != nil; rounds++ {
+			answers := make([]Reply, len(step.Requests))
+			bytes := 0
+			for i, r := range step.Requests {
+				answers[i] = Text(r[1])
+				bytes += len(r[1])
+			}
+			if bytes > 2*bytesAtOnce || len(answers) > requestsAtOnce {
+				t.Fatalf("a round of %d requests and %d bytes", len(answers), bytes)
+			}
+			step = f.Next(t.Context(), answers)
+		}
+		if rounds != tc.rounds || len(got) != tc.requests {
+			t.Errorf("%d requests took %d rounds, want %d; %d replies came", tc.requests, rounds, tc.rounds, len(got))
+		}
+		for i, r := range got {
+			if text, _ := r.Text(); text != asked[i][1] {
+				t.Fatalf("of %d requests number %d is answered with %.40q", tc.requests, i, text)
+			}
+		}
 	}
 }
 
@@ -160,15 +212,21 @@ func TestFlowWithNothingToAskGoesOnAtOnce(t *testing.T) {
 
 func TestHostThatDoesNotAnswerEachRequestOnceEndsThePoll(t *testing.T) {
 	never := func([]Reply) Step { panic("replies that don't fit are handed on") }
+	ctx := t.Context()
 	for name, next := range map[string]func(*Flow) Step{
-		"before a poll": func(f *Flow) Step { return f.Next(nil) },
-		"too few":       func(f *Flow) Step { f.Ask(requests(2), never); return f.Next(make([]Reply, 1)) },
-		"too many":      func(f *Flow) Step { f.Ask(requests(1), never); return f.Next(make([]Reply, 2)) },
-		"none":          func(f *Flow) Step { f.Ask(requests(1), never); return f.Next(nil) },
+		"before a poll": func(f *Flow) Step { return f.Next(ctx, nil) },
+		"too few":       func(f *Flow) Step { f.Ask(requests(2), never); return f.Next(ctx, make([]Reply, 1)) },
+		"too many":      func(f *Flow) Step { f.Ask(requests(1), never); return f.Next(ctx, make([]Reply, 2)) },
+		"none":          func(f *Flow) Step { f.Ask(requests(1), never); return f.Next(ctx, nil) },
 		"after the end": func(f *Flow) Step {
 			f.Ask(requests(1), func([]Reply) Step { return Fail("the end") })
-			f.Next(make([]Reply, 1))
-			return f.Next(make([]Reply, 1))
+			f.Next(ctx, make([]Reply, 1))
+			return f.Next(ctx, make([]Reply, 1))
+		},
+		"after too few": func(f *Flow) Step {
+			f.Ask(requests(2), never)
+			f.Next(ctx, make([]Reply, 1))
+			return f.Next(ctx, make([]Reply, 2))
 		},
 	} {
 		if step := next(&Flow{}); !errors.Is(step.Err, ErrReplies) || step.Requests != nil || step.Snapshot != nil {
@@ -181,31 +239,29 @@ func TestPollMayBeginAnewAfterOneThatWasLeft(t *testing.T) {
 	var f Flow
 	f.Ask(requests(3), func([]Reply) Step { return Fail("the old poll") })
 	f.Ask(requests(1), func([]Reply) Step { return Fail("the new poll") })
-	if step := f.Next(make([]Reply, 1)); step.Err == nil || step.Err.Error() != "the new poll" {
+	if step := f.Next(t.Context(), make([]Reply, 1)); step.Err == nil || step.Err.Error() != "the new poll" {
 		t.Errorf("the step is %+v", step)
 	}
 }
 
 func TestReplyIsReadAsWhatIsDue(t *testing.T) {
-	refusal := Error{"NOPERM", "no LLEN for you"}
 	for _, tc := range []struct {
 		name  string
-		value any
+		reply Reply
 		// what reading it as each says; "" is no error
 		asInt, asText, asList string
 	}{
-		{"integer", int64(3), "", "the answer is int64 where text is due", "the answer is int64 where a list is due"},
-		{"text", "x", "the answer is string where an integer is due", "", "the answer is string where a list is due"},
-		{"list", []any{"x"}, "the answer is []interface {} where an integer is due", "the answer is []interface {} where text is due", ""},
+		{"integer", Int(3), "", "the answer is an integer where text is due", "the answer is an integer where a list is due"},
+		{"text", Text("x"), "the answer is text where an integer is due", "", "the answer is text where a list is due"},
+		{"list", List(Text("x")), "the answer is a list where an integer is due", "the answer is a list where text is due", ""},
 		// A missing list is empty and a missing text, too; a missing number is not 0.
-		{"nothing", nil, "the answer is <nil> where an integer is due", "", ""},
-		{"refusal", refusal, "NOPERM: no LLEN for you", "NOPERM: no LLEN for you", "NOPERM: no LLEN for you"},
-		{"bare refusal", Error{Code: "AccessDenied"}, "AccessDenied", "AccessDenied", "AccessDenied"},
+		{"nothing", Reply{}, "the answer is nothing where an integer is due", "", ""},
+		{"refusal", Refusal("NOPERM no LLEN for you"), "NOPERM: no LLEN for you", "NOPERM: no LLEN for you", "NOPERM: no LLEN for you"},
+		{"bare refusal", Refusal("AccessDenied"), "AccessDenied", "AccessDenied", "AccessDenied"},
 	} {
-		r := Reply{tc.value}
-		_, errInt := r.Int()
-		_, errText := r.Text()
-		_, errList := r.List()
+		_, errInt := tc.reply.Int()
+		_, errText := tc.reply.Text()
+		_, errList := tc.reply.List()
 		for i, got := range []error{errInt, errText, errList} {
 			want := []string{tc.asInt, tc.asText, tc.asList}[i]
 			if said := errorText(got); said != want {
@@ -213,14 +269,106 @@ func TestReplyIsReadAsWhatIsDue(t *testing.T) {
 			}
 		}
 	}
-	if n, err := (Reply{int64(3)}).Int(); n != 3 || err != nil {
+	if n, err := Int(3).Int(); n != 3 || err != nil {
 		t.Errorf("3 is %d, %v", n, err)
 	}
-	if r := (Reply{refusal}); r.Code() != "NOPERM" || !errors.Is(r.Err(), refusal) {
+	r := Refusal("NOPERM no LLEN for you")
+	if want := (Error{"NOPERM", "no LLEN for you"}); r.Code() != "NOPERM" || !errors.Is(r.Err(), want) || CodeOf(fmt.Errorf("asked: %w", r.Err())) != "NOPERM" {
 		t.Errorf("the refusal's code is %q, its error %v", r.Code(), r.Err())
 	}
-	if r := (Reply{"NOPERM"}); r.Code() != "" || r.Err() != nil {
+	if r := Text("NOPERM"); r.Code() != "" || r.Err() != nil || CodeOf(errors.New("x")) != "" {
 		t.Error("text is no refusal")
+	}
+}
+
+func TestCountOfABrokenRedisIsNone(t *testing.T) {
+	for n, ok := range map[int64]bool{0: true, 7: true, protocol.MaxCount: true, -1: false, -78: false, protocol.MaxCount + 1: false} {
+		got, err := Int(n).Count()
+		if ok != (err == nil) || ok && got != n {
+			t.Errorf("%d is %d, %v", n, got, err)
+		}
+	}
+	if _, err := Refusal("WRONGTYPE x").Count(); CodeOf(err) != "WRONGTYPE" {
+		t.Errorf("a refusal is %v", err)
+	}
+}
+
+func TestCommandIsTheNameOfItsDescription(t *testing.T) {
+	for want, r := range map[string]Request{
+		"": nil, "LLEN": {"llen", "x"}, "CLIENT LIST": {"Client", "list"}, "CLIENT": {"CLIENT"}, "XINFO GROUPS": {"XINFO", "GROUPS", "x"}, "GET": {"GET", "LIST"},
+	} {
+		if got := r.Command(); got != want {
+			t.Errorf("%q is %q, want %q", r, got, want)
+		}
+	}
+}
+
+func scanned(cursor string, keys ...string) Reply {
+	return List(Text(cursor), List(replies(keys...)...))
+}
+
+// take takes a part of a walk, with a reply for each of its rounds.
+func take(t *testing.T, w *Walk, now time.Time, pages ...Reply) {
+	t.Helper()
+	for i, page := range pages {
+		more, err := w.Take(page, now, func(key string) {
+			if !w.Knows(key) {
+				w.Add(key)
+			}
+		})
+		if err != nil || more != (i < len(pages)-1) {
+			t.Fatalf("after page %d of %d it wants more: %v, %v", i+1, len(pages), more, err)
+		}
+	}
+}
+
+func TestWalkForgetsWhatAWholeWalkDidNotSee(t *testing.T) {
+	noon := time.UnixMilli(1_764_000_000_000)
+	w := NewWalk("bull:*", "TYPE", "list")
+	if got := strings.Join(w.Request(), " "); got != "SCAN 0 MATCH bull:* TYPE list COUNT 10000" {
+		t.Errorf("it asks %s", got)
+	}
+	take(t, w, noon, scanned("5", "a", "b"), scanned("0", "c"))
+	if got := w.Names(); !slices.Equal(got, []string{"a", "b", "c"}) || !w.Through() {
+		t.Errorf("it has found %q, through %v", got, w.Through())
+	}
+	if !w.Rests(noon.Add(restAfterWalk-1)) || w.Rests(noon.Add(restAfterWalk)) {
+		t.Error("it does not rest as long as it should")
+	}
+	// The next walk takes two polls; what it has not seen is there until its end.
+	later := make([]Reply, laterRounds)
+	for i := range later {
+		later[i] = scanned("7", "a")
+	}
+	take(t, w, noon.Add(time.Minute), later...)
+	if got := w.Names(); !slices.Equal(got, []string{"a", "b", "c"}) || w.Ended() {
+		t.Errorf("in the middle of a walk it has %q", got)
+	}
+	if got := w.Request(); got[1] != "7" || got[len(got)-1] != "5000" {
+		t.Errorf("it goes on with %q", got)
+	}
+	take(t, w, noon.Add(time.Minute), scanned("0", "d"))
+	if got := w.Names(); !slices.Equal(got, []string{"a", "d"}) {
+		t.Errorf("after it there are %q", got)
+	}
+	if got := w.Names(); !slices.Equal(got, []string{"a", "d"}) {
+		t.Errorf("asked again there are %q", got)
+	}
+}
+
+func TestWalkThatIsRefusedBeginsAnew(t *testing.T) {
+	w := NewWalk("*")
+	take(t, w, time.Time{}, scanned("5", "a"), scanned("6"), scanned("0"))
+	for _, r := range []Reply{Refusal("NOPERM no SCAN for you"), Int(7), List(), List(Int(1), Int(2)), Text("x")} {
+		if more, err := w.Take(r, time.Time{}, func(string) { t.Error("a key") }); more || err == nil {
+			t.Errorf("%+v is taken: %v, %v", r, more, err)
+		}
+		if got := w.Request(); got[1] != "0" {
+			t.Errorf("it goes on with %q", got)
+		}
+		if got := w.Names(); !slices.Equal(got, []string{"a"}) {
+			t.Errorf("it has %q", got)
+		}
 	}
 }
 

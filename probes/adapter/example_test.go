@@ -1,6 +1,7 @@
 package adapter_test
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // Driving a session by hand: whoever has a Redis client can, in any program. Here the answers are
 // those of a queue with three waiting jobs and nothing else.
 func Example() {
-	session, err := bullmq.Adapter{}.Open(adapter.Settings{"app": "shop", bullmq.SettingQueues: "emails"})
+	session, err := bullmq.Adapter{}.Open(context.Background(), adapter.Settings{"app": "shop", bullmq.SettingQueues: "emails"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -22,26 +23,26 @@ func Example() {
 			fmt.Println(r)
 			switch {
 			case r[0] == "LLEN" && r[1] == "bull:emails:wait":
-				replies[i].Value = int64(3)
+				replies[i] = adapter.Int(3)
 			case r[0] == "LLEN", r[0] == "ZCARD":
-				replies[i].Value = int64(0)
+				replies[i] = adapter.Int(0)
 			case r[0] == "CLIENT":
-				replies[i].Value = adapter.Error{Code: "NOPERM"} // so workers are absent, not 0
+				replies[i] = adapter.Refusal("NOPERM") // so workers are absent, not 0
 			}
 		}
 		return replies
 	}
 
-	step := session.Poll(time.UnixMilli(1764000000000))
+	step := session.Poll(context.Background(), time.UnixMilli(1764000000000))
 	for step.Requests != nil {
-		step = session.Next(answer(step.Requests))
+		step = session.Next(context.Background(), answer(step.Requests))
 	}
 	if step.Err != nil {
 		fmt.Println(step.Err)
 		return
 	}
 	for _, q := range step.Snapshot.Queues {
-		_, counted := q.Meta["workers"]
+		counted := q.Meta.Has("workers")
 		fmt.Println(q.Name, "waiting:", q.Metrics.Waiting, "workers counted:", counted)
 	}
 	// Output:
@@ -53,10 +54,14 @@ func Example() {
 	// [ZCARD bull:emails:waiting-children]
 	// [ZCARD bull:emails:completed]
 	// [ZCARD bull:emails:failed]
+	// [ZCARD bull:emails:groups]
 	// [HMGET bull:emails:meta version opts.maxLenEvents paused concurrency max]
 	// [LRANGE bull:emails:wait -2 -1]
 	// [LINDEX bull:emails:wait 0]
 	// [CLIENT LIST]
+	// [CLIENT INFO]
+	// [CLUSTER INFO]
+	// [ROLE]
 	// [LRANGE bull:emails:wait -200 -1]
 	// [GET bull:emails:limiter]
 	// emails waiting: 3 workers counted: false

@@ -17,10 +17,10 @@ type SettingError struct {
 	Takes   string // what it takes, to go on after "it takes"
 }
 
-func (e *SettingError) Error() string { return e.As(e.Setting) }
+func (e *SettingError) Error() string { return e.Named(e.Setting) }
 
-// As is the error's sentence where the setting goes by another name.
-func (e *SettingError) As(name string) string {
+// Named is the error's sentence where the setting goes by another name.
+func (e *SettingError) Named(name string) string {
 	if e.Value == "" {
 		return fmt.Sprintf("%s is not set: it takes %s", name, e.Takes)
 	}

@@ -42,7 +42,7 @@ func (r *recorder) Do(ctx context.Context, requests []adapter.Request) ([]adapte
 
 func newPoller(b *testing.B, client *redis.Client) *poll.Poller {
 	b.Helper()
-	return &poll.Poller{Session: open(b, adapter.Settings{bullmq.SettingQueues: "*"}), Source: source.New(client, "the bench's redis")}
+	return &poll.Poller{Adapter: bullmq.Adapter{}.Describe(), Session: open(b, adapter.Settings{bullmq.SettingQueues: "*"}), Source: source.New(client, "the bench's redis")}
 }
 
 func mustPoll(b *testing.B, p *poll.Poller) {

@@ -154,29 +154,32 @@ func (q *queue) search(c *counts) bool {
 		q.hidden = false
 		return false
 	}
-	if c.marked || c.length(wait) < 3 && c.length(paused) < 3 {
-		q.hidden = q.hidden && c.length(paused) > 0 // the ends of wait are all of it
-		return false
-	}
 	text, _ := c.field(version)
 	text, ok := strings.CutPrefix(text, "bullmq:")
 	major, _, _ := strings.Cut(text, ".")
 	makesMarkers := ok && (major == "3" || major == "4")
-	if !makesMarkers && q.searched && !q.hidden {
+	switch {
+	case c.marked:
+		q.hidden = !makesMarkers
+		return false
+	case c.length(wait) < 3 && c.length(paused) < 3:
+		q.hidden = q.hidden && c.length(paused) > 0 // the ends of wait are all of it
+		return false
+	case !makesMarkers && q.searched && !q.hidden:
 		return false
 	}
 	q.searched = !makesMarkers
 	return true
 }
 
-// endSearch remembers a marker that was found between jobs. One that was and isn't any more has been
-// taken by a worker, or is further from the end than the search went: a LIFO job does that. Only
-// where the search went through the whole list is it surely gone.
+// endSearch remembers a marker of before an upgrade that was found between jobs. One that was and isn't
+// any more has been taken by a worker, or is further from the end than the search went: a LIFO job
+// does that. Only where the search went through the whole list is it surely gone.
 func (q *queue) endSearch(c *counts) {
 	depth, _ := strconv.ParseInt(markerDepth, 10, 64)
 	switch {
 	case c.marked:
-		q.hidden = true
+		q.hidden = q.searched
 	case c.length(wait) <= depth && c.length(paused) <= depth:
 		q.hidden = false
 	case q.hidden:
@@ -196,7 +199,7 @@ const (
 	tailOfPaused what = iota
 	headOfPaused      // comes behind tailOfPaused
 	searched
-	endOfSearch // the last list that is searched
+	endOfSearch // searched, and no other list will be
 	madeAt
 	limiter
 	oldestFailed
@@ -217,8 +220,13 @@ func (s *session) lookCloser() adapter.Step {
 			f.Ask(followUp{i, headOfPaused}, q.pausedHead...)
 		}
 		if q.search(c) {
-			f.Ask(followUp{i, searched}, q.searchWait...)
-			f.Ask(followUp{i, endOfSearch}, q.searchPaused...)
+			if c.length(wait) > 2 {
+				f.Ask(followUp{i, searched}, q.searchWait...)
+			}
+			if c.length(paused) > 2 {
+				f.Ask(followUp{i, searched}, q.searchPaused...)
+			}
+			f.For[len(f.For)-1].what = endOfSearch
 		}
 		if c.asked = c.next != ""; c.asked {
 			f.Ask(followUp{i, madeAt}, "HGET", q.keys+c.next, "timestamp")

@@ -2,6 +2,7 @@ package bullmq
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -66,6 +67,11 @@ func (k keys) answer(r adapter.Request) any {
 			n, _ := strconv.Atoi(r[2])
 			return list[max(len(list)+n, 0):]
 		}
+	case "ZRANGE":
+		if at, ok := k[r[1]+" first"].(string); ok {
+			return []any{"1", at}
+		}
+		return []any{}
 	case "ZCARD":
 		n, ok := k[r[1]].(int64)
 		if !ok && k[r[1]] != nil {
@@ -335,11 +341,11 @@ func TestDeletedQueueIsForgotten(t *testing.T) {
 	}
 	delete(k, "bull:b:meta")
 	k["bull:c:meta"] = meta
-	soon, _, _ := k.poll(t, s, noon.Add(restAfterWalk-time.Second))
+	soon, _, _ := k.poll(t, s, noon.Add(time.Second)) // the walk rests
 	if diff := cmp.Diff([]string{"a", "b"}, names(soon)); diff != "" {
 		t.Errorf("before the next walk (-want +got):\n%s", diff)
 	}
-	later, _, _ := k.poll(t, s, noon.Add(restAfterWalk))
+	later, _, _ := k.poll(t, s, noon.Add(time.Minute))
 	if diff := cmp.Diff([]string{"a", "c"}, names(later)); diff != "" {
 		t.Errorf("after it (-want +got):\n%s", diff)
 	}
@@ -347,27 +353,24 @@ func TestDeletedQueueIsForgotten(t *testing.T) {
 
 func TestWalkThroughALargeRedisIsDoneInParts(t *testing.T) {
 	k := keys{"bull:a:meta": v4, "bull:z:meta": v4}
-	for i := range firstRounds*firstCount + 3*laterCount {
+	for i := range 600_000 {
 		k[fmt.Sprintf("c:%07d", i)] = "" // between bull:a and bull:z there is nothing; behind them, all of these
 	}
-	k["zz"] = ""
-	k["bull:"] = ""
 	s := openFor(t, "*")
 	first, asked, err := k.poll(t, s, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if asked > firstRounds+4*perQueue+20 {
+	if asked > 50+4*perQueue+20 {
 		t.Errorf("the first poll asked %d requests", asked)
 	}
-	if len(first.Problems) != 1 || !strings.Contains(first.Problems[0].Reason, "still looking") {
-		t.Errorf("problems are %v: that it is still looking is due", first.Problems)
+	for i := 1; len(first.Problems) > 0; i++ {
+		if len(first.Problems) != 1 || first.Problems[0].Reason != adapter.StillLooking || i > 10 {
+			t.Fatalf("poll %d: problems are %v", i, first.Problems)
+		}
+		first, _, _ = k.poll(t, s, noon.Add(time.Duration(i)*10*time.Second))
 	}
-	second, _, _ := k.poll(t, s, noon.Add(10*time.Second))
-	if len(second.Problems) > 0 {
-		t.Errorf("problems are %v after the walk's end", second.Problems)
-	}
-	if diff := cmp.Diff([]string{"a", "z"}, names(second)); diff != "" {
+	if diff := cmp.Diff([]string{"a", "z"}, names(first)); diff != "" {
 		t.Errorf("queues (-want +got):\n%s", diff)
 	}
 }
@@ -425,21 +428,274 @@ func TestRefusedScanStillReadsWhatIsNamed(t *testing.T) {
 	}
 }
 
+func client(name, more string) string { return "id=1 addr=1 name=" + name + " age=1 " + more }
+
+const (
+	ordersInBase64 = "b3JkZXJz"
+	noCluster      = "ERR This instance has cluster support disabled"
+)
+
 func TestWorkersAreCountedByTheirClientName(t *testing.T) {
-	b64 := "b3JkZXJz" // "orders"
-	k := keys{"bull:orders:wait": list("1"), "CLIENT LIST": strings.Join([]string{
-		"id=1 addr=1 name=bull:" + b64 + " age=1",
-		"id=2 addr=1 name=bull:" + b64 + ":w:one age=1",
-		"id=3 addr=1 name=bull:" + b64 + ":qe age=1",
-		"id=4 addr=1 name= age=1",
-		"id=5 addr=1 name=bull:" + b64 + "x age=1",
-		"id=6 addr=1 name=bullet:" + b64 + " age=1", ""}, "\n")}
-	s, _, err := k.poll(t, openFor(t, "orders"), noon)
+	worker := "bull:" + ordersInBase64
+	us := client("", "flags=N db=2 cmd=client|list")
+	primary := []any{"master", int64(0), []any{}}
+	for _, tc := range []struct {
+		name   string
+		list   []string
+		more   keys
+		active int
+		want   int64 // -1 is absent
+	}{
+		{"each of its names", []string{us, client(worker, "db=2"), client(worker+":w:one", "db=2"), client(worker+":qe", "db=2"), client("", "db=2"),
+			client(worker+"x", "db=2"), client("bullet:"+ordersInBase64, "db=2")}, nil, 1, 2},
+		{"none", []string{us}, nil, 0, 0},
+		{"another database's", []string{us, client(worker, "db=0"), client(worker, "db=22")}, nil, 0, 0},
+		{"another database's, while a job runs", []string{us, client(worker, "db=0")}, nil, 1, -1},
+		{"none seen while a job runs: its name may not have been sent", []string{us}, nil, 1, -1},
+		{"without CLIENT INFO", []string{us, client(worker, "db=2")}, keys{"CLIENT INFO": nil}, 0, 1},
+		{"without it, and two who ask", []string{us, client(worker, "db=2"), client("", "db=3 cmd=client|list")}, keys{"CLIENT INFO": nil}, 0, -1},
+		{"without it, and two who ask of one database", []string{us, client(worker, "db=2"), us}, keys{"CLIENT INFO": nil}, 0, 1},
+		{"on a replica by its role", []string{us, client(worker, "db=2")}, keys{"ROLE": []any{"slave", "10.0.0.1", int64(6379)}}, 0, -1},
+		{"on a replica by its link", []string{us, client("", "flags=M db=0")}, keys{"ROLE": adapter.Refusal("NOPERM")}, 0, -1},
+		{"in a cluster whose clients have no such name", []string{us}, keys{"CLUSTER INFO": "cluster_enabled:1"}, 0, -1},
+		{"in a cluster whose clients have", []string{us, client("bull:b3RoZXI=", "db=2")}, keys{"CLUSTER INFO": "cluster_enabled:1"}, 0, 0},
+		{"where it may be a cluster", []string{us}, keys{"CLUSTER INFO": adapter.Refusal("NOPERM")}, 0, -1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			k := keys{"bull:orders:wait": list("1"), "CLIENT LIST": strings.Join(tc.list, "\n") + "\n",
+				"CLIENT INFO": us, "CLUSTER INFO": adapter.Refusal(noCluster), "ROLE": primary}
+			maps.Copy(k, tc.more)
+			for range tc.active {
+				k["bull:orders:active"] = list("9")
+			}
+			s, _, err := k.poll(t, openFor(t, "orders"), noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, ok := s.Queues[0].Meta.Int("workers")
+			if !ok {
+				got = -1
+			}
+			if got != tc.want {
+				t.Errorf("workers are %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestWorkersOfAPrefixThatNoClientNameCanHaveAreUnknown(t *testing.T) {
+	for _, prefix := range []string{"my app", "büll"} {
+		s, err := (Adapter{}).Open(t.Context(), adapter.Settings{"app": "shop", SettingQueues: "orders", SettingPrefix: prefix})
+		if err != nil {
+			t.Fatal(err)
+		}
+		us := client("", "db=0 cmd=client|list")
+		got, _, err := keys{prefix + ":orders:wait": list("1"), "CLIENT LIST": us, "CLIENT INFO": us, "CLUSTER INFO": adapter.Refusal(noCluster)}.poll(t, s, noon)
+		if err != nil || got.Queues[0].Meta.Has("workers") {
+			t.Errorf("prefix %q: %v, %v", prefix, got, err)
+		}
+	}
+}
+
+// TestBasicCounts holds the numbers where no BullMQ is installed: each list counts where it belongs.
+func TestBasicCounts(t *testing.T) {
+	k := keys{
+		"bull:q:meta": map[string]string{"version": "bullmq:6.7.0", "paused": "1", "concurrency": "3"}, "bull:q:wait": list("3", "2", "1"), "bull:q:paused": list("5", "4"),
+		"bull:q:active": list("9", "8", "7", "6"), "bull:q:delayed": int64(11), "bull:q:prioritized": int64(13), "bull:q:failed": int64(17), "bull:q:failed first": "1763999000000",
+		"bull:q:completed": int64(19), "bull:q:waiting-children": int64(23), "bull:q:1": map[string]string{"timestamp": "1763999999000"},
+	}
+	s, _, err := k.poll(t, openFor(t, "q"), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Queues[0].Meta["workers"]; got != int64(2) {
-		t.Errorf("workers are %v, want 2", got)
+	want := protocol.Queue{Name: "q", Driver: protocol.DriverBullMQ, Metrics: protocol.Metrics{Waiting: 18, Active: new(int64(4)), Delayed: new(int64(11)), Failed: new(int64(17))}}
+	if diff := cmp.Diff(want.Metrics, s.Queues[0].Metrics); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+	meta := map[string]any{"prioritized": 13.0, "completed": 19.0, "waiting_children": 23.0, "paused": true, "concurrency": 3.0, "runnable": 0.0,
+		"oldest_at": 1763999999000.0, "oldest_failed_at": 1763999000000.0}
+	if diff := cmp.Diff(meta, s.Queues[0].Meta.Map()); diff != "" {
+		t.Errorf("meta (-want +got):\n%s", diff)
+	}
+	if s.App != "shop" || s.Source != "redis" || s.Timestamp != noon.UnixMilli() {
+		t.Errorf("the snapshot is of %s from %s at %d", s.App, s.Source, s.Timestamp)
+	}
+}
+
+func TestRunnableIsWhatIsNotHeldBack(t *testing.T) {
+	for _, tc := range []struct {
+		name            string
+		meta            map[string]string
+		limiter         any
+		waiting, active int
+		want            int64 // -1 is absent: all that wait may run
+	}{
+		{"nothing holds it back", nil, nil, 5, 2, -1},
+		{"paused", map[string]string{"paused": "1"}, nil, 5, 0, 0},
+		{"at its limit", map[string]string{"max": "3"}, "3", 5, 0, 0},
+		{"below its limit", map[string]string{"max": "3"}, "2", 5, 0, -1},
+		{"limited by hand", nil, "9007199254740991", 5, 0, 0},
+		{"a worker's own limit, which nobody knows", nil, "100", 5, 0, -1},
+		{"some within its concurrency", map[string]string{"concurrency": "4"}, nil, 5, 1, 3},
+		{"none within its concurrency", map[string]string{"concurrency": "4"}, nil, 5, 6, 0},
+		{"all within its concurrency", map[string]string{"concurrency": "9"}, nil, 5, 4, -1},
+		{"nothing waits", map[string]string{"paused": "1"}, "9007199254740991", 0, 0, -1},
+	} {
+		k := keys{"bull:q:meta": map[string]string{"version": "bullmq:6.7.0"}, "bull:q:limiter": tc.limiter}
+		for name, value := range tc.meta {
+			k["bull:q:meta"].(map[string]string)[name] = value
+		}
+		many := func(n int) (ids []any) {
+			for i := range n {
+				ids = append(ids, fmt.Sprint(i+1))
+			}
+			return ids
+		}
+		k["bull:q:wait"], k["bull:q:active"] = many(tc.waiting), many(tc.active)
+		s, _, err := k.poll(t, openFor(t, "q"), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := s.Queues[0].Meta.Int("runnable")
+		if !ok {
+			got = -1
+		}
+		if got != tc.want {
+			t.Errorf("%s: runnable is %d, want %d", tc.name, got, tc.want)
+		}
+	}
+}
+
+// requestsOf are what a poll asks, for each key that is asked of.
+func requestsOf(t *testing.T, k keys, s adapter.Session) map[string]int {
+	t.Helper()
+	asked := map[string]int{}
+	for step := s.Poll(t.Context(), noon); step.Snapshot == nil; {
+		if step.Err != nil {
+			t.Fatal(step.Err)
+		}
+		replies := make([]adapter.Reply, len(step.Requests))
+		for i, r := range step.Requests {
+			asked[strings.Join(r, " ")]++
+			replies[i] = reply(k.answer(r))
+		}
+		step = s.Next(t.Context(), replies)
+	}
+	return asked
+}
+
+// TestNothingIsAskedInVain is about what a poll of thousands of queues costs.
+func TestNothingIsAskedInVain(t *testing.T) {
+	asked := requestsOf(t, keys{"bull:idle:meta": v4}, openFor(t, "idle"))
+	if len(asked) != perQueue+len(whoIsConnected) {
+		t.Errorf("of an idle queue it asks %v", asked)
+	}
+	asked = requestsOf(t, keys{"bull:q:meta": v4, "bull:q:paused": list("2", "1")}, openFor(t, "q"))
+	if asked["HGET bull:q:1 timestamp"] != 1 {
+		t.Errorf("the age of the next job is asked %d times", asked["HGET bull:q:1 timestamp"])
+	}
+	asked = requestsOf(t, keys{"bull:q:meta": v4, "bull:q:wait": list("1"), "bull:q:paused": list("2")}, openFor(t, "q"))
+	if asked["HGET bull:q:1 timestamp"] != 1 || asked["HGET bull:q:2 timestamp"] != 0 {
+		t.Errorf("of two lists' next jobs it asks %v", asked)
+	}
+	for request, n := range asked {
+		if n > 1 {
+			t.Errorf("%s is asked %d times", request, n)
+		}
+	}
+}
+
+// TestOldestIsNotInTheFuture: a producer's clock may be ahead.
+func TestOldestIsNotInTheFuture(t *testing.T) {
+	k := keys{"bull:q:wait": list("1"), "bull:q:1": map[string]string{"timestamp": fmt.Sprint(noon.UnixMilli() + 5000)}}
+	s, _, err := k.poll(t, openFor(t, "q"), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, _ := s.Queues[0].Meta.Int("oldest_at"); at != noon.UnixMilli() {
+		t.Errorf("the oldest job was made at %d, after %d", at, noon.UnixMilli())
+	}
+}
+
+// TestMarkerOfAnUpgradeIsRememberedUntilItIsGone: BullMQ 5 and later make no marker, but keep one that
+// version 4 left between jobs until a worker gets there.
+func TestMarkerOfAnUpgradeIsRememberedUntilItIsGone(t *testing.T) {
+	jobs := func(from, n int) (ids []any) {
+		for i := range n {
+			ids = append(ids, fmt.Sprint(from+i))
+		}
+		return ids
+	}
+	const marker = "0:1764000000000"
+	join := slices.Concat[[]any]
+	k := keys{"bull:q:meta": map[string]string{"version": "bullmq:5.81.5"}}
+	s := openFor(t, "q")
+	for i, step := range []struct {
+		wait []any
+		want int64
+	}{
+		{list("4", "3", marker, "1"), 3},
+		{list("4", "3", marker, "1"), 3},
+		{list("5", "4", "3", marker, "1"), 4},
+		{join(list("5", "4", "3", marker), jobs(1000, 300)), 303}, // too many LIFO jobs behind it to be found
+		{list("5", "4", "3", marker, "1"), 4},
+		{list("5", "4", "3"), 3}, // a worker got there
+		{join(jobs(1000, 300)), 300},
+	} {
+		k["bull:q:wait"] = step.wait
+		got, _, err := k.poll(t, s, noon.Add(time.Duration(i)*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := got.Queues[0].Metrics.Waiting; n != step.want {
+			t.Errorf("poll %d: %d wait, want %d", i+1, n, step.want)
+		}
+	}
+}
+
+// TestBothListsAreSearchedForAMarker: looking at wait must not end the search of paused.
+func TestBothListsAreSearchedForAMarker(t *testing.T) {
+	k := keys{"bull:q:meta": map[string]string{"version": "bullmq:5.81.5"}, "bull:q:wait": list("3", "2", "1"), "bull:q:paused": list("7", "6", "0:0", "5")}
+	s := openFor(t, "q")
+	for range 3 {
+		got, _, err := k.poll(t, s, noon)
+		if err != nil || got.Queues[0].Metrics.Waiting != 6 {
+			t.Errorf("%+v, %v: 6 wait", got.Queues, err)
+		}
+	}
+}
+
+func TestGroupsOfBullMQProAreSaid(t *testing.T) {
+	s, _, err := keys{"bull:q:wait": list("1"), "bull:q:groups": int64(2)}.poll(t, openFor(t, "q"), noon)
+	if err != nil || !strings.Contains(s.Queues[0].Meta.Text("error"), "it has 2 groups of BullMQ Pro") {
+		t.Errorf("%v, %v", s, err)
+	}
+}
+
+func TestPrefixUnderWhichNothingIsFoundIsSaid(t *testing.T) {
+	s := openFor(t, "*")
+	for i := range 3 {
+		got, _, err := keys{"other:q:meta": v4}.poll(t, s, noon.Add(time.Duration(i)*time.Minute))
+		if err != nil || len(got.Queues) > 0 || len(got.Problems) != 1 || !strings.Contains(got.Problems[0].Reason, "no queue was found under the prefix bull") {
+			t.Errorf("poll %d: %+v, %v", i, got, err)
+		}
+	}
+}
+
+// TestImpossibleLengthSpoilsOneQueue: a broken Redis, or what stands between, may answer anything.
+func TestImpossibleLengthSpoilsOneQueue(t *testing.T) {
+	for _, n := range []int64{-78, protocol.MaxCount + 1, protocol.MaxCount} {
+		k := keys{"bull:bad:prioritized": n, "bull:bad:wait": list("1"), "bull:good:wait": list("1"), "bull:good:delayed": int64(-1)}
+		s, _, err := k.poll(t, openFor(t, "bad,good"), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := names(s); !slices.Equal(got, []string{"good"}) || len(s.Problems) != 1 || s.Problems[0].Queue != "bad" || !strings.Contains(s.Problems[0].Reason, "this Redis is broken") {
+			t.Errorf("with a length of %d: queues are %q, problems %v", n, got, s.Problems)
+		}
+		if q := s.Queues[0]; q.Metrics.Delayed != nil || !strings.Contains(q.Meta.Text("error"), "delayed: the answer is -1") {
+			t.Errorf("delayed is %v, %s", q.Metrics.Delayed, q.Meta.Text("error"))
+		}
 	}
 }
 

@@ -146,7 +146,7 @@ func (s *session) endPart() {
 func (s *session) walkProblems() []protocol.Problem {
 	w := s.walk
 	switch {
-	case w == nil:
+	case w == nil || len(s.poll.problems) > 0: // nothing can be found just now, and that is said
 		return nil
 	case w.leftOut+w.leftOutNow != "":
 		return []protocol.Problem{{Reason: cmp.Or(w.leftOut, w.leftOutNow)}}

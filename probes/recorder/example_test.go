@@ -50,6 +50,6 @@ func ExampleRecorder_Heartbeat() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(h.App(), h.Meta["environment"], *h.Process.MemoryRSS > 0)
+	fmt.Println(h.App(), h.Meta.Text("environment"), *h.Process.MemoryRSS > 0)
 	// Output: shop staging true
 }

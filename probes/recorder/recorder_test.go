@@ -89,7 +89,7 @@ func TestAHeartbeatsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	hostname, _ := os.Hostname()
-	if h.Meta["id"] != protocol.NameFrom(hostname) || h.Meta["environment"] != "production" || h.Meta["version"] == "" {
+	if h.Meta.Text("id") != protocol.NameFrom(hostname) || h.Meta.Text("environment") != "production" || h.Meta.Text("version") == "" {
 		t.Errorf("%v", h.Meta)
 	}
 }

@@ -160,7 +160,7 @@ func TestCarriedNumbersSayTheirAge(t *testing.T) {
 	for now := 20 * time.Second; now < 10*time.Minute; now += 10 * time.Second {
 		q := w.poll(t, session, at(now)).Queues[0]
 		read := slices.Contains(w.took(), "GetQueueAttributes orders")
-		if _, carried := q.Meta["as_of"]; carried == read {
+		if carried := q.Meta.Has("as_of"); carried == read {
 			t.Errorf("at %v: it was read is %v, and its meta are %v", now, read, q.Meta)
 		}
 		if read {
@@ -169,7 +169,7 @@ func TestCarriedNumbersSayTheirAge(t *testing.T) {
 		if want := int64(min(reads, 1) + 5); q.Metrics.Waiting != want {
 			t.Errorf("at %v: waiting is %d, want %d", now, q.Metrics.Waiting, want)
 		}
-		if text, partial := q.Meta["error"]; partial {
+		if text, partial := q.Meta.Text("error"), q.Meta.Has("error"); partial {
 			t.Errorf("at %v: numbers that are as old as the budget wants are no error: %v", now, text)
 		}
 	}

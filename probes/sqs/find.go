@@ -175,7 +175,7 @@ func readURL(r adapter.Reply) (string, error) {
 // isARN says that s is an ARN of SQS: arn, partition, service, region, account, name.
 func isARN(s string) bool {
 	parts := strings.Split(s, ":")
-	return len(parts) == 6 && parts[0] == "arn" && parts[2] == "sqs" && parts[3] != "" && isAccount(parts[4]) && isName(parts[5])
+	return len(parts) == 6 && parts[0] == "arn" && parts[2] == "sqs" && isName(parts[3]) && isAccount(parts[4]) && isName(parts[5])
 }
 
 // isURL says that s is a queue's URL: a host, the owner's account and the name, and nothing secret.

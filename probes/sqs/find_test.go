@@ -1,6 +1,7 @@
 package sqs_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/sqs"
 )
 
@@ -22,17 +24,29 @@ func TestOnlyWhatIsDescribedIsAsked(t *testing.T) {
 
 func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 	for _, c := range []struct{ queues, calls, says string }{
-		{"", "", "names no queue"},
-		{"orders[", "", `"orders[" is not a name or a glob`},
-		{"*", "0", `calls_per_month is "0": it takes a whole number above 0`},
+		{",", "", `queues is ",": it takes names or globs`},
+		{"orders[", "", `queues is "orders[": it takes names or globs`},
+		{"*", "0", `calls_per_month is "0": it takes a whole number of calls above 0`},
 		{"*", "-5", "calls_per_month"},
 		{"*", "1e6", "calls_per_month"},
-		{"arn:aws:sqs:eu-west-1:111111111111:orders-*", "", "is not the ARN of one queue"},
-		{"arn:aws:sqs:*:111111111111:orders", "", "is not the ARN of one queue"},
-		{"arn:aws:sns:eu-west-1:111111111111:orders", "", "is not the ARN of one queue"},
-		{"arn:aws:sqs:eu-west-1:orders", "", "is not the ARN of one queue"},
+		// What cannot be a queue's name would be asked for at every poll, for ever.
+		{"my orders", "", `"my orders" is none`},
+		{"shop:orders", "", `"shop:orders" is none`},
+		{"orders.fifo.old", "", "is none"},
+		{".fifo", "", "is none"},
+		{"ordérs", "", "is none"},
+		{strings.Repeat("x", 81), "", "is none"},
+		{"shop/*", "", "is none"},
+		{"arn:aws:sqs:eu-west-1:111111111111:orders-*", "", "is none"},
+		{"arn:aws:sqs:*:111111111111:orders", "", "is none"},
+		{"arn:aws:sns:eu-west-1:111111111111:orders", "", "is none"},
+		{"arn:aws:sqs:eu-west-1:orders", "", "is none"},
+		{"https://sqs.eu-west-1.amazonaws.com/orders", "", "is none"},
+		{"https://sqs.eu-west-1.amazonaws.com/123456789012/orders*", "", "is none"},
+		{"https://user:secret@sqs.eu-west-1.amazonaws.com/123456789012/orders", "", `queues is "***@***": it takes names`},
+		{"ftp://sqs.eu-west-1.amazonaws.com/123456789012/orders", "", "is none"},
 	} {
-		_, err := sqs.Adapter{}.Open(adapter.Settings{"app": "shop", sqs.SettingQueues: c.queues, sqs.SettingCallsPerMonth: c.calls})
+		_, err := sqs.Adapter{}.Open(context.Background(), adapter.Settings{"app": "shop", sqs.SettingQueues: c.queues, sqs.SettingCallsPerMonth: c.calls})
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("queues %q, calls_per_month %q: the error is %v, want %q in it", c.queues, c.calls, err, c.says)
 		}
@@ -42,7 +56,7 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 // The replies are text as SQS sends it, not what this package's own types would make of it.
 func TestEveryPageIsAskedFor(t *testing.T) {
 	session := reading(t, "*")
-	step := session.Poll(start)
+	step := session.Poll(context.Background(), start)
 	for i, page := range []struct{ token, reply string }{
 		{"", `{"NextToken":"MTIzNDU2Nzg5MA==","QueueUrls":["https://sqs.eu-west-1.amazonaws.com/123456789012/a","https://sqs.eu-west-1.amazonaws.com/123456789012/b"]}`},
 		{"MTIzNDU2Nzg5MA==", `{"NextToken":"==","QueueUrls":[]}`},
@@ -61,15 +75,15 @@ func TestEveryPageIsAskedFor(t *testing.T) {
 		if token, sent := in["NextToken"]; sent != (page.token != "") || sent && token != page.token {
 			t.Errorf("page %d: NextToken is %v, want %q", i, token, page.token)
 		}
-		step = session.Next([]adapter.Reply{{Value: page.reply}})
+		step = session.Next(context.Background(), []adapter.Reply{adaptertest.Reply(page.reply)})
 	}
 	if len(step.Requests) != 3 {
 		t.Fatalf("after the last page it asks %v", step.Requests)
 	}
 	reply := func(arn, more string) adapter.Reply {
-		return adapter.Reply{Value: `{"Attributes":{"ApproximateNumberOfMessages":"7","ApproximateNumberOfMessagesNotVisible":"2","ApproximateNumberOfMessagesDelayed":"1","QueueArn":"arn:aws:sqs:eu-west-1:123456789012:` + arn + `"` + more + `}}`}
+		return adapter.Text(`{"Attributes":{"ApproximateNumberOfMessages":"7","ApproximateNumberOfMessagesNotVisible":"2","ApproximateNumberOfMessagesDelayed":"1","QueueArn":"arn:aws:sqs:eu-west-1:123456789012:` + arn + `"` + more + `}}`)
 	}
-	step = session.Next([]adapter.Reply{reply("a", ""), reply("b", `,"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:123456789012:a\",\"maxReceiveCount\":\"3\"}"`), reply("c.fifo", "")})
+	step = session.Next(context.Background(), []adapter.Reply{reply("a", ""), reply("b", `,"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:123456789012:a\",\"maxReceiveCount\":\"3\"}"`), reply("c.fifo", "")})
 	if step.Snapshot == nil {
 		t.Fatalf("the poll ended with %+v", step)
 	}
@@ -87,7 +101,7 @@ func TestOneGlobNarrowsTheList(t *testing.T) {
 		{"shop-*,mail-*", ""}, // SQS takes one prefix
 		{"shop-*,mail", ""},
 	} {
-		step := reading(t, c.queues).Poll(start)
+		step := reading(t, c.queues).Poll(t.Context(), start)
 		if len(step.Requests) != 1 {
 			t.Fatalf("%s: it asks %v", c.queues, step.Requests)
 		}
@@ -265,14 +279,14 @@ func TestNamedQueueIsMissed(t *testing.T) {
 }
 
 func TestListRefused(t *testing.T) {
-	const problem = "! the queues cannot be listed, only those known are read: AccessDeniedException: User: arn:aws:iam::123456789012:user/pulse is not authorized; allow sqs:ListQueues on *, or name the queues in PULSE_SQS_QUEUES (docs/deploy.md)"
+	const problem = "! the queues cannot be listed, only those known are read: AccessDeniedException: User: arn:aws:iam::123456789012:user/pulse is not authorized; allow sqs:ListQueues on *, or name the queues instead of a glob (docs/deploy.md)"
 	t.Run("before it ever worked is the end of the poll", func(t *testing.T) {
 		w := newWorld()
 		w.add("orders", 1, 0, 0, "")
 		w.refuse["ListQueues"] = errDenied
 		session := reading(t, "*")
 		_, err := w.try(t, session, start)
-		const want = "list the SQS queues: AccessDeniedException: User: arn:aws:iam::123456789012:user/pulse is not authorized; allow sqs:ListQueues on *, or name the queues in PULSE_SQS_QUEUES (docs/deploy.md)"
+		const want = "list the SQS queues: AccessDeniedException: User: arn:aws:iam::123456789012:user/pulse is not authorized; allow sqs:ListQueues on *, or name the queues instead of a glob (docs/deploy.md)"
 		if err == nil || err.Error() != want {
 			t.Errorf("the error is %v, want %s", err, want)
 		}
@@ -303,16 +317,16 @@ func TestListRefused(t *testing.T) {
 		w.add("b", 2, 0, 0, "")
 		session := reading(t, "*")
 		w.poll(t, session, start)
-		step := session.Poll(at(5 * time.Minute))
-		session.Next([]adapter.Reply{w.answer(t, step.Requests[0])}) // the first page
-		step = session.Next([]adapter.Reply{{Value: errThrottled}})  // the second
+		step := session.Poll(context.Background(), at(5*time.Minute))
+		session.Next(context.Background(), []adapter.Reply{w.answer(t, step.Requests[0])})          // the first page
+		step = session.Next(context.Background(), []adapter.Reply{adaptertest.Reply(errThrottled)}) // the second
 		var replies []adapter.Reply
 		for _, r := range step.Requests {
 			replies = append(replies, w.answer(t, r))
 		}
-		s := session.Next(replies).Snapshot
+		s := session.Next(context.Background(), replies).Snapshot
 		expect(t, "queues", table(s), "a 1/0/0/-", "b 2/0/0/-",
-			"! the queues cannot be listed, only those known are read: RequestThrottled: Request is throttled.; ask less often, with PULSE_INTERVAL or PULSE_SQS_CALLS_PER_MONTH")
+			"! the queues cannot be listed, only those known are read: RequestThrottled: Request is throttled.; ask less often: poll at longer intervals, or limit the calls a month")
 	})
 }
 
@@ -327,8 +341,8 @@ func TestSameNameInTwoAccountsIsOneRowAndAProblem(t *testing.T) {
 
 func TestHostMustAnswerEachRequestOnce(t *testing.T) {
 	session := reading(t, "orders,mail")
-	session.Poll(start)
-	if step := session.Next([]adapter.Reply{{Value: "{}"}}); !errors.Is(step.Err, adapter.ErrReplies) {
+	session.Poll(context.Background(), start)
+	if step := session.Next(context.Background(), []adapter.Reply{adapter.Text("{}")}); !errors.Is(step.Err, adapter.ErrReplies) {
 		t.Errorf("one reply to two requests: %+v", step)
 	}
 }
@@ -341,12 +355,12 @@ func TestAnswersThatAreNotSQSAreExplained(t *testing.T) {
 	}{
 		{"orders", "<html>", `queue "orders": the answer is not the JSON of SQS`},
 		{"orders", "{}", `queue "orders": GetQueueUrl answered no QueueUrl`},
-		{"orders", int64(1), "the answer is int64 where text is due"},
+		{"orders", int64(1), "the answer is an integer where text is due"},
 		{"*", "[]", "list the SQS queues: the answer is not the JSON of SQS"},
 	} {
 		session := reading(t, c.queues)
-		session.Poll(start)
-		step := session.Next([]adapter.Reply{{Value: c.reply}})
+		session.Poll(context.Background(), start)
+		step := session.Next(context.Background(), []adapter.Reply{adaptertest.Reply(c.reply)})
 		if step.Err == nil || !strings.Contains(step.Err.Error(), c.says) {
 			t.Errorf("%v: %+v, want an error with %q", c.reply, step, c.says)
 		}

@@ -159,7 +159,7 @@ func TestDeadLetterQueueOfManyNamesAHundred(t *testing.T) {
 	}
 	w.add("dead", 4, 0, 0, "")
 	s := w.poll(t, reading(t, "*"), start)
-	if of, _ := s.Queues[0].Meta["dlq_for"].([]string); s.Queues[0].Name != "dead" || len(of) != 100 || of[99] != "q099" {
+	if of := s.Queues[0].Meta.Texts("dlq_for"); s.Queues[0].Name != "dead" || len(of) != 100 || of[99] != "q099" {
 		t.Errorf("%s is for %d queues", s.Queues[0].Name, len(of))
 	}
 }
@@ -236,7 +236,7 @@ func TestDeadLetterQueueWithARowThatIsRefusedIsUnknownInBoth(t *testing.T) {
 }
 
 func TestThrottledDeadLetterQueueKeepsItsNumbersForAMinute(t *testing.T) {
-	const why = "RequestThrottled: Request is throttled.; ask less often, with PULSE_INTERVAL or PULSE_SQS_CALLS_PER_MONTH"
+	const why = "RequestThrottled: Request is throttled.; ask less often: poll at longer intervals, or limit the calls a month"
 	w := newWorld()
 	w.add("orders", 1, 0, 0, redrive("dead"))
 	w.add("dead", 4, 0, 0, "")
@@ -270,7 +270,7 @@ func TestOneRefusedQueueHarmsNoOther(t *testing.T) {
 }
 
 func TestThrottledQueueKeepsItsNumbersForAMinute(t *testing.T) {
-	const why = "RequestThrottled: Request is throttled.; ask less often, with PULSE_INTERVAL or PULSE_SQS_CALLS_PER_MONTH"
+	const why = "RequestThrottled: Request is throttled.; ask less often: poll at longer intervals, or limit the calls a month"
 	w := newWorld()
 	w.add("orders", 5, 2, 1, redrive("dead"))
 	w.add("mail", 1, 0, 0, "")
@@ -316,7 +316,7 @@ func TestNothingReadableIsOneSentenceToActOn(t *testing.T) {
 		want   string
 	}{
 		{"denied", errDenied, `queue "a": its numbers are unknown: AccessDeniedException: User: arn:aws:iam::123456789012:user/pulse is not authorized; allow sqs:GetQueueAttributes on its ARN (docs/deploy.md)`},
-		{"throttled", errThrottled, `queue "a": its numbers are unknown: RequestThrottled: Request is throttled.; ask less often, with PULSE_INTERVAL or PULSE_SQS_CALLS_PER_MONTH`},
+		{"throttled", errThrottled, `queue "a": its numbers are unknown: RequestThrottled: Request is throttled.; ask less often: poll at longer intervals, or limit the calls a month`},
 		{"expired", adapter.Error{Code: "ExpiredToken", Message: "The security token included in the request is expired"}, `queue "a": its numbers are unknown: ExpiredToken: The security token included in the request is expired; renew or correct the AWS credentials`},
 		{"slow", errTimeout, `queue "a": its numbers are unknown: Timeout: no answer in time`},
 	} {

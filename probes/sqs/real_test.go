@@ -40,11 +40,11 @@ func client(endpoint string) *awssqs.Client {
 func poller(t *testing.T, c *awssqs.Client, settings adapter.Settings) *poll.Poller {
 	t.Helper()
 	settings["app"], settings["source"] = "shop", "sqs"
-	session, err := sqs.Adapter{}.Open(settings)
+	session, err := sqs.Adapter{}.Open(context.Background(), settings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &poll.Poller{Session: session, Source: source.New(c)}
+	return &poll.Poller{Adapter: sqs.Adapter{}.Describe(), Session: session, Source: source.New(c)}
 }
 
 // rows are a snapshot's queues by name: their counts as text, "-" where one is absent.
@@ -66,7 +66,7 @@ func rows(s *protocol.QueueSnapshot) map[string]string {
 func meta(s *protocol.QueueSnapshot, queue string) map[string]any {
 	for _, q := range s.Queues {
 		if q.Name == queue {
-			return q.Meta
+			return q.Meta.Map()
 		}
 	}
 	return nil
@@ -140,7 +140,7 @@ func TestRealEmulator(t *testing.T) {
 	if m := meta(s, "orders"); m["dlq"] != "dead" || m["dlq_shared"] != true || m["region"] != "eu-west-1" || m["fifo"] != false {
 		t.Errorf("meta of orders is %v", m)
 	}
-	if diff := cmp.Diff([]string{"invoices", "orders"}, meta(s, "dead")["dlq_for"]); diff != "" {
+	if diff := cmp.Diff(any([]any{"invoices", "orders"}), meta(s, "dead")["dlq_for"]); diff != "" {
 		t.Errorf("what dead is for (-want +got):\n%s", diff)
 	}
 	if text := fmt.Sprint(meta(s, "lonely")["error"]); !strings.Contains(text, "failed is unknown: dead-letter queue gone-dead: there is no queue of this name") {
@@ -359,7 +359,7 @@ func TestRefusalsAreUnknownNotZero(t *testing.T) {
 	// A passing failure keeps the last numbers for a while, and says how old they are.
 	f.refuse["GetQueueAttributes b"] = "RequestThrottled"
 	s = mustPoll(t, p, noon.Add(10*time.Second))
-	if rows(s)["b"] != "2 0 0 -" || meta(s, "b")["as_of"] != noon.UnixMilli() || !strings.Contains(fmt.Sprint(meta(s, "b")["error"]), "RequestThrottled") {
+	if rows(s)["b"] != "2 0 0 -" || meta(s, "b")["as_of"] != float64(noon.UnixMilli()) || !strings.Contains(fmt.Sprint(meta(s, "b")["error"]), "RequestThrottled") {
 		t.Errorf("while it is throttled, b is %q, %v", rows(s)["b"], meta(s, "b"))
 	}
 	s = mustPoll(t, p, noon.Add(2*time.Minute))
@@ -378,7 +378,7 @@ func TestNothingReadableIsNoSnapshot(t *testing.T) {
 	f, c := newFake(t)
 	f.refuse["ListQueues"] = "AccessDeniedException"
 	_, err := poller(t, c, adapter.Settings{sqs.SettingQueues: "*"}).Poll(t.Context(), noon)
-	if err == nil || !strings.Contains(err.Error(), "list the SQS queues: AccessDenied") || !strings.Contains(err.Error(), "PULSE_SQS_QUEUES") {
+	if err == nil || !strings.Contains(err.Error(), "list the SQS queues: AccessDenied") || !strings.Contains(err.Error(), "name the queues instead") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package sqs_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/sqs"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -149,13 +151,13 @@ func (w *world) answer(t tb, r adapter.Request) adapter.Reply {
 		}
 	}
 	if refusal.Code != "" {
-		return adapter.Reply{Value: refusal}
+		return adaptertest.Reply(refusal)
 	}
 	data, err := json.Marshal(answer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return adapter.Reply{Value: string(data)}
+	return adapter.Text(string(data))
 }
 
 // list is a page of our account's queues; the token is the last URL of the page before.
@@ -204,7 +206,7 @@ func reading(t tb, queues string, more ...string) adapter.Session {
 	for i := 0; i < len(more); i += 2 {
 		settings[more[i]] = more[i+1]
 	}
-	session, err := sqs.Adapter{}.Open(settings)
+	session, err := sqs.Adapter{}.Open(context.Background(), settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,13 +216,13 @@ func reading(t tb, queues string, more ...string) adapter.Session {
 // try polls session once. What it makes must pass the protocol's rules.
 func (w *world) try(t tb, session adapter.Session, now time.Time) (*protocol.QueueSnapshot, error) {
 	t.Helper()
-	step := session.Poll(now)
+	step := session.Poll(context.Background(), now)
 	for len(step.Requests) > 0 {
 		replies := make([]adapter.Reply, len(step.Requests))
 		for i, r := range step.Requests {
 			replies[i] = w.answer(t, r)
 		}
-		step = session.Next(replies)
+		step = session.Next(context.Background(), replies)
 	}
 	if step.Err != nil {
 		if strings.Contains(step.Err.Error(), "\n") {
@@ -262,15 +264,15 @@ func table(s *protocol.QueueSnapshot) []string {
 	for _, q := range s.Queues {
 		m := q.Metrics
 		line := fmt.Sprintf("%s %d/%s/%s/%s", q.Name, m.Waiting, count(m.Active), count(m.Delayed), count(m.Failed))
-		for _, name := range slices.Sorted(maps.Keys(q.Meta)) {
-			v := q.Meta[name]
+		for _, name := range slices.Sorted(maps.Keys(q.Meta.Map())) {
+			v := q.Meta.Map()[name]
 			switch {
 			case name == "region" && v == "eu-west-1", name == "url" && strings.HasSuffix(v.(string), "/"+ours+"/"+q.Name):
 				continue
 			case v == false:
 				continue
 			case name == "as_of" || name == "failed_as_of":
-				v = time.UnixMilli(v.(int64)).Sub(start)
+				v = time.UnixMilli(int64(v.(float64))).Sub(start)
 			}
 			line += fmt.Sprintf(" %s=%v", name, v)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/gravito-framework/pulse/internal/servertest"
 	source "github.com/gravito-framework/pulse/internal/source/redis"
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/bullmq"
 	"github.com/gravito-framework/pulse/probes/recorder"
 	"github.com/gravito-framework/pulse/protocol"
@@ -79,11 +80,11 @@ func orders(ctx context.Context, c *redis.Client) {
 
 func pollOrders(t *testing.T, client *redis.Client, queues string) *protocol.QueueSnapshot {
 	t.Helper()
-	session, err := bullmq.Adapter{}.Open(adapter.Settings{"app": "shop", bullmq.SettingQueues: queues})
+	session, err := bullmq.Adapter{}.Open(context.Background(), adapter.Settings{"app": "shop", bullmq.SettingQueues: queues})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := poll.Poller{Session: session, Source: source.New(client, "redis")}
+	p := poll.Poller{Adapter: bullmq.Adapter{}.Describe(), Session: session, Source: source.New(client, "redis")}
 	s, err := p.Poll(t.Context(), time.UnixMilli(1_764_000_000_000))
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +103,7 @@ func TestTheDocumentedMonitorReadsAllOfBullMQAndNothingElse(t *testing.T) {
 		if diff := cmp.Diff(all, got); diff != "" {
 			t.Errorf("%s: -as the default user +as the monitor:\n%s", queues, diff)
 		}
-		if len(got.Queues) != 1 || got.Queues[0].Metrics.Waiting != 2 || got.Queues[0].Meta["rate_limited"] != true || got.Queues[0].Meta["workers"] == nil {
+		if len(got.Queues) != 1 || got.Queues[0].Metrics.Waiting != 2 || !got.Queues[0].Meta.Bool("rate_limited") || !got.Queues[0].Meta.Has("workers") {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -131,7 +132,7 @@ func TestWithoutClientListWorkersAreAbsent(t *testing.T) {
 	if len(got.Queues) != 1 || got.Queues[0].Metrics.Waiting != 2 {
 		t.Fatalf("%+v", got)
 	}
-	if w, ok := got.Queues[0].Meta["workers"]; ok {
+	if w, ok := got.Queues[0].Meta.Int("workers"); ok {
 		t.Errorf("workers is %v where nobody could count them", w)
 	}
 }
@@ -144,7 +145,7 @@ func TestNOPERMIsAReply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got[0].Value != int64(0) || got[1].Code() != "NOPERM" || got[2].Value != nil {
+	if adaptertest.Value(got[0]) != int64(0) || got[1].Code() != "NOPERM" || !got[2].IsNothing() {
 		t.Errorf("%v", got)
 	}
 }
@@ -158,7 +159,7 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 
 	// The reporter: claim, publish, renew, publish.
 	orders(ctx, server.Client)
-	session, err := bullmq.Adapter{}.Open(adapter.Settings{"app": "shop", "source": "redis", bullmq.SettingQueues: "*"})
+	session, err := bullmq.Adapter{}.Open(context.Background(), adapter.Settings{"app": "shop", "source": "redis", bullmq.SettingQueues: "*"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package sqs_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -149,9 +150,9 @@ func BenchmarkAllocations(b *testing.B) {
 			session := open(b, nil, "*").Session
 			now := time.Now()
 			poll := func() {
-				step := session.Poll(now)
+				step := session.Poll(context.Background(), now)
 				for len(step.Requests) > 0 {
-					step = session.Next(c.source.Do(step.Requests))
+					step = session.Next(context.Background(), c.source.Do(step.Requests))
 				}
 				if step.Err != nil || len(step.Snapshot.Queues) != benchQueues {
 					b.Fatalf("%+v", step)
@@ -191,7 +192,7 @@ type inMemory struct{}
 func (inMemory) Do(requests []adapter.Request) []adapter.Reply {
 	replies := make([]adapter.Reply, len(requests))
 	for i, r := range requests {
-		replies[i] = adapter.Reply{Value: canned(r[0], r[1])}
+		replies[i] = adapter.Text(canned(r[0], r[1]))
 	}
 	return replies
 }

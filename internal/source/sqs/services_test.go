@@ -22,6 +22,7 @@ import (
 	"github.com/gravito-framework/pulse/internal/servertest"
 	source "github.com/gravito-framework/pulse/internal/source/sqs"
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/sqs"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -221,7 +222,7 @@ func TestEachRequestIsAnsweredInItsPlace(t *testing.T) {
 			map[string]any{"QueueUrl": url + "mail"},
 			noQueue,
 		} {
-			got := replies[i].Value
+			got := adaptertest.Value(replies[i])
 			if text, ok := got.(string); ok {
 				var object map[string]any
 				if err := json.Unmarshal([]byte(text), &object); err != nil {
@@ -254,13 +255,21 @@ func makeQueues(s service) {
 	s.fill("shop-pay.fifo", 2, 1, 0)
 }
 
+func metaOf(members map[string]any) protocol.Meta {
+	m, err := protocol.MetaOf(members)
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
 // readQueues is what a poll of them all must make.
 func readQueues(url string) []protocol.Queue {
 	queue := func(name string, waiting, active, delayed int64, failed *int64, meta map[string]any) protocol.Queue {
 		all := map[string]any{"fifo": strings.HasSuffix(name, ".fifo"), "region": region, "url": url + "/" + account + "/" + name}
 		maps.Copy(all, meta)
 		return protocol.Queue{
-			Name: name, Driver: protocol.DriverSQS, Meta: all,
+			Name: name, Driver: protocol.DriverSQS, Meta: metaOf(all),
 			Metrics: protocol.Metrics{Waiting: waiting, Active: &active, Delayed: &delayed, Failed: failed},
 		}
 	}
@@ -291,11 +300,11 @@ func asRead(t *testing.T, s *protocol.QueueSnapshot) protocol.QueueSnapshot {
 
 func open(t testing.TB, src poll.Source, queues string) *poll.Poller {
 	t.Helper()
-	session, err := sqs.Adapter{}.Open(adapter.Settings{"app": "shop", "source": "sqs", sqs.SettingQueues: queues})
+	session, err := sqs.Adapter{}.Open(context.Background(), adapter.Settings{"app": "shop", "source": "sqs", sqs.SettingQueues: queues})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &poll.Poller{Session: session, Source: src}
+	return &poll.Poller{Adapter: sqs.Adapter{}.Describe(), Session: session, Source: src}
 }
 
 func TestCountsAreExact(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 
 	source "github.com/gravito-framework/pulse/internal/source/sqs"
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -123,7 +124,7 @@ func TestRefusalsKeepTheirNames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(adapter.Error{Code: c.want, Message: "Not now."}, replies[0].Value); diff != "" {
+			if diff := cmp.Diff(adapter.Error{Code: c.want, Message: "Not now."}, adaptertest.Value(replies[0])); diff != "" {
 				t.Errorf("reply (-want +got):\n%s", diff)
 			}
 			if err := replies[1].Err(); err != nil {
@@ -166,9 +167,9 @@ func TestAnswersOfSomebodyElseAreNamedByTheirStatus(t *testing.T) {
 				t.Fatal(err)
 			}
 			if replies[0].Code() != c.code {
-				t.Errorf("status %d: the reply is %v, want the code %s", c.status, replies[0].Value, c.code)
+				t.Errorf("status %d: the reply is %v, want the code %s", c.status, adaptertest.Value(replies[0]), c.code)
 			}
-			said = append(said, fmt.Sprint(replies[0].Value))
+			said = append(said, fmt.Sprint(adaptertest.Value(replies[0])))
 		}
 		if said[0] != said[1] {
 			t.Errorf("the same trouble reads\n%s\n%s", said[0], said[1])
@@ -259,7 +260,7 @@ func TestTwelveCallsAreUnderWayAndNeverMore(t *testing.T) {
 	for i, r := range replies {
 		var out struct{ Attributes struct{ QueueArn string } }
 		if text, err := r.Text(); err != nil || json.Unmarshal([]byte(text), &out) != nil || out.Attributes.QueueArn != arn(names[i]) {
-			t.Fatalf("reply %d is %v, want that of %s", i, r.Value, names[i])
+			t.Fatalf("reply %d is %v, want that of %s", i, adaptertest.Value(r), names[i])
 		}
 	}
 	if f.most != 12 {
@@ -321,7 +322,7 @@ func TestWhatThereIsNoTimeForIsAReply(t *testing.T) {
 	}
 	for _, r := range replies {
 		if r.Code() != "Timeout" {
-			t.Errorf("the reply is %v", r.Value)
+			t.Errorf("the reply is %v", adaptertest.Value(r))
 		}
 	}
 	if n := f.count("GetQueueAttributes"); n > 0 {
@@ -360,7 +361,7 @@ func TestSourceIsForConcurrentUse(t *testing.T) {
 		group.Go(func() {
 			for _, name := range names {
 				replies, err := s.Do(t.Context(), []adapter.Request{attributesOf(f, name)})
-				if err != nil || replies[0].Err() != nil || !strings.Contains(replies[0].Value.(string), arn(name)) {
+				if err != nil || replies[0].Err() != nil || !strings.Contains(adaptertest.Value(replies[0]).(string), arn(name)) {
 					t.Errorf("%s: %v, %v", name, replies, err)
 				}
 			}
@@ -439,7 +440,7 @@ func TestPollWithTroubleOfEveryKind(t *testing.T) {
 	}
 	got := map[string]row{}
 	for _, q := range asRead(t, s).Queues {
-		r := row{waiting: q.Metrics.Waiting, trouble: q.Meta["error"], asOf: q.Meta["as_of"]}
+		r := row{waiting: q.Metrics.Waiting, trouble: q.Meta.Map()["error"], asOf: q.Meta.Map()["as_of"]}
 		if q.Metrics.Failed != nil {
 			r.failed = *q.Metrics.Failed
 		}
@@ -449,7 +450,7 @@ func TestPollWithTroubleOfEveryKind(t *testing.T) {
 		"orders": {waiting: 3, failed: int64(3)},
 		"mail":   {trouble: "failed is unknown: dead-letter queue secret: AccessDeniedException: User: pulse is not authorized.; allow sqs:GetQueueUrl on its ARN (docs/deploy.md)"},
 		"slow": {waiting: 9, asOf: float64(start.UnixMilli()),
-			trouble: "these are the last numbers read: RequestThrottled: Slow down.; ask less often, with PULSE_INTERVAL or PULSE_SQS_CALLS_PER_MONTH"},
+			trouble: "these are the last numbers read: RequestThrottled: Slow down.; ask less often: poll at longer intervals, or limit the calls a month"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(row{})); diff != "" {
 		t.Errorf("queues (-want +got):\n%s", diff)
