@@ -2,13 +2,18 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/builtin"
 )
 
 // env is an environment.
@@ -30,8 +35,8 @@ var (
 
 // programs reads an environment as each program does when it publishes.
 var programs = map[string]func(env) (any, error){
-	"sqs-reporter":   func(e env) (any, error) { return NewSQSReporter(e.get, true) },
-	"redis-reporter": func(e env) (any, error) { return NewRedisReporter(e.get, true) },
+	"sqs-reporter":   func(e env) (any, error) { return NewSQSReporter(context.Background(), e.get, true) },
+	"redis-reporter": func(e env) (any, error) { return NewRedisReporter(context.Background(), e.get, true) },
 	"host":           func(e env) (any, error) { return NewHost(e.get, true) },
 	"aggregator":     func(e env) (any, error) { return NewAggregator(e.get) },
 }
@@ -42,18 +47,17 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		duration  = "a duration with its unit, such as 5s or 1m"
 		bounds    = "a duration from 1s to 24h"
 		name      = "1 to 128 letters, digits, '.', '_', '@' or '-', the first a letter or digit"
-		globs     = "names or globs, comma-separated, where * is all and a '[' needs its ']'"
+		globs     = "names or globs, comma-separated, where * is all; a '[' needs its ']', a '\\' the character after it"
 		calls     = "a whole number of calls above 0, such as 1000000; not set, it is unlimited"
 		noRedis   = "PULSE_REDIS_URL is not set: it takes the Redis to publish to and read from, such as redis://127.0.0.1:6379"
 		noApp     = "PULSE_APP is not set: it takes the name of the app whose queues or hosts these are, such as shop"
-		noQueues  = "PULSE_BULLMQ_QUEUES is not set, so there is nothing to poll: it takes names or globs, comma-separated; * is all"
-		notYet    = "nothing yet: this version reads BullMQ only; unset it"
 		address   = "an address and a port, such as 127.0.0.1:8787"
 		loopback  = "a loopback address such as 127.0.0.1:8787 as long as PULSE_TOKEN is not set; set PULSE_TOKEN to listen to others"
 		logLevel  = "debug, info, warn or error"
 		logFormat = "json or text"
 		vanish    = ", or a queue would vanish between two polls"
 	)
+	noQueues := "there is nothing to poll: set one of " + strings.Join(redisVariables(), ", ") + " to names or globs, comma-separated; * is all"
 	for _, c := range []struct {
 		program string
 		env     env
@@ -82,7 +86,10 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		{"redis-reporter", forSQS.with(env{"PULSE_BULLMQ_QUEUES": " "}), noQueues},
 		{"redis-reporter", forSQS.with(env{"PULSE_BULLMQ_QUEUES": ","}), `PULSE_BULLMQ_QUEUES is ",": it takes ` + globs},
 		{"redis-reporter", forRedis.with(env{"PULSE_MONITOR_REDIS_URL": "cache:sesame"}), "PULSE_MONITOR_REDIS_URL is no URL of a Redis; it is not shown here because it may hold a password: " + redisTakes},
-		{"redis-reporter", forRedis.with(env{"PULSE_LARAVEL_QUEUES": "*"}), `PULSE_LARAVEL_QUEUES is "*": it takes ` + notYet},
+		// What a template passes on in one variable is refused by its own names.
+		{"redis-reporter", forSQS.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_QUEUES=a["}), `PULSE_BULLMQ_QUEUES is "a[": it takes ` + globs},
+		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_PREFIX"}), block("PULSE_BULLMQ_PREFIX")},
+		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": " ; PULSE_TOKEN=x"}), block("PULSE_TOKEN=x")},
 		{"redis-reporter", env{"PULSE_APP": "shop", "PULSE_BULLMQ_QUEUES": "*", "PULSE_MONITOR_REDIS_URL": "redis://app"}, noRedis},
 
 		{"host", env{}, noApp + "\n" + noRedis},
@@ -116,21 +123,83 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 	}
 }
 
+// block is the error of what is no driver's variable in PULSE_SETTINGS.
+func block(setting string) string {
+	var known []string
+	for _, d := range builtin.Drivers {
+		for _, s := range d.Settings {
+			known = append(known, s.Variable)
+		}
+	}
+	return `PULSE_SETTINGS has "` + setting + `": it takes NAME=value, separated by semicolons, of ` + strings.Join(known, ", ")
+}
+
+// opened is an adapter that notes the settings that it is opened with.
+type opened struct {
+	adapter.Adapter
+	with *adapter.Settings
+}
+
+func (o opened) Open(ctx context.Context, s adapter.Settings) (adapter.Session, error) {
+	*o.with = s
+	return o.Adapter.Open(ctx, s)
+}
+
+// TestEachSettingComesFromItsVariable goes through the list: a new driver is in it without being named
+// here.
+func TestEachSettingComesFromItsVariable(t *testing.T) {
+	for _, d := range builtin.Drivers {
+		name := d.Adapter.Describe().Name
+		want := adapter.Settings{"app": "shop", "source": "me"}
+		single, together := env{}, []string{}
+		for i, s := range d.Settings {
+			value := "1" + fmt.Sprint(i)
+			want[s.Name] = value
+			single[s.Variable] = " " + value + "\n"
+			together = append(together, s.Variable+" = "+value)
+		}
+		for how, e := range map[string]env{
+			"each by itself":   single,
+			"in one block":     {"PULSE_SETTINGS": strings.Join(together, " ; ") + ";"},
+			"both, and itself": single.with(env{"PULSE_SETTINGS": strings.ReplaceAll(strings.Join(together, ";"), "= 1", "= 2")}),
+		} {
+			var got adapter.Settings
+			r := newReader(e.get)
+			sessions := r.open(t.Context(), []builtin.Driver{{Adapter: opened{d.Adapter, &got}, Settings: d.Settings}}, Reporting{App: "shop", Source: "me"})
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", name, how, diff)
+			}
+			if err := r.err(); err != nil || len(sessions) != 1 {
+				t.Errorf("%s, %s: %d sessions, %v", name, how, len(sessions), err)
+			}
+		}
+		if d.Adapter.Describe().Source == adapter.Redis {
+			first := d.Settings[0].Variable
+			if !WantsRedisReporter(env{first: "x"}.get) || !WantsRedisReporter(env{"PULSE_SETTINGS": first + "=x"}.get) {
+				t.Errorf("%s alone asks for no reporter", first)
+			}
+		}
+	}
+	if WantsRedisReporter(env{"PULSE_SQS_QUEUES": "*"}.get) {
+		t.Error("a queue of SQS asks for a reporter of a Redis")
+	}
+}
+
 func TestDefaultsAreTheContracts(t *testing.T) {
 	t.Parallel()
-	sqs, err := NewSQSReporter(forSQS.get, true)
+	sqs, err := NewSQSReporter(context.Background(), forSQS.get, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if sqs.App != "shop" || sqs.Source != "sqs" || sqs.Env != "production" || sqs.Interval != 10*time.Second || sqs.TTL != 30*time.Second ||
-		sqs.Queues != "*" || sqs.CallsPerMonth != "" || sqs.LogLevel != 0 || sqs.LogJSON {
+		len(sqs.Drivers) != 1 || sqs.Drivers[0].Adapter.Name != "sqs" || sqs.LogLevel != 0 || sqs.LogJSON {
 		t.Errorf("sqs-reporter: %+v", sqs)
 	}
-	redis, err := NewRedisReporter(forRedis.get, true)
+	redis, err := NewRedisReporter(context.Background(), forRedis.get, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if redis.Source != "redis" || redis.BullMQQueues != "*" || redis.BullMQPrefix != "bull" || redis.Monitor != redis.Redis {
+	if redis.Source != "redis" || len(redis.Drivers) != 1 || redis.Drivers[0].Adapter.Name != "bullmq" || redis.Monitor != redis.Redis {
 		t.Errorf("redis-reporter: %+v", redis)
 	}
 	aggregator, err := NewAggregator(forAggregator.get)
@@ -151,7 +220,7 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 
 func TestVariablesAreTakenWithoutTheSpacesAroundThem(t *testing.T) {
 	t.Parallel()
-	s, err := NewSQSReporter(env{
+	s, err := NewSQSReporter(context.Background(), env{
 		"PULSE_APP": " shop\n", "PULSE_SOURCE": " aws ", "PULSE_ENV": " staging ", "PULSE_REDIS_URL": " redis://cache \n", "PULSE_INTERVAL": " 5s", "PULSE_TTL": "1m ",
 		"PULSE_SQS_QUEUES": " orders, mail* ", "PULSE_SQS_CALLS_PER_MONTH": " 1000 ", "PULSE_LOG_LEVEL": " debug ", "PULSE_LOG_FORMAT": " json ",
 	}.get, true)
@@ -159,7 +228,7 @@ func TestVariablesAreTakenWithoutTheSpacesAroundThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.App != "shop" || s.Source != "aws" || s.Env != "staging" || s.Redis.String() != "redis cache:6379" || s.Interval != 5*time.Second || s.TTL != time.Minute ||
-		s.Queues != "orders, mail*" || s.CallsPerMonth != "1000" || s.LogLevel != -4 || !s.LogJSON {
+		s.LogLevel != -4 || !s.LogJSON {
 		t.Errorf("%+v", s)
 	}
 	a, err := NewAggregator(forAggregator.with(env{"PULSE_TOKEN": "sesame\n"}).get)
@@ -186,7 +255,7 @@ func TestWhereTheProtocolsKeysLive(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := NewRedisReporter(c.env.with(env{"PULSE_APP": "shop", "PULSE_BULLMQ_QUEUES": "orders"}).get, c.publish)
+			s, err := NewRedisReporter(context.Background(), c.env.with(env{"PULSE_APP": "shop", "PULSE_BULLMQ_QUEUES": "orders"}).get, c.publish)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -199,12 +268,15 @@ func TestWhereTheProtocolsKeysLive(t *testing.T) {
 			}
 		})
 	}
-	if _, err := NewRedisReporter(env{"PULSE_APP": "shop", "PULSE_BULLMQ_QUEUES": "orders"}.get, false); err == nil || !strings.HasPrefix(err.Error(), "PULSE_REDIS_URL is not set") {
+	if _, err := NewRedisReporter(context.Background(), env{"PULSE_APP": "shop", "PULSE_BULLMQ_QUEUES": "orders"}.get, false); err == nil || !strings.HasPrefix(err.Error(), "PULSE_REDIS_URL is not set") {
 		t.Errorf("a single look at no Redis: %v", err)
 	}
 	for name, read := range map[string]func() error{
-		"sqs-reporter": func() error { _, err := NewSQSReporter(env{"PULSE_APP": "shop"}.get, false); return err },
-		"host":         func() error { _, err := NewHost(env{"PULSE_APP": "shop"}.get, false); return err },
+		"sqs-reporter": func() error {
+			_, err := NewSQSReporter(context.Background(), env{"PULSE_APP": "shop"}.get, false)
+			return err
+		},
+		"host": func() error { _, err := NewHost(env{"PULSE_APP": "shop"}.get, false); return err },
 	} {
 		if err := read(); err != nil {
 			t.Errorf("a single look of %s needs no Redis: %v", name, err)

@@ -109,7 +109,11 @@ func index(t *testing.T, c redis.UniversalClient) map[string]float64 {
 func TestAHeartbeatLivesForItsTTLAndIsInTheIndex(t *testing.T) {
 	t.Parallel()
 	zero, none := 0.0, int64(0)
-	h := &protocol.Heartbeat{Timestamp: noon, Meta: map[string]any{"app_name": "shop", "environment": "test", "runtime": "go", "version": "1"}}
+	meta, err := protocol.MetaOf(map[string]string{"app_name": "shop", "environment": "test", "runtime": "go", "version": "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &protocol.Heartbeat{Timestamp: noon, Meta: meta}
 	h.System.Hostname = "web-1.example"
 	h.System.CPUUsage, h.System.CPUCores, h.System.MemoryTotal, h.System.MemoryFree = &zero, &zero, &none, &none
 	h.Process.Uptime, h.Process.CPUUsage, h.Process.MemoryRSS, h.Process.MemoryHeap = &zero, &zero, &none, &none

@@ -26,18 +26,23 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// described is an adapter that asks for lengths only.
+var described = adapter.Description{Name: "test", Commands: []string{"LLEN"}}
+
 // queues is an adapter's session that asks one question and then reports what look says.
 type queues struct {
 	look func() ([]protocol.Queue, []protocol.Problem, error)
 	now  time.Time
 }
 
-func (q *queues) Poll(now time.Time) adapter.Step {
+func (q *queues) Close() error { return nil }
+
+func (q *queues) Poll(_ context.Context, now time.Time) adapter.Step {
 	q.now = now
 	return adapter.Step{Requests: []adapter.Request{{"LLEN", "x"}}}
 }
 
-func (q *queues) Next([]adapter.Reply) adapter.Step {
+func (q *queues) Next(context.Context, []adapter.Reply) adapter.Step {
 	found, problems, err := q.look()
 	if err != nil {
 		return adapter.Step{Err: err}
@@ -58,7 +63,7 @@ func (s source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.R
 }
 
 func poller(names ...string) *poll.Poller {
-	return &poll.Poller{Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) {
+	return &poll.Poller{Adapter: described, Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) {
 		var found []protocol.Queue
 		for _, name := range names {
 			found = append(found, protocol.Queue{Name: name, Driver: protocol.DriverBullMQ, Metrics: protocol.Metrics{Waiting: 1}})
@@ -68,7 +73,7 @@ func poller(names ...string) *poll.Poller {
 }
 
 func failing(look func() error) *poll.Poller {
-	return &poll.Poller{Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) { return nil, nil, look() }}}
+	return &poll.Poller{Adapter: described, Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) { return nil, nil, look() }}}
 }
 
 // memory stands for the Redis where time is not real: what the store sends stays in the process.
@@ -304,7 +309,7 @@ func TestAProblemIsSaidOnceWhileItLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
 		began := time.Now()
-		p := &poll.Poller{Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) {
+		p := &poll.Poller{Adapter: described, Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) {
 			switch at := time.Since(began).Round(time.Second); {
 			case at < 30*time.Second, at == 60*time.Second:
 				return nil, []protocol.Problem{{Queue: "orders", Reason: "NOPERM"}, {Queue: "mail", Reason: "WRONGTYPE"}}, nil
@@ -332,7 +337,7 @@ func TestASummaryIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
-		p := &poll.Poller{Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) {
+		p := &poll.Poller{Adapter: described, Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) {
 			var problems []protocol.Problem
 			for i := range 1000 {
 				problems = append(problems, protocol.Problem{Reason: fmt.Sprintf("rubbish %d at %d", i, time.Now().Unix())})
@@ -368,40 +373,86 @@ func TestTheSummaryIsTheContracts(t *testing.T) {
 
 func TestAnAdapterThatFailsDoesNotHideTheOthersQueues(t *testing.T) {
 	t.Parallel()
-	for name, broken := range map[string]*poll.Poller{
-		"it says so":            failing(func() error { return errors.New("NOPERM for SCAN") }),
-		"its snapshot is wrong": poller(""),
+	for says, broken := range map[string]*poll.Poller{
+		"test: NOPERM for SCAN":                      failing(func() error { return errors.New("NOPERM for SCAN") }),
+		`it is left out: it has no name`:             poller(""),
+		`it is left out: bullmq has this name twice`: poller("orders"),
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(says, func(t *testing.T) {
 			t.Parallel()
-			r := &Reporter{App: "shop", Source: "redis", Pollers: []*poll.Poller{poller("orders"), broken, poller("mail")}}
+			r := &Reporter{App: "shop", Source: "redis", Interval: 7 * time.Second, Pollers: []*poll.Poller{poller("orders"), broken, poller("mail")}}
 			s, err := r.Poll(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(s.Queues) != 2 || s.Queues[0].Name != "orders" || s.Queues[1].Name != "mail" || len(s.Problems) != 1 || s.App != "shop" || s.Source != "redis" {
+			if _, err := s.EncodeUsable(); err != nil {
+				t.Fatal(err)
+			}
+			if len(s.Queues) != 2 || s.Queues[0].Name != "orders" || s.Queues[1].Name != "mail" || s.App != "shop" || s.Source != "redis" || s.IntervalMS != 7000 {
 				t.Errorf("%+v", s)
 			}
-			if err := s.Validate(); err != nil {
-				t.Error(err)
+			if len(s.Problems) != 1 || s.Problems[0].Reason != says {
+				t.Errorf("problems are %v", s.Problems)
 			}
 		})
 	}
 }
 
-func TestAQueueOfTwoAdaptersIsReportedOnce(t *testing.T) {
+// TestAnAdapterThatHangsHidesNobody: each has a deadline of its own, and all are asked at once.
+func TestAnAdapterThatHangsHidesNobody(t *testing.T) {
 	t.Parallel()
-	r := &Reporter{App: "shop", Pollers: []*poll.Poller{poller("orders", "mail"), poller("orders", "news")}}
-	s, err := r.Poll(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Validate(); err != nil {
-		t.Error(err)
-	}
-	want := []protocol.Problem{{Queue: "orders", Reason: "two adapters report it as a queue of bullmq; the first one's numbers are shown"}}
-	if diff := cmp.Diff(want, s.Problems); diff != "" || len(s.Queues) != 3 {
-		t.Errorf("%d queues; -want +got:\n%s", len(s.Queues), diff)
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		hangs := poller("never")
+		hangs.Source = source{before: func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		slow := poller("slow")
+		slow.Source = source{before: func(context.Context) error { time.Sleep(3 * time.Second); return nil }}
+		r, _ := m.new(t, slow)
+		r.Interval, r.Pollers = 10*time.Second, []*poll.Poller{hangs, slow, poller("quick")}
+		began := time.Now()
+		r.Run(within(t, 29*time.Second), "")
+		if len(m.published) != 3 {
+			t.Fatalf("%d were published in 24 seconds", len(m.published))
+		}
+		for i, s := range m.published {
+			if len(s.Queues) != 2 || len(s.Problems) != 1 || s.Problems[0].Reason != "test: context deadline exceeded" {
+				t.Errorf("number %d: %+v", i, s)
+			}
+			if at := time.UnixMilli(s.Timestamp).Sub(began); at != time.Duration(i)*10*time.Second {
+				t.Errorf("number %d was read after %v", i, at)
+			}
+		}
+	})
+}
+
+// TestAPollHasTimeEnough: one that takes longer than a short interval is no failure, and one that
+// hangs ends.
+func TestAPollHasTimeEnough(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		interval, takes time.Duration
+		ok              bool
+	}{
+		{time.Second, 4 * time.Second, true}, {time.Second, 6 * time.Second, false}, {20 * time.Second, 19 * time.Second, true}, {20 * time.Second, 21 * time.Second, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := poller("orders")
+			p.Source = source{before: func(ctx context.Context) error {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(tc.takes):
+					return nil
+				}
+			}}
+			r := &Reporter{App: "shop", Interval: tc.interval, Pollers: []*poll.Poller{p}}
+			if _, err := r.Poll(t.Context()); tc.ok != (err == nil) {
+				t.Errorf("every %v, a poll of %v: %v", tc.interval, tc.takes, err)
+			}
+		})
 	}
 }
 
