@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/probes/adapter"
 )
 
@@ -67,7 +67,7 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	}
 	pipe := s.client.Pipeline()
 	_ = pipe.BatchProcess(ctx, piped...)
-	if err := Exec(ctx, pipe); err != nil {
+	if err := redisconn.Exec(ctx, pipe); err != nil {
 		return err
 	}
 	for i, cmd := range cmds {
@@ -77,16 +77,6 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 		}
 	}
 	return nil
-}
-
-// Exec sends what is in pipe. Each command has its own error; the one returned is no command's: the
-// connection was refused, for a password or a database, say.
-func Exec(ctx context.Context, pipe redis.Pipeliner) error {
-	cmds, err := pipe.Exec(ctx)
-	if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return cmd.Err() != nil }) {
-		return nil
-	}
-	return err
 }
 
 // arguments are r's as go-redis takes them. What follows the key is passed by reference: boxing
@@ -110,15 +100,9 @@ func readReply(cmd *redis.Cmd) (adapter.Reply, error) {
 		return adapter.Reply{Value: v}, nil
 	case errors.Is(err, redis.Nil):
 		return adapter.Reply{}, nil
-	case isRefusal(err):
+	case redisconn.IsRefusal(err):
 		code, message, _ := strings.Cut(err.Error(), " ")
 		return adapter.Reply{Value: adapter.Error{Code: code, Message: message}}, nil
 	}
 	return adapter.Reply{}, err
-}
-
-// isRefusal tells an error that Redis answered from one that it could not be asked.
-func isRefusal(err error) bool {
-	var refusal redis.Error
-	return errors.As(err, &refusal)
 }
