@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gravito-framework/pulse/internal/config"
 	"github.com/gravito-framework/pulse/internal/dashboard"
 )
 
@@ -47,7 +48,7 @@ func (s *Server) mayRead(r *http.Request) bool {
 	case s.Authenticated != nil && s.Authenticated(r.Context()):
 		return true // its Authorization header is the signature, so it could show no token
 	case s.Token == "":
-		return s.Authenticated == nil && isLoopbackHost(r.Host)
+		return s.Authenticated == nil && config.IsLoopback(r.Host)
 	}
 	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return s.isToken(strings.TrimSpace(token))
@@ -123,5 +124,5 @@ func overTLS(r *http.Request) bool {
 	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
 	// Where nobody tells: browsers send Sec-Fetch-Site only over TLS, and to their own machine.
 	return r.TLS != nil || strings.EqualFold(strings.TrimSpace(first), "https") ||
-		r.Header.Get("Sec-Fetch-Site") != "" && !isLoopbackHost(r.Host)
+		r.Header.Get("Sec-Fetch-Site") != "" && !config.IsLoopback(r.Host)
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/builtin"
 	"github.com/gravito-framework/pulse/protocol"
@@ -37,7 +38,7 @@ type Common struct {
 type Reporting struct {
 	App, Source   string
 	Interval, TTL time.Duration
-	Redis         *Redis
+	Redis         *redisconn.Address
 }
 
 // SQSReporter is the settings of functions/sqs-reporter.
@@ -51,7 +52,7 @@ type SQSReporter struct {
 type RedisReporter struct {
 	Common
 	Reporting
-	Monitor *Redis // where the app's own queues live
+	Monitor *redisconn.Address // where the app's own queues live
 	Drivers []Driver
 }
 
@@ -64,7 +65,7 @@ type Host struct {
 // Aggregator is the settings of functions/aggregator.
 type Aggregator struct {
 	Common
-	Redis  *Redis
+	Redis  *redisconn.Address
 	Listen string
 	Token  string
 }
@@ -115,7 +116,7 @@ func NewAggregator(get Getenv) (Aggregator, error) {
 	switch {
 	case err != nil:
 		r.wrong("PULSE_LISTEN", "an address and a port, such as 127.0.0.1:8787")
-	case s.Token == "" && !InLambda(get) && !isLoopback(host):
+	case s.Token == "" && !InLambda(get) && !IsLoopback(host):
 		r.wrong("PULSE_LISTEN", "a loopback address such as 127.0.0.1:8787 as long as PULSE_TOKEN is not set; set PULSE_TOKEN to listen to others")
 	}
 	return s, r.err()
@@ -123,11 +124,6 @@ func NewAggregator(get Getenv) (Aggregator, error) {
 
 // InLambda tells whether this process is a Lambda function.
 func InLambda(get Getenv) bool { return get("AWS_LAMBDA_RUNTIME_API") != "" }
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
 
 // reader looks up variables and collects what is wrong with them.
 type reader struct {
@@ -227,7 +223,7 @@ func (r *reader) redisVariable() string {
 	return "PULSE_REDIS_URL"
 }
 
-func (r *reader) needRedis() *Redis {
+func (r *reader) needRedis() *redisconn.Address {
 	name := r.redisVariable()
 	if r.get(name) == "" {
 		r.add("PULSE_REDIS_URL is not set: it takes the Redis to publish to and read from, such as redis://127.0.0.1:6379")
@@ -236,12 +232,12 @@ func (r *reader) needRedis() *Redis {
 	return r.redis(name)
 }
 
-func (r *reader) redis(name string) *Redis {
+func (r *reader) redis(name string) *redisconn.Address {
 	text := r.get(name)
 	if text == "" {
 		return nil
 	}
-	parsed, err := ParseRedis(text)
+	parsed, err := redisconn.Parse(text)
 	if err != nil {
 		r.add("%s is %w", name, err)
 		return nil

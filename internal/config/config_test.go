@@ -50,6 +50,7 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		globs     = "names or globs, comma-separated, where * is all; a '[' needs its ']', a '\\' the character after it"
 		calls     = "a whole number of calls above 0, such as 1000000; not set, it is unlimited"
 		noRedis   = "PULSE_REDIS_URL is not set: it takes the Redis to publish to and read from, such as redis://127.0.0.1:6379"
+		redisURL  = "it takes redis://host:6379, rediss:// for TLS, unix:///path, several comma-separated hosts for Redis Cluster, or redis+sentinel://host:26379/master"
 		noApp     = "PULSE_APP is not set: it takes the name of the app whose queues or hosts these are, such as shop"
 		address   = "an address and a port, such as 127.0.0.1:8787"
 		loopback  = "a loopback address such as 127.0.0.1:8787 as long as PULSE_TOKEN is not set; set PULSE_TOKEN to listen to others"
@@ -79,13 +80,13 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		{"sqs-reporter", forSQS.with(env{"PULSE_SQS_CALLS_PER_MONTH": "1e6"}), `PULSE_SQS_CALLS_PER_MONTH is "1e6": it takes ` + calls},
 		{"sqs-reporter", forSQS.with(env{"PULSE_LOG_LEVEL": "loud"}), `PULSE_LOG_LEVEL is "loud": it takes ` + logLevel},
 		{"sqs-reporter", forSQS.with(env{"PULSE_LOG_FORMAT": "JSON"}), `PULSE_LOG_FORMAT is "JSON": it takes ` + logFormat},
-		{"sqs-reporter", forSQS.with(env{"PULSE_REDIS_URL": "redis://:sesame@cache/x"}), `PULSE_REDIS_URL is "redis://***@cache/x": ` + redisTakes},
-		{"sqs-reporter", env{"PULSE_APP": "shop", "REDIS_URL": "redis://:sesame@cache/x"}, `REDIS_URL is "redis://***@cache/x": ` + redisTakes},
+		{"sqs-reporter", forSQS.with(env{"PULSE_REDIS_URL": "redis://:sesame@cache/x"}), `PULSE_REDIS_URL is "redis://***@cache/x": ` + redisURL},
+		{"sqs-reporter", env{"PULSE_APP": "shop", "REDIS_URL": "redis://:sesame@cache/x"}, `REDIS_URL is "redis://***@cache/x": ` + redisURL},
 
 		{"redis-reporter", forSQS, noQueues},
 		{"redis-reporter", forSQS.with(env{"PULSE_BULLMQ_QUEUES": " "}), noQueues},
 		{"redis-reporter", forSQS.with(env{"PULSE_BULLMQ_QUEUES": ","}), `PULSE_BULLMQ_QUEUES is ",": it takes ` + globs},
-		{"redis-reporter", forRedis.with(env{"PULSE_MONITOR_REDIS_URL": "cache:sesame"}), "PULSE_MONITOR_REDIS_URL is no URL of a Redis; it is not shown here because it may hold a password: " + redisTakes},
+		{"redis-reporter", forRedis.with(env{"PULSE_MONITOR_REDIS_URL": "cache:sesame"}), "PULSE_MONITOR_REDIS_URL is no URL of a Redis; it is not shown here because it may hold a password: " + redisURL},
 		// What a template passes on in one variable is refused by its own names.
 		{"redis-reporter", forSQS.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_QUEUES=a["}), `PULSE_BULLMQ_QUEUES is "a[": it takes ` + globs},
 		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_PREFIX"}), block("PULSE_BULLMQ_PREFIX")},

@@ -106,7 +106,7 @@ func TestASecretMayNameItsParameter(t *testing.T) {
 		t.Errorf("one call, each parameter once: -want +got:\n%s", diff)
 	}
 	s, err := NewAggregator(get)
-	if err != nil || s.Token != "simsim" || s.Redis.options.Password != "sesame" || get("PULSE_APP") != "shop" || get("PULSE_MONITOR_REDIS_URL") != "redis://:sesame@cache" {
+	if err != nil || s.Token != "simsim" || s.Redis.String() != "redis cache:6379" || get("PULSE_REDIS_URL") != "redis://:sesame@cache" || get("PULSE_APP") != "shop" || get("PULSE_MONITOR_REDIS_URL") != "redis://:sesame@cache" {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -4,7 +4,6 @@ package discover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,7 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	source "github.com/gravito-framework/pulse/internal/source/redis"
+	"github.com/gravito-framework/pulse/internal/publish"
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -150,14 +150,14 @@ func (r *Reader) ranges(ctx context.Context, docs []view.Document, at []int, atO
 		for j, i := range part {
 			cmds[j] = pipe.GetRange(ctx, docs[i].Key, 0, size-1)
 		}
-		if err := source.Exec(ctx, pipe); err != nil {
+		if err := redisconn.Exec(ctx, pipe); err != nil {
 			return err
 		}
 		for j, i := range part {
 			data, err := cmds[j].Bytes()
 			*left -= int64(len(data))
 			switch {
-			case isRefusal(err):
+			case redisconn.IsRefusal(err):
 				docs[i].Err = fmt.Errorf("it cannot be read: %w", err)
 			case err != nil:
 				return err
@@ -171,23 +171,17 @@ func (r *Reader) ranges(ctx context.Context, docs []view.Document, at []int, atO
 
 // note refreshes the index where somebody else's key is alive, and remembers it here, too.
 func (r *Reader) note(ctx context.Context, now time.Time, docs []view.Document) {
-	var fresh []redis.Z
+	var fresh []string
 	for _, d := range docs {
 		if d.Data == nil && d.Err == nil || now.UnixMilli()-d.SeenAt < noteEvery.Milliseconds() {
 			continue
 		}
 		r.seen[d.Key] = now.UnixMilli()
-		fresh = append(fresh, redis.Z{Score: float64(now.UnixMilli()), Member: d.Key})
+		fresh = append(fresh, d.Key)
 	}
 	if len(fresh) > 0 {
 		pipe := r.client.Pipeline()
-		pipe.ZAdd(ctx, protocol.IndexKey, fresh...)
-		pipe.ZRemRangeByScore(ctx, protocol.IndexKey, "-inf", fmt.Sprintf("(%d", now.Add(-protocol.IndexLife).UnixMilli()))
+		publish.Note(ctx, pipe, now.UnixMilli(), fresh...)
 		_, _ = pipe.Exec(ctx) // the error does not matter: a reader that may not write keeps its own memory
 	}
-}
-
-func isRefusal(err error) bool {
-	var refusal redis.Error
-	return errors.As(err, &refusal) && !errors.Is(err, redis.Nil)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	source "github.com/gravito-framework/pulse/internal/source/redis"
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -39,7 +39,7 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 	if now.Before(r.walk.restUntil) {
 		return nil, nil
 	}
-	nodes, err := source.Masters(ctx, r.client)
+	nodes, err := redisconn.Masters(ctx, r.client)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 				found[key] = now.UnixMilli() - noteEvery.Milliseconds()
 			}
 		})
-		if err != nil && !isRefusal(err) {
+		if err != nil && !redisconn.IsRefusal(err) {
 			return nil, err
 		}
 		// A Redis that refuses SCAN is left alone until the next walk.
@@ -82,7 +82,7 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 // resume goes on where another process stood.
 func (r *Reader) resume(ctx context.Context) error {
 	stood, err := r.client.HGetAll(ctx, scanKey).Result()
-	if err != nil && !isRefusal(err) {
+	if err != nil && !redisconn.IsRefusal(err) {
 		return err
 	}
 	r.walk.stand, r.walk.through = make(map[string]uint64, len(stood)), map[string]bool{}

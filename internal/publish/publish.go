@@ -46,7 +46,7 @@ func (p *Store) Snapshot(ctx context.Context, s *protocol.QueueSnapshot) (bool, 
 	}
 	pipe := p.client.Pipeline()
 	set := pipe.Eval(ctx, setNewer, []string{s.Key()}, data, s.Timestamp, p.ttl.Milliseconds())
-	Note(ctx, pipe, s.Key(), s.Timestamp)
+	Note(ctx, pipe, s.Timestamp, s.Key())
 	_, err = pipe.Exec(ctx)
 	published := set.Val() == int64(1)
 	switch {
@@ -67,16 +67,20 @@ func (p *Store) Heartbeat(ctx context.Context, id string, h *protocol.Heartbeat)
 	key := protocol.ServerKey(h.App(), id)
 	pipe := p.client.Pipeline()
 	pipe.Set(ctx, key, data, p.ttl)
-	Note(ctx, pipe, key, h.Timestamp)
+	Note(ctx, pipe, h.Timestamp, key)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("publish %s to %s: %w", key, p.name, err)
 	}
 	return nil
 }
 
-// Note adds to pipe what notes key in the index as seen at ms, and forgets what was seen last a day
+// Note adds to pipe what notes keys in the index as seen at ms, and forgets what was seen last a day
 // before that.
-func Note(ctx context.Context, pipe redis.Pipeliner, key string, ms int64) {
-	pipe.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: float64(ms), Member: key})
+func Note(ctx context.Context, pipe redis.Pipeliner, ms int64, keys ...string) {
+	seen := make([]redis.Z, len(keys))
+	for i, key := range keys {
+		seen[i] = redis.Z{Score: float64(ms), Member: key}
+	}
+	pipe.ZAdd(ctx, protocol.IndexKey, seen...)
 	pipe.ZRemRangeByScore(ctx, protocol.IndexKey, "-inf", "("+strconv.FormatInt(ms-protocol.IndexLife.Milliseconds(), 10))
 }

@@ -13,9 +13,9 @@ func Moto(t testing.TB) string {
 	t.Helper()
 	path := need(t, "moto_server", "pip install -r internal/servertest/requirements.txt")
 	port := strconv.Itoa(FreePort(t))
-	start(t, exec.Command(path, "-H", "127.0.0.1", "-p", port))
+	server := start(t, exec.Command(path, "-H", "127.0.0.1", "-p", port))
 	url := "http://127.0.0.1:" + port
-	waitFor(t, "moto_server", func() error {
+	waitFor(t, "moto_server", server.ended, func() error {
 		r, err := http.Get(url + "/moto-api/")
 		if err == nil {
 			r.Body.Close()

@@ -19,10 +19,9 @@ type RedisServer struct {
 	Addr string
 	URL  string
 	// Client is for the test's own use.
-	Client *redis.Client
-	args   []string
-	cmd    *exec.Cmd
-	stop   func()
+	Client  *redis.Client
+	args    []string
+	running *running
 }
 
 // Redis starts a redis-server, with more arguments for it if need be.
@@ -43,16 +42,15 @@ func Redis(t testing.TB, args ...string) *RedisServer {
 // Start starts it, again after a Stop, on the same port and empty.
 func (s *RedisServer) Start() {
 	s.t.Helper()
-	s.cmd = exec.Command(s.args[0], s.args[1:]...)
-	s.stop = start(s.t, s.cmd)
-	waitFor(s.t, "redis-server", func() error { return s.Client.Ping(context.Background()).Err() })
+	s.running = start(s.t, exec.Command(s.args[0], s.args[1:]...))
+	waitFor(s.t, "redis-server", s.running.ended, func() error { return s.Client.Ping(context.Background()).Err() })
 }
 
 // Stop kills it.
-func (s *RedisServer) Stop() { s.stop() }
+func (s *RedisServer) Stop() { s.running.stop() }
 
 // PID is the running process' id.
-func (s *RedisServer) PID() int { return s.cmd.Process.Pid }
+func (s *RedisServer) PID() int { return s.running.cmd.Process.Pid }
 
 // Port is the port it listens on.
 func (s *RedisServer) Port() string {
@@ -92,25 +90,28 @@ func (s *RedisServer) Digest() string {
 func Cluster(t testing.TB) []string {
 	t.Helper()
 	cli := need(t, "redis-cli", "apt-get install redis-tools")
+	var nodes []*RedisServer
 	var addrs []string
 	for range 3 {
-		s := Redis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
-		addrs = append(addrs, s.Addr)
+		// The bus has a free port, too. Left alone it is port+10000, which may be anybody's.
+		bus := strconv.Itoa(FreePort(t))
+		s := Redis(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000")
+		nodes, addrs = append(nodes, s), append(addrs, s.Addr)
 	}
-	out, err := exec.Command(cli, append(append([]string{"--cluster", "create"}, addrs...), "--cluster-yes")...).CombinedOutput()
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // redis-cli waits for the nodes for ever
+	defer cancel()
+	out, err := exec.CommandContext(ctx, cli, append(append([]string{"--cluster", "create"}, addrs...), "--cluster-yes")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("make a cluster: %v\n%s", err, out)
 	}
-	for _, addr := range addrs {
-		client := redis.NewClient(&redis.Options{Addr: addr})
-		waitFor(t, "the cluster", func() error {
-			info, err := client.ClusterInfo(context.Background()).Result()
+	for _, node := range nodes {
+		waitFor(t, "a node of the cluster", node.running.ended, func() error {
+			info, err := node.Client.ClusterInfo(ctx).Result()
 			if err == nil && !strings.Contains(info, "cluster_state:ok") {
 				err = fmt.Errorf("it is not ready: %s", info)
 			}
 			return err
 		})
-		_ = client.Close()
 	}
 	return addrs
 }

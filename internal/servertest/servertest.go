@@ -48,38 +48,62 @@ func FreePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// waitFor tries until it works; a server takes a moment to start.
-func waitFor(t testing.TB, what string, try func() error) {
+// patience is how long something may take: a minute, because a machine may be busy.
+const patience = time.Minute
+
+// waitFor tries until it works; a server takes a moment to start. It gives up at once when ended is
+// closed: a server that has ended, say because its port was taken, never answers. ended may be nil.
+func waitFor(t testing.TB, what string, ended <-chan struct{}, try func() error) {
 	t.Helper()
 	var err error
-	for range 1200 { // a minute: a machine may be busy
+	for range patience / pause {
 		if err = try(); err == nil {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-ended:
+			t.Fatalf("%s has ended", what)
+		case <-time.After(pause):
+		}
 	}
 	t.Fatalf("%s does not answer: %v", what, err)
 }
 
-// start runs a server until the test ends or stop is called.
-func start(t testing.TB, cmd *exec.Cmd) (stop func()) {
+const pause = 50 * time.Millisecond
+
+// running is a server that a test has started.
+type running struct {
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process is gone
+}
+
+// start runs a server until the test ends or its stop is called. What it said is in the log of a test
+// that fails.
+func start(t testing.TB, cmd *exec.Cmd) *running {
 	t.Helper()
 	out := &Output{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", cmd.Path, err)
 	}
-	stop = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
+	r := &running{cmd, make(chan struct{})}
+	go func() {
 		_ = cmd.Wait()
-	})
+		close(r.ended)
+	}()
 	t.Cleanup(func() {
-		stop()
+		r.stop()
 		if t.Failed() && out.String() != "" {
 			t.Logf("%s said:\n%s", filepath.Base(cmd.Path), out)
 		}
 	})
-	return stop
+	return r
+}
+
+// stop kills the server, if it still runs, and waits for its end.
+func (r *running) stop() {
+	_ = r.cmd.Process.Kill()
+	<-r.ended
 }
 
 // Output is what a program or a logger writes, for several writers and readers at once.
@@ -219,7 +243,7 @@ func (p *Process) Wait() int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		p.t.Fatalf("%s has not ended", p.cmd.Path)
 	}
 	return p.cmd.ProcessState.ExitCode()
@@ -238,7 +262,7 @@ func (p *Process) Running() bool {
 // Eventually waits until what should be is so.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	waitFor(t, what, func() error {
+	waitFor(t, what, nil, func() error {
 		if ok() {
 			return nil
 		}

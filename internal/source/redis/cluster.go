@@ -1,17 +1,14 @@
 package redis
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/probes/adapter"
 )
 
@@ -35,7 +32,7 @@ func askCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request) 
 }
 
 func askAnyMaster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, out *redis.Cmd) error {
-	masters, err := Masters(ctx, c)
+	masters, err := redisconn.Masters(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -45,7 +42,7 @@ func askAnyMaster(ctx context.Context, c *redis.ClusterClient, r adapter.Request
 }
 
 func clientsOfCluster(ctx context.Context, c *redis.ClusterClient, out *redis.Cmd) error {
-	masters, err := Masters(ctx, c)
+	masters, err := redisconn.Masters(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -64,7 +61,7 @@ func clientsOfCluster(ctx context.Context, c *redis.ClusterClient, out *redis.Cm
 // scanCluster scans the masters one after another. Its cursor is the master's place and, after a
 // dot, that master's own cursor; "0" is the beginning and the end, as ever.
 func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, out *redis.Cmd) error {
-	masters, err := Masters(ctx, c)
+	masters, err := redisconn.Masters(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -100,29 +97,4 @@ func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request,
 	}
 	out.SetVal(reply)
 	return nil
-}
-
-// Masters lists the servers that each hold keys of their own, in an order that stays the same: of a
-// cluster its masters, else the one there is.
-func Masters(ctx context.Context, client redis.UniversalClient) ([]*redis.Client, error) {
-	cluster, ok := client.(*redis.ClusterClient)
-	if !ok {
-		if one, ok := client.(*redis.Client); ok {
-			return []*redis.Client{one}, nil
-		}
-		return nil, fmt.Errorf("%T is neither a client of one Redis nor of a cluster", client)
-	}
-	var mu sync.Mutex
-	var masters []*redis.Client
-	err := cluster.ForEachMaster(ctx, func(_ context.Context, m *redis.Client) error {
-		mu.Lock()
-		defer mu.Unlock()
-		masters = append(masters, m)
-		return nil
-	})
-	if err == nil && len(masters) == 0 {
-		err = errors.New("the cluster has no masters")
-	}
-	slices.SortFunc(masters, func(a, b *redis.Client) int { return cmp.Compare(a.Options().Addr, b.Options().Addr) })
-	return masters, err
 }

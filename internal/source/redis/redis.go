@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/probes/adapter"
 )
 
@@ -66,7 +66,7 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	}
 	pipe := s.client.Pipeline()
 	_ = pipe.BatchProcess(ctx, piped...)
-	if err := Exec(ctx, pipe); err != nil {
+	if err := redisconn.Exec(ctx, pipe); err != nil {
 		return err
 	}
 	for i, cmd := range cmds {
@@ -76,16 +76,6 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 		}
 	}
 	return nil
-}
-
-// Exec sends what is in pipe. Each command has its own error; the one returned is no command's: the
-// connection was refused, for a password or a database, say.
-func Exec(ctx context.Context, pipe redis.Pipeliner) error {
-	cmds, err := pipe.Exec(ctx)
-	if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return cmd.Err() != nil }) {
-		return nil
-	}
-	return err
 }
 
 // arguments are r's as go-redis takes them. What follows the key is passed by reference: boxing
@@ -109,7 +99,7 @@ func readReply(cmd *redis.Cmd) (adapter.Reply, error) {
 		return toReply(v), nil
 	case errors.Is(err, redis.Nil):
 		return adapter.Reply{}, nil
-	case isRefusal(err):
+	case redisconn.IsRefusal(err):
 		return adapter.Refusal(err.Error()), nil
 	}
 	return adapter.Reply{}, err
@@ -132,10 +122,4 @@ func toReply(v any) adapter.Reply {
 		return adapter.Refusal(v.Error())
 	}
 	return adapter.Reply{}
-}
-
-// isRefusal tells an error that Redis answered from one that it could not be asked.
-func isRefusal(err error) bool {
-	var refusal redis.Error
-	return errors.As(err, &refusal)
 }

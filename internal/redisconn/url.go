@@ -1,8 +1,7 @@
-package config
+package redisconn
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,25 +9,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Redis is where to connect to.
-type Redis struct{ options redis.UniversalOptions }
+const takes = "it takes redis://host:6379, rediss:// for TLS, unix:///path, several comma-separated hosts for Redis Cluster, or redis+sentinel://host:26379/master"
 
-const redisTakes = "it takes redis://host:6379, rediss:// for TLS, unix:///path, several comma-separated hosts for Redis Cluster, or redis+sentinel://host:26379/master"
-
-// ParseRedis reads a Redis URL. Its error goes on after "PULSE_REDIS_URL is" and never holds the
+// Parse reads a Redis URL. Its error goes on after "PULSE_REDIS_URL is" and never holds the
 // password.
-func ParseRedis(text string) (*Redis, error) {
+func Parse(text string) (*Address, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok || !slices.Contains(redisSchemes, scheme) {
-		return nil, fmt.Errorf("no URL of a Redis; it is not shown here because it may hold a password: %s", redisTakes)
+	if !ok || !slices.Contains(schemes, scheme) {
+		return nil, fmt.Errorf("no URL of a Redis; it is not shown here because it may hold a password: %s", takes)
 	}
-	wrong := func(takes string) error { return fmt.Errorf("%q: %s", scheme+"://"+redact(rest), takes) }
+	wrong := func(why string) error { return fmt.Errorf("%q: %s", scheme+"://"+redact(rest), why) }
 	u, err := splitURL(scheme, rest)
 	if err != nil {
 		return nil, wrong(err.Error())
@@ -38,13 +32,13 @@ func ParseRedis(text string) (*Redis, error) {
 	if scheme == sentinelScheme {
 		each = "redis"
 		if o.MasterName, u.path = cutAny(strings.TrimPrefix(u.path, "/"), "/?"); o.MasterName == "" || u.hosts[0] == "" {
-			return nil, wrong(redisTakes)
+			return nil, wrong(takes)
 		}
 	}
 	for _, host := range u.hosts {
 		one, err := redis.ParseURL(each + "://" + u.login + host + u.path)
 		if err != nil {
-			return nil, wrong(redisTakes) // not err, which may quote the URL with its password
+			return nil, wrong(takes) // not err, which may quote the URL with its password
 		}
 		if o.MasterName != "" && strings.LastIndexByte(host, ':') <= strings.LastIndexByte(host, ']') {
 			one.Addr = net.JoinHostPort(strings.Trim(host, "[]"), "26379") // no port of its own: a sentinel's
@@ -60,15 +54,15 @@ func ParseRedis(text string) (*Redis, error) {
 	if o.IsClusterMode = len(o.Addrs) > 1 && o.MasterName == ""; o.IsClusterMode && o.DB != 0 {
 		return nil, wrong("a Redis Cluster has database 0 only")
 	}
-	return &Redis{o}, nil
+	return &Address{o}, nil
 }
 
 const sentinelScheme = "redis+sentinel"
 
-var redisSchemes = []string{"redis", "rediss", "unix", sentinelScheme}
+var schemes = []string{"redis", "rediss", "unix", sentinelScheme}
 
-// redisURL is what follows the scheme.
-type redisURL struct {
+// parts are what follows the scheme of a URL.
+type parts struct {
 	login string // "user:password@"
 	hosts []string
 	path  string // with the query
@@ -76,7 +70,7 @@ type redisURL struct {
 
 // splitURL takes apart what follows the scheme. Of several hosts each may repeat the scheme, the
 // login and the path; where it repeats one of those, it must be the same.
-func splitURL(scheme, rest string) (u redisURL, err error) {
+func splitURL(scheme, rest string) (u parts, err error) {
 	for one := range strings.SplitSeq(rest, ","+scheme+"://") {
 		hosts, path := cutAny(one, "/?")
 		login := ""
@@ -131,37 +125,3 @@ func cutAny(s, chars string) (before, after string) {
 	}
 	return s, ""
 }
-
-// String is what to call this Redis in errors: its topology and addresses, no secret.
-func (r *Redis) String() string {
-	addrs := strings.Join(r.options.Addrs, ",")
-	switch {
-	case r.options.MasterName != "":
-		return "redis " + r.options.MasterName + " of sentinel " + addrs
-	case r.options.IsClusterMode:
-		return "redis cluster " + addrs
-	}
-	return "redis " + addrs
-}
-
-// Client makes a client, which connects when it is first used. Its time limits are short: a Redis
-// that doesn't answer must cost a poll, not the program.
-func (r *Redis) Client() redis.UniversalClient {
-	redis.SetLogger(quiet{})
-	o := r.options
-	o.Protocol = 2 // replies are the same in every version, and no server pushes anything
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	o.DisableIdentity = true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = 2*time.Second, 5*time.Second, 5*time.Second, 5*time.Second
-	o.ContextTimeoutEnabled = true
-	o.DialerRetries = 1
-	o.MaxRetries = 1 // one more, for a pooled connection that a restart of the server has broken
-	o.PoolSize, o.MaxRedirects = 4, 3
-	return redis.NewUniversalClient(&o)
-}
-
-// quiet keeps go-redis from logging on its own: what it says is in its errors, too, and those are
-// logged once.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}

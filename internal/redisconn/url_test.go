@@ -1,4 +1,4 @@
-package config
+package redisconn
 
 import (
 	"errors"
@@ -59,7 +59,7 @@ func TestARedisURLSaysWhereToConnect(t *testing.T) {
 	} {
 		t.Run(c.url, func(t *testing.T) {
 			t.Parallel()
-			r, err := ParseRedis(c.url)
+			r, err := Parse(c.url)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,44 +77,44 @@ func TestARedisURLSaysWhereToConnect(t *testing.T) {
 
 func TestAWrongRedisURLIsShownWithoutWhatMayBeAPassword(t *testing.T) {
 	t.Parallel()
-	const noURL = "no URL of a Redis; it is not shown here because it may hold a password: " + redisTakes
+	const noURL = "no URL of a Redis; it is not shown here because it may hold a password: " + takes
 	for text, want := range map[string]string{
 		"sesame":                        noURL,
 		"cache:6379":                    noURL,
 		"http://ada:sesame@cache":       noURL,
 		"redis:ada:sesame@cache":        noURL,
 		"sesame@redis://cache":          noURL,
-		"redis://cache:port":            `"redis://***": ` + redisTakes,
-		"redis://:sesame":               `"redis://***": ` + redisTakes,
-		"redis://ada:sesame":            `"redis://***": ` + redisTakes,
-		"redis://cache/one":             `"redis://cache/one": ` + redisTakes,
-		"redis://cache/1/2":             `"redis://cache/1/2": ` + redisTakes,
-		"redis://cache?password=sesame": `"redis://cache": ` + redisTakes,
-		"redis://:sesame@cache/one":     `"redis://***@cache/one": ` + redisTakes,
-		"redis://:ses/ame@cache":        `"redis://***@cache": ` + redisTakes,
-		"redis://:ses?ame@cache":        `"redis://***": ` + redisTakes,
-		"redis://:ses#ame@cache":        `"redis://***@cache": ` + redisTakes,
-		"redis://:ses%ame@cache":        `"redis://***@cache": ` + redisTakes,
-		"redis://:ses ame@cache":        `"redis://***@cache": ` + redisTakes,
-		"redis://:sesame@cache?x=a@b":   `"redis://***": ` + redisTakes,
-		"unix://ada:sesame@":            `"unix://***@": ` + redisTakes,
+		"redis://cache:port":            `"redis://***": ` + takes,
+		"redis://:sesame":               `"redis://***": ` + takes,
+		"redis://ada:sesame":            `"redis://***": ` + takes,
+		"redis://cache/one":             `"redis://cache/one": ` + takes,
+		"redis://cache/1/2":             `"redis://cache/1/2": ` + takes,
+		"redis://cache?password=sesame": `"redis://cache": ` + takes,
+		"redis://:sesame@cache/one":     `"redis://***@cache/one": ` + takes,
+		"redis://:ses/ame@cache":        `"redis://***@cache": ` + takes,
+		"redis://:ses?ame@cache":        `"redis://***": ` + takes,
+		"redis://:ses#ame@cache":        `"redis://***@cache": ` + takes,
+		"redis://:ses%ame@cache":        `"redis://***@cache": ` + takes,
+		"redis://:ses ame@cache":        `"redis://***@cache": ` + takes,
+		"redis://:sesame@cache?x=a@b":   `"redis://***": ` + takes,
+		"unix://ada:sesame@":            `"unix://***@": ` + takes,
 
 		"redis://a,b/1":                          `"redis://a,b/1": a Redis Cluster has database 0 only`,
 		"redis://a,,b":                           `"redis://***": one of its hosts is empty`,
 		"redis://a,":                             `"redis://a,": one of its hosts is empty`,
-		"redis://:sesame@a,rediss://:sesame@b":   `"redis://***@b": ` + redisTakes,
-		"redis://a,rediss://:sesame@b":           `"redis://***@b": ` + redisTakes,
+		"redis://:sesame@a,rediss://:sesame@b":   `"redis://***@b": ` + takes,
+		"redis://a,rediss://:sesame@b":           `"redis://***@b": ` + takes,
 		"redis://:sesame@a,redis://:simsim@b":    `"redis://***@b": all hosts take the same user and password`,
 		"redis://:sesame@a,:sesame@b":            `"redis://***@b": the user and password stand once, before the first host; write an @ in them as %40`,
 		"redis://a/0,redis://b/1":                `"redis://***": all hosts take the same path`,
-		"redis+sentinel://:sesame@s1":            `"redis+sentinel://***@s1": ` + redisTakes,
-		"redis+sentinel://s1/":                   `"redis+sentinel://s1/": ` + redisTakes,
-		"redis+sentinel:///queues":               `"redis+sentinel:///queues": ` + redisTakes,
-		"redis+sentinel://:sesame@s1/queues/one": `"redis+sentinel://***@s1/queues/one": ` + redisTakes,
+		"redis+sentinel://:sesame@s1":            `"redis+sentinel://***@s1": ` + takes,
+		"redis+sentinel://s1/":                   `"redis+sentinel://s1/": ` + takes,
+		"redis+sentinel:///queues":               `"redis+sentinel:///queues": ` + takes,
+		"redis+sentinel://:sesame@s1/queues/one": `"redis+sentinel://***@s1/queues/one": ` + takes,
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			r, err := ParseRedis(text)
+			r, err := Parse(text)
 			if err == nil {
 				t.Fatalf("is taken as %s", r)
 			}
@@ -125,8 +125,8 @@ func TestAWrongRedisURLIsShownWithoutWhatMayBeAPassword(t *testing.T) {
 	}
 }
 
-// FuzzParseRedis puts any text where a password goes, escaped and not.
-func FuzzParseRedis(f *testing.F) {
+// FuzzParse puts any text where a password goes, escaped and not.
+func FuzzParse(f *testing.F) {
 	for _, password := range []string{"sesame", "se/same", "se?same", "se@same", "se,same", "se#same", "%zzsesame", "a,redis://b", "::1]:sesame", "ses ame\n", "se@same?", "/0?db=1@", "a@b,c@d"} {
 		for shape := range fuzzShapes {
 			f.Add(password, shape)
@@ -135,12 +135,12 @@ func FuzzParseRedis(f *testing.F) {
 	f.Fuzz(func(t *testing.T, password string, shape int) {
 		shape &= 0xff
 		text := strings.ReplaceAll(fuzzShapes[shape%len(fuzzShapes)], "PASSWORD", password)
-		if _, err := ParseRedis(text); err != nil && leaks(err, password) {
+		if _, err := Parse(text); err != nil && leaks(err, password) {
 			t.Errorf("the password %q of %q is in the error: %v", password, text, err)
 		}
 		escaped := strings.ReplaceAll("redis://ada:PASSWORD@cache:7000/3", "PASSWORD", url.QueryEscape(password))
 		escaped = strings.ReplaceAll(escaped, "+", "%20")
-		r, err := ParseRedis(escaped)
+		r, err := Parse(escaped)
 		if err != nil {
 			t.Fatalf("%q is refused: %v", escaped, err)
 		}
@@ -162,7 +162,7 @@ func leaks(err error, password string) bool {
 	if len(password) < 4 {
 		return false
 	}
-	for _, harmless := range append(fuzzShapes, redisTakes, "no URL of a Redis; it is not shown here because it may hold a password: ",
+	for _, harmless := range append(fuzzShapes, takes, "no URL of a Redis; it is not shown here because it may hold a password: ",
 		"redis+sentinel://***@s1", "redis://***@cache:7000", "redis://***@cache/x", "***@a,b/1", "***@b/1", `"unix://***@": it`, `://***": it takes`, `"redis://***@cache": it`,
 		`/x": it takes`, `/1": a Redis Cluster has database 0 only`, "one of its hosts is empty", "all hosts take the same user and password", "all hosts take the same path",
 		"the user and password stand once, before the first host; write an @ in them as %40") {
@@ -190,7 +190,7 @@ func TestAClientConnectsThroughWhateverTheURLNames(t *testing.T) {
 		"redis+sentinel://" + login + sentinel + "/queues/3",
 		"redis://" + strings.Join(cluster, ","),
 	} {
-		r, err := ParseRedis(text)
+		r, err := Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func TestAnErrorOfTheClientHasNoPassword(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			r, err := ParseRedis(text)
+			r, err := Parse(text)
 			if err != nil {
 				t.Fatal(err)
 			}
