@@ -80,7 +80,7 @@ func TestViewOfAStrangerIsCachedAndNarrowed(t *testing.T) {
 	server := serve(t, redis, "")
 	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"celery","metrics":{"waiting":12}},{"name":"orders","driver":"sqs","metrics":{"waiting":1}}]`)
 	a := call(t, http.MethodGet, server.URL+"/api/v1/view", nil)
-	if a.status != http.StatusOK || !strings.Contains(a.body, `"other/emails":{"name":"emails"`) || !strings.Contains(a.body, `"totals":{"waiting":13,`) {
+	if a.status != http.StatusOK || !strings.Contains(a.body, `"celery/emails":{"name":"emails"`) || !strings.Contains(a.body, `"totals":{"waiting":13,`) {
 		t.Fatalf("the view is %d %s", a.status, a.body)
 	}
 	if again := call(t, http.MethodGet, server.URL+"/api/v1/view", header("If-None-Match", a.header.Get("ETag"))); again.status != http.StatusNotModified || again.body != "" {

@@ -45,7 +45,7 @@ var contract = []string{
 	"PULSE_REDIS_URL", "PULSE_MONITOR_REDIS_URL",
 	"PULSE_APP", "PULSE_SOURCE", "PULSE_ENV",
 	"PULSE_INTERVAL", "PULSE_TTL",
-	"PULSE_BULLMQ_QUEUES", "PULSE_BULLMQ_PREFIX",
+	"PULSE_SETTINGS",
 	"PULSE_SQS_QUEUES", "PULSE_SQS_CALLS_PER_MONTH",
 	"PULSE_LISTEN", "PULSE_TOKEN",
 	"PULSE_LOG_LEVEL", "PULSE_LOG_FORMAT",
@@ -65,7 +65,7 @@ var (
 	least = parameters{"App": "shop", "RedisUrlParameter": "/pulse/redis-url"}
 	sqs   = least.and(parameters{"SqsQueues": "*"})
 	all   = sqs.and(parameters{
-		"BullmqQueues":             "*",
+		"RedisReporterSettings":    "PULSE_BULLMQ_QUEUES=*;PULSE_LARAVEL_QUEUES=default",
 		"MonitorRedisUrlParameter": "/pulse/monitor-redis-url",
 		"TokenParameter":           "/pulse/token",
 		"SqsQueueArns":             "arn:aws:sqs:us-east-1:123456789012:shop-*",
@@ -141,7 +141,7 @@ func TestStackHoldsOnlyWhatWasAskedFor(t *testing.T) {
 	sets := map[string]parameters{
 		"least":    least,
 		"sqs":      sqs,
-		"bullmq":   least.and(parameters{"BullmqQueues": "*"}),
+		"redis":    least.and(parameters{"RedisReporterSettings": "PULSE_BULLMQ_QUEUES=*"}),
 		"public":   least.and(token).and(parameters{"AuthType": "NONE"}),
 		"http api": least.and(token).and(parameters{"CreateHttpApi": "true"}),
 		"vpc":      least.and(parameters{"SubnetIds": "subnet-0123abcd", "SecurityGroupIds": "sg-0123abcd"}),
@@ -165,7 +165,7 @@ func TestStackHoldsOnlyWhatWasAskedFor(t *testing.T) {
 			"AWS::Events::Rule":              {"SqsReporterFunctionEveryMinute"},
 			"AWS::IAM::Role":                 {"AggregatorRole", "SqsReporterRole"},
 		},
-		"bullmq": {
+		"redis": {
 			"AWS::Lambda::Function":          {"AggregatorFunction", "RedisReporterFunction"},
 			"AWS::Lambda::EventInvokeConfig": {"RedisReporterFunctionEventInvokeConfig"},
 			"AWS::Events::Rule":              {"RedisReporterFunctionEveryMinute"},
@@ -222,6 +222,16 @@ func TestOpenDoorsAreRefused(t *testing.T) {
 	}
 }
 
+// builtinSource is where the drivers' variables stand.
+func builtinSource(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "probes", "builtin", "builtin.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func TestEveryVariableIsInTheContract(t *testing.T) {
 	t.Parallel()
 	set := make(map[string]bool)
@@ -241,7 +251,7 @@ func TestEveryVariableIsInTheContract(t *testing.T) {
 			}
 		}
 	}
-	known := source(t, "config")
+	known := source(t, "config") + builtinSource(t)
 	for _, name := range contract {
 		if !strings.Contains(known, `"`+name+`"`) {
 			t.Errorf("internal/config does not read %s", name)

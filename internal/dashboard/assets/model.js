@@ -5,7 +5,7 @@ import { num, str } from './format.js';
 import { isObject } from './patch.js';
 
 /** @typedef {{ name?: string, driver?: string, origin?: string, read_only?: boolean, source?: string, status?: string,
- *   health?: string, timestamp?: number, metrics?: Record<string, any>, meta?: Record<string, any>,
+ *   health?: string, metrics?: Record<string, any>, meta?: Record<string, any>,
  *   trend?: { waiting_per_min?: number, drain_seconds?: number } }} Queue */
 /** @typedef {{ status?: string, timestamp?: number, system?: Record<string, any>, process?: Record<string, any>, meta?: Record<string, any> }} Server */
 /** @typedef {{ generated_at?: number, totals?: Record<string, any>, apps?: Record<string, any>, problems?: { key?: string, reason?: string }[] }} View */
@@ -15,7 +15,7 @@ import { isObject } from './patch.js';
  * @typedef {{ word: string, several?: string, level: 'crit' | 'warn' | 'ok' | 'idle', shape: string, tier: number, why: string }} Verdict */
 
 /** @typedef {{ id: string, app: string, name: string, driver: string, queue: Queue, meta: Record<string, any>,
- *   verdict: Verdict, dlqFor: string[], asOf?: number, trend?: import('./trend.js').Trend, text: string }} QueueItem */
+ *   verdict: Verdict, dlqFor: string[], reportedAt?: number, asOf?: number, oldestMs?: number, trend?: import('./trend.js').Trend, text: string }} QueueItem */
 /** @typedef {{ id: string, app: string, name: string, server: Server, meta: Record<string, any>, verdict: Verdict, text: string }} ServerItem */
 
 /** @type {Record<string, Verdict>} */
@@ -37,8 +37,8 @@ const VERDICTS = {
 /** Rows below this tier are in trouble; failed jobs alone may be last month's. */
 export const TROUBLE = VERDICTS.failures.tier;
 
-/** @param {Queue} q @param {Record<string, any>} meta @param {boolean} isDLQ @returns {Verdict} */
-function judge(q, meta, isDLQ) {
+/** @param {Queue} q @param {Record<string, any>} meta @param {boolean} isDLQ @param {number} [reportedAt] @returns {Verdict} */
+function judge(q, meta, isDLQ, reportedAt) {
   const health = str(q.health);
   if (q.status === 'lost' || q.status === 'stale') return VERDICTS[q.status];
   if (meta.error) return VERDICTS.partial;
@@ -47,7 +47,7 @@ function judge(q, meta, isDLQ) {
   if (health === 'stalled' || health === 'growing') return VERDICTS[health];
   if ((num(q.metrics?.failed) ?? 0) > 0 && !isDLQ) return VERDICTS.failures;
   if (health === 'paused' || meta.paused === true) return VERDICTS.paused;
-  if ((num(q.timestamp) ?? 0) - (num(meta.as_of) ?? Infinity) > 15_000) return VERDICTS.older;
+  if ((reportedAt ?? 0) - (num(meta.as_of) ?? Infinity) > 15_000) return VERDICTS.older;
   return health === 'ok' ? VERDICTS.ok : VERDICTS.fresh;
 }
 
@@ -55,16 +55,20 @@ function judge(q, meta, isDLQ) {
 const entries = (v) => (isObject(v) ? Object.entries(v).filter(([, x]) => isObject(x)) : []);
 
 /** @type {WeakMap<object, any>} */
-const known = new WeakMap(); // an unchanged row is the same object (see patch.js) and is judged once
+const known = new WeakMap(); // an unchanged row is the same object (see patch.js), and judged once a report
 
 /** @param {View} view @param {import('./trend.js').Trends} trends @returns {QueueItem[]} */
 export function queuesOf(view, trends) {
   /** @type {QueueItem[]} */
   const items = [];
-  for (const [app, { queues }] of entries(view.apps)) {
+  for (const [app, { queues, sources }] of entries(view.apps)) {
+    // When a queue was reported stands with its reporter, not in its row: see the API's view.
+    const reports = new Map(entries(sources).map(([name, source]) => [name, num(source.timestamp)]));
     for (const [key, queue] of entries(queues)) {
+      const reportedAt = reports.get(str(queue.source) || '-');
       let item = known.get(queue);
-      if (!item) known.set(queue, (item = queueItem(app, key, queue, trends)));
+      if (item?.reportedAt !== reportedAt) item = undefined;
+      if (!item) known.set(queue, (item = queueItem(app, key, queue, reportedAt, trends)));
       items.push(item);
     }
   }
@@ -72,21 +76,25 @@ export function queuesOf(view, trends) {
   return items;
 }
 
-/** @param {string} app @param {string} key @param {Queue} queue @param {import('./trend.js').Trends} trends @returns {QueueItem} */
-function queueItem(app, key, queue, trends) {
+/** @param {string} app @param {string} key @param {Queue} queue @param {number | undefined} reportedAt @param {import('./trend.js').Trends} trends @returns {QueueItem} */
+function queueItem(app, key, queue, reportedAt, trends) {
   const meta = isObject(queue.meta) ? queue.meta : {};
   const driver = (queue.driver === 'other' && str(meta.driver)) || str(queue.driver) || 'other';
   const dlqFor = (Array.isArray(meta.dlq_for) ? meta.dlq_for : []).filter((n) => typeof n === 'string');
   const name = str(queue.name) || key;
   const id = `${app}/${key}`;
   return {
-    id, app, name, driver, queue, meta, dlqFor,
-    verdict: judge(queue, meta, dlqFor.length > 0),
+    id, app, name, driver, queue, meta, dlqFor, reportedAt,
+    verdict: judge(queue, meta, dlqFor.length > 0, reportedAt),
     asOf: num(meta.as_of),
-    trend: trends.of(id, queue, num(meta.as_of)),
+    oldestMs: oldestMs(num(meta.oldest_at), reportedAt),
+    trend: trends.of(id, queue, num(meta.as_of) ?? reportedAt),
     text: `${name}\n${app}\n${driver}\n${str(queue.source)}`.toLowerCase(),
   };
 }
+
+/** How old the oldest waiting job was when that was reported. @param {number | undefined} madeAt @param {number | undefined} reportedAt */
+const oldestMs = (madeAt, reportedAt) => (madeAt === undefined || reportedAt === undefined ? undefined : Math.max(reportedAt - madeAt, 0));
 
 /** Servers, the silent ones first, the latest of them at the top. @param {View} view @returns {ServerItem[]} */
 export function serversOf(view) {
@@ -135,9 +143,9 @@ export const COLUMNS = {
   active: metric('active'),
   delayed: metric('delayed'),
   failed: metric('failed'),
-  oldest: (i) => num(i.meta.oldest_ms),
+  oldest: (i) => i.oldestMs,
   trend: (i) => i.trend?.perMin,
-  updated: (i) => i.asOf ?? num(i.queue.timestamp),
+  updated: (i) => i.asOf ?? i.reportedAt,
 };
 
 /** Worst first. Among lost queues the latest loss is tonight's; among failures the most failed.

@@ -112,7 +112,7 @@ function queueRow(id) {
       for (const [i, m] of METRICS.entries()) setNumber(numbers[i], item, m);
       setOldest(oldest, item);
       setTrend(trend, item);
-      age.update(q, item.asOf);
+      age.update({ status: q.status, timestamp: item.reportedAt }, item.asOf);
       details.refill();
     },
     tick: age.tick,
@@ -129,8 +129,7 @@ function setNumber(td, item, metric) {
 }
 
 /** @param {HTMLElement} td @param {Item} item */
-function setOldest(td, { meta }) {
-  const ms = num(meta.oldest_ms);
+function setOldest(td, { oldestMs: ms }) {
   setText(td, ms === undefined ? NONE : duration(ms, 1));
   setAttr(td, 'data-value', ms === undefined ? 'none' : 'some');
   setAttr(td, 'title', ms === undefined ? 'the age of the oldest waiting job is not known' : `the oldest waiting job is ${duration(ms)} old`);
@@ -183,7 +182,7 @@ function notesOf({ meta, dlqFor }) {
 }
 
 /** @param {Item} item @returns {[string, unknown][]} */
-function facts({ app, driver, queue, meta, trend }) {
+function facts({ app, driver, queue, meta, trend, reportedAt }) {
   const { error, driver: _, ...rest } = meta; // its driver is named already
   return [
     ['full name', str(queue.name)],
@@ -192,7 +191,7 @@ function facts({ app, driver, queue, meta, trend }) {
     ['source', queue.source],
     ['status', queue.status],
     ['health', queue.health],
-    ['reported at', moment(queue.timestamp)],
+    ['reported at', moment(reportedAt)],
     ['waiting, per minute', trend && decimal(trend.perMin)],
     ['error', error],
     ...Object.entries(rest),

@@ -13,10 +13,10 @@ export class Trends {
   /** @type {Map<string, { from: [number, number], next: [number, number], last: [number, number] }>} */
   #seen = new Map();
 
-  /** @param {string} id @param {import('./model.js').Queue} queue @param {number} [read] when its numbers were read, if not at its timestamp @returns {Trend | undefined} */
+  /** @param {string} id @param {import('./model.js').Queue} queue @param {number} [read] when its numbers were read @returns {Trend | undefined} */
   of(id, queue, read) {
     const given = num(queue.trend?.waiting_per_min);
-    const own = this.#observe(id, read ?? num(queue.timestamp), num(queue.metrics?.waiting));
+    const own = this.#observe(id, read, num(queue.metrics?.waiting));
     if (given !== undefined) return { perMin: given, drainSeconds: num(queue.trend?.drain_seconds) };
     return queue.status === 'fresh' ? own : undefined;
   }
