@@ -112,7 +112,7 @@ func TestQueryThatCannotBeReadIsRefused(t *testing.T) {
 func TestNothingCanBeChanged(t *testing.T) {
 	t.Parallel()
 	server := serve(t, servertest.Redis(t), "")
-	for _, path := range []string{"/", "/api/v1/view", "/api/v1/stream", "/healthz", "/assets/app.js"} {
+	for _, path := range []string{"/", "/api/v1/view", "/api/v1/stream", "/api/v1/slow", "/healthz", "/assets/app.js"} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 			if a := call(t, method, server.URL+path, nil); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET" {
 				t.Errorf("%s %s: %d", method, path, a.status)

@@ -24,6 +24,7 @@ func serve(t *testing.T, redis *servertest.RedisServer, token string) *httptest.
 	t.Helper()
 	s := &api.Server{
 		Live:  api.NewLive(discover.New(redis.Client, "the test's redis").Read, slog.New(slog.DiscardHandler)),
+		Redis: redis.Client,
 		Ping:  func(ctx context.Context) error { return redis.Client.Ping(ctx).Err() },
 		Token: token,
 		Log:   slog.New(slog.DiscardHandler),

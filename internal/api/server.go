@@ -15,12 +15,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/gravito-framework/pulse/internal/dashboard"
 )
 
 // Server is the aggregator's routes.
 type Server struct {
 	Live *Live
+	// Redis is where slow entries are, which are read when somebody asks for them.
+	Redis redis.UniversalClient
 	// Ping tells whether Redis answers.
 	Ping func(ctx context.Context) error
 	// Token is what a caller must show; empty lets in whoever connects to a loopback address.
@@ -41,6 +45,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /assets/", assets(dashboard.Assets()))
 	mux.HandleFunc("GET /api/v1/view", s.view)
 	mux.HandleFunc("GET /api/v1/stream", s.stream)
+	mux.HandleFunc("GET /api/v1/slow", s.slow)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /login", s.home) // typed again after a login that failed
 	mux.HandleFunc("POST /login", s.login)
@@ -151,13 +156,13 @@ func (s *Server) unavailable(w http.ResponseWriter, err error) {
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
-	redis := "up"
+	state := "up"
 	if err := s.Ping(ctx); err != nil {
-		redis = "down" // why is in the log; whoever asks here may be anybody
+		state = "down" // why is in the log; whoever asks here may be anybody
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(map[string]string{"status": "ok", "redis": redis})
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": "ok", "redis": state})
 }
 
 // problem is an error as RFC 9457 has it.

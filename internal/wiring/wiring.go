@@ -59,6 +59,7 @@ func Aggregator(s config.Aggregator, log *slog.Logger) http.Handler {
 	client := s.Redis.Client()
 	server := &api.Server{
 		Live:  api.NewLive(discover.New(client, s.Redis.String()).Read, log),
+		Redis: client,
 		Ping:  func(ctx context.Context) error { return client.Ping(ctx).Err() },
 		Token: s.Token,
 		Log:   log,

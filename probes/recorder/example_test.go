@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -13,12 +15,8 @@ import (
 )
 
 func Example() {
-	server, err := miniredis.Run() // your Redis
-	if err != nil {
-		log.Fatal(err)
-	}
+	server, client := redisServer()
 	defer server.Close()
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
 	defer client.Close()
 
 	r, err := recorder.New(recorder.Options{App: "shop", ID: "web-1", Redis: client})
@@ -52,4 +50,65 @@ func ExampleRecorder_Heartbeat() {
 	}
 	fmt.Println(h.App(), h.Meta.Text("environment"), *h.Process.MemoryRSS > 0)
 	// Output: shop staging true
+}
+
+func ExampleRecorder_Middleware() {
+	server, client := redisServer()
+	defer server.Close()
+	defer client.Close()
+
+	r, err := recorder.New(recorder.Options{
+		App: "shop", Redis: client,
+		SlowAfter: map[recorder.Kind]time.Duration{recorder.HTTP: time.Nanosecond}, // 1 s if not set
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.Run(ctx) // as long as the program runs
+	}()
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /orders/{id}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "an order") })
+	web := httptest.NewServer(r.Middleware(mux)) // your server
+	if resp, err := web.Client().Get(web.URL + "/orders/7?token=secret"); err == nil {
+		resp.Body.Close()
+	}
+	web.Close()
+	stop()
+	<-done // what is noted is written by now
+
+	for _, entry := range client.XRange(context.Background(), "pulse:slow:shop", "-", "+").Val() {
+		fmt.Println(entry.Values["kind"], entry.Values["name"])
+	}
+	// Output: http GET /orders/{id}
+}
+
+func ExampleRecorder_Time() {
+	server, client := redisServer()
+	defer server.Close()
+	defer client.Close()
+	r, err := recorder.New(recorder.Options{App: "shop", Redis: client})
+	if err != nil {
+		log.Fatal(err)
+	}
+	sendInvoice := func() {
+		defer r.Time(recorder.Job, "send invoice")()
+		// …
+	}
+	sendInvoice()
+	fmt.Println(r.SlowDropped(), "dropped") // it took less than a second: nothing is noted
+	// Output: 0 dropped
+}
+
+// redisServer is your Redis.
+func redisServer() (*miniredis.Miniredis, *redis.Client) {
+	server, err := miniredis.Run()
+	if err != nil {
+		log.Fatal(err)
+	}
+	return server, redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
 }

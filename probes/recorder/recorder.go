@@ -1,11 +1,16 @@
-// Package recorder publishes heartbeats from inside a Go program: that it is alive, and how it and
-// its host are doing.
+// Package recorder publishes from inside a Go program that it is alive, how it and its host are doing,
+// and what was slow: requests, jobs, queries.
 //
 //	r, err := recorder.New(recorder.Options{App: "shop", Environment: "production", Redis: client})
 //	…
 //	go r.Run(ctx)
+//	http.ListenAndServe(addr, r.Middleware(mux))
 //
-// It never fails or blocks its program: what goes wrong is logged once, and tried again.
+// [Recorder.Run] does all the writing. [Recorder.Middleware] notes slow requests; [Recorder.Time] and
+// [Recorder.Slow] note jobs and queries.
+//
+// It never fails or blocks its program: what goes wrong is logged once, and tried again. While Redis is
+// gone a few hundred slow entries wait for it, and what finds no room is dropped and counted.
 package recorder
 
 import (
@@ -15,6 +20,7 @@ import (
 	"os"
 	goruntime "runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,16 +39,21 @@ type Options struct {
 	Redis       redis.UniversalClient // where to publish
 	RedisName   string                // how errors call it; "redis" if empty
 	Interval    time.Duration         // between heartbeats; 10 s if 0
-	TTL         time.Duration         // of the key; 30 s if 0
-	Log         *slog.Logger          // [slog.Default] if nil
+	// SlowAfter is how long each kind may take before it is noted as slow; 1 s where it has none.
+	// Near 0, everything is noted, and the stream keeps the newest thousand only.
+	SlowAfter map[Kind]time.Duration
+	TTL       time.Duration // of the key; 30 s if 0
+	Log       *slog.Logger  // [slog.Default] if nil
 }
 
-// Recorder publishes the heartbeats of one process. It is for one goroutine at a time.
+// Recorder publishes the heartbeats and slow entries of one process. Run and Heartbeat are for one
+// goroutine at a time, all else for any number.
 type Recorder struct {
 	o        Options
-	store    *publish.Store
+	store    *publish.Store // nil without Redis
 	hostname string
 	sampler  *sampler
+	slow     *slow
 }
 
 // DefaultInterval is how often a heartbeat is published.
@@ -64,12 +75,17 @@ func New(o Options) (*Recorder, error) {
 	if o.Interval < 0 || o.TTL < 0 {
 		return nil, fmt.Errorf("Interval is %v and TTL %v: both take a duration above 0, or 0 for the default", o.Interval, o.TTL)
 	}
+	for kind, after := range o.SlowAfter {
+		if after < 0 {
+			return nil, fmt.Errorf("SlowAfter of %s is %v: it takes a duration above 0, or 0 for the default", kind, after)
+		}
+	}
 	o.Environment = or(o.Environment, "production")
 	o.Version = or(o.Version, buildVersion())
 	o.RedisName = or(o.RedisName, "redis")
 	o.Interval, o.TTL = or(o.Interval, DefaultInterval), or(o.TTL, protocol.DefaultTTL)
 	o.Log = or(o.Log, slog.Default())
-	r := &Recorder{o: o, hostname: hostname, sampler: newSampler(os.DirFS("/sys/fs/cgroup"))}
+	r := &Recorder{o: o, hostname: hostname, sampler: newSampler(os.DirFS("/sys/fs/cgroup")), slow: newSlow(o.SlowAfter)}
 	if o.Redis != nil {
 		r.store = publish.New(o.Redis, o.RedisName, o.TTL)
 	}
@@ -109,12 +125,19 @@ func (r *Recorder) Heartbeat(ctx context.Context) (*protocol.Heartbeat, error) {
 	return h, nil
 }
 
-// Run publishes a heartbeat at once and then at every interval, until ctx ends. Without a Redis it
-// returns at once.
+// Run publishes a heartbeat at once and then at every interval, and slow entries as they come, until
+// ctx ends. Without a Redis it returns at once.
 func (r *Recorder) Run(ctx context.Context) {
 	if r.store == nil {
 		return
 	}
+	var writer sync.WaitGroup
+	writer.Go(func() { r.writeSlow(ctx) })
+	r.beats(ctx)
+	writer.Wait()
+}
+
+func (r *Recorder) beats(ctx context.Context) {
 	ticker := time.NewTicker(r.o.Interval)
 	defer ticker.Stop()
 	down := false

@@ -40,7 +40,7 @@ func TestAHeartbeatPassesTheProtocolAndItsSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkSchema(t, data)
+		checkSchema(t, schema.Heartbeat, data)
 		want := map[string]any{"app_name": "shop", "id": "web-1", "environment": "staging", "version": "1.2.3", "runtime": runtime.Version()}
 		if diff := cmp.Diff(want, h.Meta); diff != "" {
 			t.Errorf("meta: -want +got:\n%s", diff)
@@ -55,17 +55,17 @@ func TestAHeartbeatPassesTheProtocolAndItsSchema(t *testing.T) {
 	}
 }
 
-func checkSchema(t *testing.T, data []byte) {
+func checkSchema(t *testing.T, document, data []byte) {
 	t.Helper()
 	c := jsonschema.NewCompiler()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.Heartbeat))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.AddResource("heartbeat.json", doc); err != nil {
+	if err := c.AddResource("schema.json", doc); err != nil {
 		t.Fatal(err)
 	}
-	compiled, err := c.Compile("heartbeat.json")
+	compiled, err := c.Compile("schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,6 +191,16 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 		t.Errorf("the host: %v", err)
 	}
 
+	rec.Slow(recorder.Job, "send invoice", time.Minute, nil)
+	alive, end := context.WithCancel(ctx)
+	end() // it writes what waits, and ends
+	rec.Run(alive)
+	for _, user := range []string{"aggregator", "reader"} {
+		if n, err := as(user).XRevRangeN(ctx, protocol.SlowKey("shop"), "+", "-", 10).Result(); len(n) != 1 || err != nil {
+			t.Errorf("%s reads the slow entries: %v, %v", user, n, err)
+		}
+	}
+
 	// A stranger.
 	const stranger = `{"timestamp":1764000000000,"app":"shop","queues":[]}`
 	if err := as("foreign").Set(ctx, "pulse:queues:shop", stranger, 30*time.Second).Err(); err != nil {

@@ -1,0 +1,174 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/probes/recorder"
+)
+
+// slowLog is what the API answers.
+type slowLog struct {
+	App     string
+	Entries []struct {
+		Timestamp        int64
+		Kind, Name, Host string
+		DurationMS       int64 `json:"duration_ms"`
+		ThresholdMS      int64 `json:"threshold_ms"`
+		Meta             map[string]any
+	}
+	Problems []struct{ Key, Reason string }
+}
+
+func slow(t *testing.T, url, query string) (log slowLog, body string) {
+	t.Helper()
+	a := call(t, http.MethodGet, url+"/api/v1/slow?"+query, nil)
+	if err := json.Unmarshal([]byte(a.body), &log); a.status != http.StatusOK || err != nil {
+		t.Fatalf("%s: %d %.500s", query, a.status, a.body)
+	}
+	return log, a.body
+}
+
+// add appends an entry whose fields these are.
+func add(t *testing.T, server *servertest.RedisServer, app string, fields ...string) {
+	t.Helper()
+	if err := server.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "pulse:slow:" + app, Values: fields}).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func good(name string) []string {
+	return []string{"timestamp", "1764000000000", "kind", "job", "name", name, "duration_ms", "1500", "threshold_ms", "1000"}
+}
+
+func TestTheNewestSlowEntriesComeFirst(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "").URL
+	if _, body := slow(t, url, "app=shop"); strings.TrimSpace(body) != `{"app":"shop","entries":[],"problems":[]}` {
+		t.Errorf("of nothing: %s", body)
+	}
+	for i := range 250 {
+		add(t, server, "shop", good(fmt.Sprint(i))...)
+	}
+	add(t, server, "bank", good("another app's")...)
+	for query, want := range map[string]int{"app=shop": 100, "app=shop&limit=1": 1, "app=shop&limit=50": 50, "app=shop&limit=51": 51, "app=shop&limit=1000": 250, "app=nobody": 0} {
+		log, _ := slow(t, url, query)
+		if len(log.Entries) != want || len(log.Problems) > 0 {
+			t.Fatalf("%s: %d entries, problems %v", query, len(log.Entries), log.Problems)
+		}
+		for i, e := range log.Entries {
+			if e.Name != fmt.Sprint(249-i) {
+				t.Errorf("%s: entry %d is %s", query, i, e.Name)
+			}
+		}
+	}
+}
+
+func TestWhatARecorderNotesIsShown(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	r, err := recorder.New(recorder.Options{App: "shop", Redis: server.Client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Slow(recorder.Query, "SELECT 1", 2*time.Second, map[string]any{"rows": 1})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.Run(t.Context())
+	}()
+	t.Cleanup(func() { <-ended })
+	servertest.Eventually(t, "the entry", func() bool { return server.Client.XLen(t.Context(), "pulse:slow:shop").Val() == 1 })
+	log, _ := slow(t, serve(t, server, "").URL, "app=shop")
+	e := log.Entries[0]
+	if e.Timestamp == 0 || e.Kind != "query" || e.Name != "SELECT 1" || e.DurationMS != 2000 || e.ThresholdMS != 1000 || e.Host == "" || e.Meta["rows"] != 1.0 {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestABadSlowEntryDoesNotHideItsNeighbours(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	add(t, server, "shop", good("first")...)
+	add(t, server, "shop", "rubbish", "\xff")
+	add(t, server, "shop", append(good("huge"), "meta", strings.Repeat("x", 1<<20))...)
+	add(t, server, "shop", append(good("last"), "more", "unknown")...)
+	log, _ := slow(t, serve(t, server, "").URL, "app=shop")
+	if len(log.Entries) != 2 || log.Entries[0].Name != "last" || log.Entries[1].Name != "first" || len(log.Problems) != 2 {
+		t.Fatalf("%+v", log)
+	}
+	for i, want := range []string{"is left out: it is larger than 64 KiB", "is left out: timestamp is missing: it takes a number"} {
+		if p := log.Problems[i]; p.Key != "pulse:slow:shop" || !strings.HasPrefix(p.Reason, "entry ") || !strings.HasSuffix(p.Reason, want) {
+			t.Errorf("%+v, want %s", p, want)
+		}
+	}
+}
+
+func TestAStreamFullOfRubbishIsAShortAnswer(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "").URL
+	for range 300 {
+		add(t, server, "bad", "rubbish", "x")
+		add(t, server, "large", append(good("large"), "meta", `{"x":"`+strings.Repeat("x", 60<<10)+`"}`)...)
+	}
+	server.Client.Set(t.Context(), "pulse:slow:text", "rubbish", 0)
+	for app, want := range map[string]string{
+		"bad":   "250 more problems are not listed",
+		"large": "what is older is not read: the entries up to here are larger than 2 MiB",
+		"text":  "it cannot be read: WRONGTYPE Operation against a key holding the wrong kind of value",
+	} {
+		log, body := slow(t, url, "limit=1000&app="+app)
+		if len(body) > 5<<20 || log.Problems[len(log.Problems)-1].Reason != want {
+			t.Errorf("%s: %d bytes, %+v", app, len(body), log.Problems)
+		}
+	}
+}
+
+func TestAQueryForSlowEntriesSaysWhatItTakes(t *testing.T) {
+	t.Parallel()
+	url := serve(t, servertest.Redis(t), "").URL
+	for query, want := range map[string]string{
+		"":                    `The query's app is "": it takes 1 to 128 letters`,
+		"app=my%20shop":       `The query's app is "my shop": it takes 1 to 128 letters`,
+		"app=a:b":             `The query's app is "a:b": it takes 1 to 128 letters`,
+		"app=%":               `The query cannot be read`,
+		"app=shop&limit=0":    `The query's limit is "0": it takes 1 to 1000, and is 100 if absent.`,
+		"app=shop&limit=":     `The query's limit is "": it takes 1 to 1000`,
+		"app=shop&limit=all":  `The query's limit is "all": it takes 1 to 1000`,
+		"app=shop&limit=1001": `The query's limit is "1001": it takes 1 to 1000`,
+	} {
+		a := call(t, http.MethodGet, url+"/api/v1/slow?"+query, nil)
+		var p struct{ Detail string }
+		if _ = json.Unmarshal([]byte(a.body), &p); a.status != http.StatusBadRequest || !strings.HasPrefix(p.Detail, want) {
+			t.Errorf("%s: %d %s", query, a.status, p.Detail)
+		}
+	}
+}
+
+func TestSlowEntriesNeedRedisAndALogin(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "sesame").URL
+	const path = "/api/v1/slow?app=shop"
+	if a := call(t, http.MethodGet, url+path, nil); a.status != http.StatusUnauthorized {
+		t.Errorf("without the token: %d", a.status)
+	}
+	server.Stop()
+	a := call(t, http.MethodGet, url+path, header("Authorization", "Bearer sesame"))
+	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+		t.Errorf("without Redis: %d %s", a.status, a.body)
+	}
+	server.Start()
+	if a := call(t, http.MethodGet, url+path, header("Authorization", "Bearer sesame")); a.status != http.StatusOK {
+		t.Errorf("with Redis again: %d %s", a.status, a.body)
+	}
+}
