@@ -370,7 +370,7 @@ func FuzzReplies(f *testing.F) {
 			case 4:
 				return adapter.Int(int64(next()) << 55)
 			case 5:
-				return adapter.List(adapter.Text(strconv.Itoa(int(next()%2))), adapter.List(adapter.Text(text), value(3), adapter.Text("x"+text)))
+				return adapter.List(adapter.Text(strconv.Itoa(int(next()%2))), adapter.List(adapter.Text(text), adapter.Int(1), adapter.Text("x"+text)))
 			}
 			var items []adapter.Reply
 			for i := byte(0); i < next()%8 && depth < 3; i++ {
