@@ -1,0 +1,144 @@
+// Package redislist reads plain Redis lists that somebody uses as queues: LPUSH here, BRPOP there, and
+// no library in between.
+//
+// It asks for one length a list and writes nothing. A list has no more to tell: which of its items are
+// being worked on, which failed and when each was made is known to nobody but the program that uses it.
+// What is read and why the rest is absent is in docs/drivers/redislist.md.
+package redislist
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// SettingKeys is which lists to read, beside the settings "app" and "source": keys and globs,
+// comma-separated. Keys alone cost nothing to find; a glob walks the keys of the whole Redis, slowly.
+const SettingKeys = "keys"
+
+// DriverName is the queues' meta.driver: the protocol has no driver of this name.
+const DriverName = "redis-list"
+
+// A list that was emptied has no key any more. One that was found stays in the report with 0, so that
+// it doesn't come and go with its items: so long, and of those that are empty so many.
+const (
+	forgetAfter = time.Hour
+	mostEmpty   = 10_000
+)
+
+// Adapter reads plain lists.
+type Adapter struct{}
+
+// Describe implements [adapter.Adapter].
+func (Adapter) Describe() adapter.Description {
+	return adapter.Description{
+		Name: "redislist", Version: "1", Source: adapter.Redis,
+		Commands: []string{"LLEN", "SCAN", "TYPE"},
+	}
+}
+
+// Open implements [adapter.Adapter].
+func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+	s := &session{app: settings["app"], source: settings["source"], lists: map[string]*list{}}
+	s.meta.SetText("driver", DriverName)
+	var err error
+	if s.patterns, err = settings.Patterns(SettingKeys); err != nil {
+		return nil, err
+	}
+	for _, key := range s.patterns.Names() {
+		s.lists[key] = newList(key, true)
+	}
+	if s.patterns.HasGlob() {
+		s.match = adapter.EscapeGlob(commonStart(s.patterns)) + "*"
+		s.walk = adapter.NewWalk(s.match, "TYPE", "list")
+	}
+	s.setOrder()
+	return s, nil
+}
+
+type session struct {
+	adapter.Flow
+	app, source string
+	patterns    adapter.Patterns
+	meta        protocol.Meta // of a list that there is nothing more to say of
+	lists       map[string]*list
+	order       []*list           // all of them, sorted by key
+	requests    []adapter.Request // one a list, in that order
+
+	walk     *adapter.Walk // nil where every pattern is a key
+	match    string        // what SCAN is told to MATCH
+	askTypes bool          // this Redis is older than 6: its SCAN takes no TYPE
+	newKeys  []string      // found by the poll under way, not known before
+	// A key that was found and cannot be reported, and why: of the last whole walk, and of the one
+	// under way.
+	leftOut, leftOutNow string
+
+	now      time.Time
+	problems []protocol.Problem
+}
+
+// list is one list and what is asked of it, which never changes.
+type list struct {
+	key     string
+	named   bool      // by the settings: shown whether Redis has it or not
+	seen    time.Time // when its key was last there; zero where it never was
+	request adapter.Request
+}
+
+func newList(key string, named bool) *list {
+	return &list{key: key, named: named, request: adapter.Request{"LLEN", key}}
+}
+
+// commonStart is the literal text that all globs of ps begin with.
+func commonStart(ps adapter.Patterns) string {
+	start, first := "", true
+	for _, p := range ps {
+		if !adapter.IsGlob(p) {
+			continue
+		}
+		literal := literalStart(p)
+		if first {
+			start, first = literal, false
+		}
+		for !strings.HasPrefix(literal, start) {
+			start = start[:len(start)-1]
+		}
+	}
+	return start
+}
+
+// literalStart is the text before a glob's first '*', '?' or '['.
+func literalStart(glob string) string {
+	var b strings.Builder
+	for i := 0; i < len(glob) && !strings.ContainsRune("*?[", rune(glob[i])); i++ {
+		if glob[i] == '\\' && i+1 < len(glob) {
+			i++
+		}
+		b.WriteByte(glob[i])
+	}
+	return b.String()
+}
+
+// setOrder follows a change of s.lists.
+func (s *session) setOrder() {
+	s.order = make([]*list, 0, len(s.lists))
+	s.requests = make([]adapter.Request, 0, len(s.lists))
+	for _, key := range slices.Sorted(maps.Keys(s.lists)) {
+		s.order = append(s.order, s.lists[key])
+		s.requests = append(s.requests, s.lists[key].request)
+	}
+}
+
+// Poll implements [adapter.Session].
+func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
+	s.now, s.problems, s.newKeys = now, nil, nil
+	if s.walk != nil && !s.walk.Rests(now) {
+		return s.scan()
+	}
+	return s.count()
+}

@@ -1,0 +1,248 @@
+package redisstream
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// group is what a poll has learned of a consumer group.
+type group struct {
+	stream    *stream
+	known     *known
+	last      id // delivered
+	pending   adapter.Reply
+	consumers adapter.Reply
+	lag       int64 // as Redis tells it; -1 where it doesn't
+	length    int64 // of the stream
+
+	waiting int64
+	oldest  id     // the first that waits; zero where none does
+	added   int64  // to the stream so far; -1 where Redis doesn't tell
+	end     string // of the range that is counted
+	note    string // why waiting is not exact
+	err     error  // why it is unknown
+	count   counting
+}
+
+// count asks for all streams' lengths and groups.
+func (s *session) count() adapter.Step {
+	return s.Ask(s.requests, func(r []adapter.Reply) adapter.Step {
+		for i, st := range s.streams {
+			s.read(st, r[i*perStream:(i+1)*perStream])
+		}
+		return s.lookCloser()
+	})
+}
+
+// read takes a stream's groups, or says why there are none.
+func (s *session) read(st *stream, r []adapter.Reply) {
+	list, err := r[groups].List()
+	n, lengthErr := r[length].Count()
+	if err == nil {
+		err = lengthErr
+	}
+	if err != nil {
+		s.unread(st, err)
+		return
+	}
+	if len(list) == 0 && st.named {
+		s.problem(st.key, "this stream has no consumer group, so that nothing waits in it for anybody; XLEN alone is no queue")
+	}
+	for _, fields := range list {
+		g, name, err := readGroup(fields)
+		if err != nil {
+			s.fail(st.key, fmt.Errorf("one of its groups: %w", err))
+			continue
+		}
+		k := st.known[name]
+		if k == nil {
+			k = &known{queue: queueName(st.key, name)}
+			k.wrong = protocol.CheckQueueName(k.queue)
+			st.known[name] = k
+		}
+		switch {
+		case k.poll == s.polls: // Redis names a group once
+			continue
+		case k.wrong != nil:
+			s.problem("", fmt.Sprintf("group %.80q of stream %.80q is left out: %v", name, st.key, k.wrong))
+		default:
+			g.stream, g.known, g.length = st, k, n
+			s.groups = append(s.groups, g)
+		}
+		k.poll = s.polls
+	}
+	if len(st.known) > len(list) {
+		for name, k := range st.known {
+			if k.poll != s.polls {
+				delete(st.known, name)
+			}
+		}
+	}
+}
+
+// unread says why a stream has no groups to report. One that was found may be gone since.
+func (s *session) unread(st *stream, err error) {
+	switch missing := adapter.CodeOf(err) == "ERR" && err.Error() == "ERR: no such key"; {
+	case missing && st.named:
+		s.problem(st.key, "Redis has no such key: the stream was never written to, or its name is wrong")
+	case missing, adapter.CodeOf(err) == "WRONGTYPE" && !st.named:
+	default:
+		s.fail(st.key, err)
+	}
+}
+
+func (s *session) fail(queue string, err error) {
+	reason := explain(err, "+xlen +xinfo +xrange", queue)
+	if s.failed == nil {
+		s.failed = fmt.Errorf("read stream %.80q: %s", queue, reason)
+	}
+	s.problem(queue, reason)
+}
+
+// readGroup reads one group of XINFO GROUPS: names and values, of which each version of Redis has more.
+func readGroup(r adapter.Reply) (g group, name string, err error) {
+	fields, err := r.List()
+	g.lag = -1
+	last := ""
+	for i := 0; i+1 < len(fields); i += 2 {
+		value := fields[i+1]
+		switch field, _ := fields[i].Text(); field {
+		case "name":
+			name, err = value.Text()
+		case "pending":
+			g.pending = value
+		case "consumers":
+			g.consumers = value
+		case "last-delivered-id":
+			last, _ = value.Text()
+		case "lag": // since Redis 7; nothing where it doesn't know
+			if n, err := value.Count(); err == nil {
+				g.lag = n
+			}
+		}
+		if err != nil {
+			return g, "", err
+		}
+	}
+	if err != nil {
+		return g, "", err
+	}
+	var ok bool
+	if g.last, ok = parseID(last); !ok || name == "" {
+		return g, "", errors.New("Redis told neither its name nor its last-delivered-id as is due: this Redis is broken")
+	}
+	return g, name, nil
+}
+
+// look is what a request of the second round is for: a group's first waiting entry, or the stream of
+// this and the groups that follow.
+type look struct {
+	group  int
+	stream bool
+}
+
+// lookCloser asks, where a group may have something waiting, for its first waiting entry, and how the
+// stream came to be as it is.
+func (s *session) lookCloser() adapter.Step {
+	var q adapter.Questions[look]
+	var asked *stream
+	for i := range s.groups {
+		g := &s.groups[i]
+		first, ok := g.last.next()
+		if g.lag == 0 || g.length == 0 || !ok {
+			continue // nothing waits
+		}
+		if asked != g.stream {
+			asked = g.stream
+			q.Ask(look{i, true}, asked.about...)
+		}
+		q.Ask(look{group: i}, "XRANGE", g.stream.key, first.String(), "+", "COUNT", "1")
+	}
+	return s.Ask(q.Requests, func(r []adapter.Reply) adapter.Step {
+		var about about
+		for i, what := range q.For {
+			if g := &s.groups[what.group]; what.stream {
+				about = readAbout(r[i])
+			} else {
+				g.decide(r[i], about)
+			}
+		}
+		return s.countPage(0)
+	})
+}
+
+// about is what XINFO STREAM tells that matters here.
+type about struct {
+	ok            bool
+	length, added int64 // added is -1 before Redis 7
+	first         id    // zero where there is none
+	last          id    // ever added
+}
+
+func readAbout(r adapter.Reply) (a about) {
+	fields, _ := r.List() // refused: then nothing is known
+	a.added, a.length = -1, -1
+	for i := 0; i+1 < len(fields); i += 2 {
+		value := fields[i+1]
+		switch field, _ := fields[i].Text(); field {
+		case "length":
+			if n, err := value.Count(); err == nil {
+				a.length = n
+			}
+		case "entries-added":
+			if n, err := value.Count(); err == nil {
+				a.added = n
+			}
+		case "last-generated-id":
+			text, _ := value.Text()
+			a.last, a.ok = parseID(text)
+		case "first-entry":
+			if entry, _ := value.List(); len(entry) > 0 {
+				text, _ := entry[0].Text()
+				a.first, _ = parseID(text)
+			}
+		}
+	}
+	a.ok = a.ok && a.length >= 0
+	return a
+}
+
+// decide finds out how many wait for a group that may have some, from its first waiting entry and its
+// stream; where that doesn't tell, they are counted.
+func (g *group) decide(first adapter.Reply, a about) {
+	g.count.size = 1
+	done, err := g.count.take(first, g)
+	switch {
+	case err != nil:
+		g.err = err
+		return
+	case done: // there is none
+		return
+	}
+	if a.ok && g.count.last.compare(a.last) > 0 {
+		return // it came behind the answer about the stream: what is counted is as it was then
+	}
+	g.oldest, g.added, g.end = g.count.last, a.added, "+"
+	if a.ok {
+		g.length, g.end = a.length, a.last.String()
+	}
+	before := &g.known.before
+	switch {
+	case a.ok && g.last.compare(a.first) < 0:
+		g.waiting = a.length // all of it
+	case g.lag >= 0 && a.ok && a.added == a.length:
+		g.waiting = min(g.lag, a.length) // nothing was ever removed: the lag is right
+	case before.ok && before.last == g.last && before.added-before.length == a.added-a.length:
+		g.waiting = before.waiting + a.added - before.added // since then nothing was delivered or removed
+	default:
+		g.count.due = true
+	}
+}
+
+// remember keeps what was counted for the next polls.
+func (g *group) remember() {
+	g.known.before = base{ok: g.added >= 0, last: g.last, added: g.added, length: g.length, waiting: g.waiting}
+}

@@ -1,0 +1,83 @@
+package redisstream
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// finish makes the snapshot of what the poll has learned.
+func (s *session) finish() adapter.Step {
+	out := &protocol.QueueSnapshot{
+		Timestamp: s.now.UnixMilli(), App: s.app, Source: s.source,
+		Queues: make([]protocol.Queue, 0, len(s.groups)),
+	}
+	s.walkProblems()
+	numbers := make([]int64, len(s.groups)) // what the metrics point to, allocated at once
+	for i := range s.groups {
+		g := &s.groups[i]
+		switch {
+		case g.err != nil:
+			s.fail(g.known.queue, g.err)
+		case len(out.Queues) < protocol.MaxQueues:
+			out.Queues = append(out.Queues, s.queue(g, &numbers[i]))
+		case len(out.Queues) == protocol.MaxQueues && i == protocol.MaxQueues:
+			s.problem("", fmt.Sprintf("there are more than %d groups, and the rest are left out; select fewer streams", protocol.MaxQueues))
+		}
+	}
+	out.Problems = s.problems
+	if len(out.Queues) == 0 && s.failed != nil {
+		return adapter.Step{Err: s.failed}
+	}
+	return adapter.Done(out)
+}
+
+func (s *session) queue(g *group, active *int64) protocol.Queue {
+	q := protocol.Queue{Name: g.known.queue, Driver: protocol.DriverOther, Metrics: protocol.Metrics{Waiting: g.waiting}}
+	q.Meta.SetText("driver", DriverName)
+	var err error
+	if *active, err = g.pending.Count(); err == nil {
+		q.Metrics.Active = active
+	} else {
+		g.note = cmp.Or(g.note, "active: "+err.Error())
+	}
+	if n, err := g.consumers.Count(); err == nil {
+		q.Meta.SetInt("consumers", n)
+	}
+	if g.waiting > 0 {
+		if ms, ok := timeOf(g.oldest, s.now); ok {
+			q.Meta.SetInt("oldest_at", ms)
+		}
+	}
+	if g.note != "" {
+		q.Meta.SetText("error", g.note)
+	}
+	return q
+}
+
+// timeOf is when the entry of an id was added; not ok where the program that added it chose an id that
+// is no time of the last decades.
+func timeOf(i id, now time.Time) (ms int64, ok bool) {
+	const (
+		earliest = 1_262_304_000_000 // 2010: there was no Redis of note before
+		ahead    = 24 * time.Hour    // by how much another clock may be wrong
+	)
+	if i.ms < earliest || i.ms > uint64(max(now.Add(ahead).UnixMilli(), 0)) {
+		return 0, false
+	}
+	return min(int64(i.ms), now.UnixMilli()), true
+}
+
+// explain adds to a refusal what to do about it.
+func explain(err error, commands, key string) string {
+	switch adapter.CodeOf(err) {
+	case "NOPERM":
+		return fmt.Sprintf("%v; allow %s on ~%.80s (docs/acl.md)", err, commands, key)
+	case "WRONGTYPE":
+		return fmt.Sprintf("%v; this key is no stream: name another, or leave it out", err)
+	}
+	return err.Error()
+}
