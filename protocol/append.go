@@ -55,7 +55,7 @@ func (m *Metrics) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-func (p *Problem) appendJSON(dst []byte) []byte {
+func (p Problem) appendJSON(dst []byte) []byte {
 	dst = append(dst, '{')
 	if p.Queue != "" {
 		dst = AppendText(appendMember(dst, "queue"), p.Queue)

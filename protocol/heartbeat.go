@@ -56,7 +56,7 @@ func (h *Heartbeat) Validate() error {
 		errs = append(errs, errors.New("system.hostname is empty"))
 	}
 	for _, name := range []string{"environment", "runtime", "version"} {
-		if v := h.Meta.get(name); v == nil || v[0] != '"' {
+		if v := h.Meta.get(name); len(v) == 0 || v[0] != '"' {
 			errs = append(errs, fmt.Errorf("meta.%s is missing", name))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -95,7 +96,7 @@ func endOf(data []byte, i int) int {
 			}
 		}
 	}
-	for i < len(data) && bytes.IndexByte([]byte(",]} \n\t\r"), data[i]) < 0 {
+	for i < len(data) && strings.IndexByte(",]} \n\t\r", data[i]) < 0 {
 		i++
 	}
 	return i

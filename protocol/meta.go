@@ -15,7 +15,7 @@ import (
 // the names that are understood.
 //
 // Like a slice that is appended to, two copies may share memory: set members of one of them only.
-type Meta struct {
+type Meta struct { //nolint:recvcheck // read as a value, set through a pointer, as the types of encoding/json are
 	text []byte // nothing, or a tidy object without its last brace, so that one more member is an append
 }
 
@@ -25,8 +25,7 @@ func MetaOf(members any) (Meta, error) {
 	if err != nil {
 		return Meta{}, fmt.Errorf("encode meta: %w", err)
 	}
-	var m Meta
-	return m, m.UnmarshalJSON(data)
+	return readMeta(data), nil
 }
 
 // IsZero says that m has no members.
@@ -140,14 +139,14 @@ func (m *Meta) SetText(name, s string) { m.text = AppendText(m.with(name), s) }
 
 // SetTexts sets a member to a list of text.
 func (m *Meta) SetTexts(name string, texts []string) {
-	dst := append(m.with(name), '[')
+	m.text = append(m.with(name), '[')
 	for i, s := range texts {
 		if i > 0 {
-			dst = append(dst, ',')
+			m.text = append(m.text, ',')
 		}
-		dst = AppendText(dst, s)
+		m.text = AppendText(m.text, s)
 	}
-	m.text = append(dst, ']')
+	m.text = append(m.text, ']')
 }
 
 // Set sets a member to anything that encoding/json encodes.

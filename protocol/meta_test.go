@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -98,7 +99,7 @@ func FuzzMeta(f *testing.F) {
 		if err := json.Unmarshal(data, &m); err != nil {
 			t.Fatal(err)
 		}
-		if text := m.AppendJSON(nil); strings.ContainsAny(string(text), "\n\r") {
+		if text := m.AppendJSON(nil); bytes.ContainsAny(text, "\n\r") {
 			t.Fatalf("%q is more than a line", text)
 		}
 		if got := m.Map(); !reflect.DeepEqual(got, want) {

@@ -75,9 +75,10 @@ func patchMap[R interface {
 	var none R
 	w.part(name, func() {
 		for key, now := range next {
-			switch was := prev[key]; {
-			case was == now:
-			case was == none:
+			was := prev[key]
+			switch was {
+			case now:
+			case none:
 				w.raw(key, now.json())
 			default:
 				w.part(key, func() { patch(was, now) })

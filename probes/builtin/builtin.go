@@ -6,6 +6,8 @@ package builtin
 import (
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/bullmq"
+	"github.com/gravito-framework/pulse/probes/redislist"
+	"github.com/gravito-framework/pulse/probes/redisstream"
 	"github.com/gravito-framework/pulse/probes/sqs"
 )
 
@@ -30,6 +32,12 @@ var Drivers = []Driver{
 	{bullmq.Adapter{}, []Setting{
 		{bullmq.SettingQueues, "PULSE_BULLMQ_QUEUES", "off", "names or globs, comma-separated; `*` finds all. Names cost nothing to find; a glob walks all keys, slowly"},
 		{bullmq.SettingPrefix, "PULSE_BULLMQ_PREFIX", "`bull`", ""},
+	}},
+	{redislist.Adapter{}, []Setting{
+		{redislist.SettingKeys, "PULSE_LIST_KEYS", "off", "plain Redis lists: keys or globs, comma-separated"},
+	}},
+	{redisstream.Adapter{}, []Setting{
+		{redisstream.SettingStreams, "PULSE_REDIS_STREAMS", "off", "Redis Streams: keys or globs, comma-separated; each consumer group is a queue"},
 	}},
 	{sqs.Adapter{}, []Setting{
 		{sqs.SettingQueues, "PULSE_SQS_QUEUES", "`*`", "names, globs, or URLs and ARNs, which may be of other accounts"},

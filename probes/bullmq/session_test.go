@@ -542,9 +542,7 @@ func TestRunnableIsWhatIsNotHeldBack(t *testing.T) {
 		{"nothing waits", map[string]string{"paused": "1"}, "9007199254740991", 0, 0, -1},
 	} {
 		k := keys{"bull:q:meta": map[string]string{"version": "bullmq:6.7.0"}, "bull:q:limiter": tc.limiter}
-		for name, value := range tc.meta {
-			k["bull:q:meta"].(map[string]string)[name] = value
-		}
+		maps.Copy(k["bull:q:meta"].(map[string]string), tc.meta)
 		many := func(n int) (ids []any) {
 			for i := range n {
 				ids = append(ids, fmt.Sprint(i+1))

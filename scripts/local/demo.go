@@ -26,8 +26,8 @@ type demo struct {
 }
 
 // newDemo makes the queues, and makes their reporter label them.
-func newDemo(ctx context.Context, client redis.UniversalClient, reporter *reporter.Reporter) (*demo, error) {
-	for _, p := range reporter.Pollers {
+func newDemo(ctx context.Context, client redis.UniversalClient, drivers *reporter.Reporter) (*demo, error) {
+	for _, p := range drivers.Pollers {
 		p.Session = labelled{p.Session}
 	}
 	d := &demo{

@@ -31,6 +31,7 @@ var allowed = map[string]rule{
 	"SMEMBERS":     {1},
 	"TYPE":         {1},
 	"XINFO GROUPS": {2},
+	"XINFO STREAM": {2},
 	"XLEN":         {1},
 	"XRANGE":       {1},
 	"ZCARD":        {1},
