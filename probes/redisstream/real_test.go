@@ -170,8 +170,18 @@ func TestEveryHistoryOfAGroupIsCountedAsItIs(t *testing.T) {
 			w.delete(k, 1, 2)
 		}, 6, 2, 1},
 		{"all removed", func(k string) { w.add(k, 1, 3); w.group(k, "g", "0"); w.read(k, "g", 1); w.delete(k, 1, 2, 3) }, 0, 1, 1},
-		{"trimmed of what was read", func(k string) { w.add(k, 1, 10); w.group(k, "g", "0"); w.read(k, "g", 4); w.do("XTRIM", k, "MAXLEN", 8) }, 6, 4, 1},
-		{"trimmed of what was not read", func(k string) { w.add(k, 1, 10); w.group(k, "g", "0"); w.read(k, "g", 4); w.do("XTRIM", k, "MAXLEN", 3) }, 3, 4, 1},
+		{"trimmed of what was read", func(k string) {
+			w.add(k, 1, 10)
+			w.group(k, "g", "0")
+			w.read(k, "g", 4)
+			w.do("XTRIM", k, "MAXLEN", 8)
+		}, 6, 4, 1},
+		{"trimmed of what was not read", func(k string) {
+			w.add(k, 1, 10)
+			w.group(k, "g", "0")
+			w.read(k, "g", 4)
+			w.do("XTRIM", k, "MAXLEN", 3)
+		}, 3, 4, 1},
 		{"trimmed of what was not read, and read on", func(k string) {
 			w.add(k, 1, 10)
 			w.group(k, "g", "0")
@@ -186,7 +196,12 @@ func TestEveryHistoryOfAGroupIsCountedAsItIs(t *testing.T) {
 			w.read(k, "g", 4)
 			w.do("XAUTOCLAIM", k, "g", "another", 0, "0", "COUNT", 2)
 		}, 6, 4, 2},
-		{"set back", func(k string) { w.add(k, 1, 10); w.group(k, "g", "0"); w.read(k, "g", 10); w.do("XGROUP", "SETID", k, "g", "3-0") }, 7, 10, 1},
+		{"set back", func(k string) {
+			w.add(k, 1, 10)
+			w.group(k, "g", "0")
+			w.read(k, "g", 10)
+			w.do("XGROUP", "SETID", k, "g", "3-0")
+		}, 7, 10, 1},
 		{"two hundred behind what Redis doesn't know", func(k string) { w.add(k, 1, 300); w.group(k, "g", "100-0") }, 200, 0, 0},
 	} {
 		tc.make(tc.name)
