@@ -21,7 +21,7 @@ type group struct {
 	waiting int64
 	oldest  id     // the first that waits; zero where none does
 	added   int64  // to the stream so far; -1 where Redis doesn't tell
-	end     string // of the range that is counted
+	end     id     // of the range that is counted; zero is the stream's end
 	note    string // why waiting is not exact
 	err     error  // why it is unknown
 	count   counting
@@ -159,7 +159,10 @@ func (s *session) lookCloser() adapter.Step {
 			asked = g.stream
 			q.Ask(look{i, true}, asked.about...)
 		}
-		q.Ask(look{group: i}, "XRANGE", g.stream.key, first.String(), "+", "COUNT", "1")
+		if g.known.first == nil || g.known.after != g.last {
+			g.known.first, g.known.after = adapter.Request{"XRANGE", g.stream.key, first.String(), "+", "COUNT", "1"}, g.last
+		}
+		q.Ask(look{group: i}, g.known.first...)
 	}
 	return s.Ask(q.Requests, func(r []adapter.Reply) adapter.Step {
 		var about about
@@ -225,9 +228,9 @@ func (g *group) decide(first adapter.Reply, a about) {
 	if a.ok && g.count.last.compare(a.last) > 0 {
 		return // it came behind the answer about the stream: what is counted is as it was then
 	}
-	g.oldest, g.added, g.end = g.count.last, a.added, "+"
+	g.oldest, g.added = g.count.last, a.added
 	if a.ok {
-		g.length, g.end = a.length, a.last.String()
+		g.length, g.end = a.length, a.last
 	}
 	before := &g.known.before
 	switch {

@@ -46,16 +46,17 @@ func (c *counting) take(r adapter.Reply, g *group) (last bool, err error) {
 	}
 	for _, e := range entries {
 		parts, _ := e.List()
-		text := ""
-		if len(parts) > 0 {
-			text, _ = parts[0].Text()
+		var at id
+		ok := len(parts) == 2
+		if ok {
+			text, _ := parts[0].Text()
+			at, ok = parseID(text)
 		}
-		at, ok := parseID(text)
 		if !ok || at.compare(after) <= 0 {
 			return false, errors.New("XRANGE answered something other than the entries of a range: this Redis is broken")
 		}
 		after = at
-		size := bytesOf(e)
+		size := bytesOf(parts)
 		c.bytes += size
 		c.largest = max(c.largest, size)
 	}
@@ -64,17 +65,16 @@ func (c *counting) take(r adapter.Reply, g *group) (last bool, err error) {
 	return len(entries) < c.size, nil
 }
 
-// bytesOf is about how many bytes a reply took on the wire.
-func bytesOf(r adapter.Reply) int {
-	const about = len("$1024\r\n\r\n")
-	items, err := r.List()
-	if err != nil {
-		text, _ := r.Text()
-		return len(text) + about
-	}
-	size := about
-	for _, item := range items {
-		size += bytesOf(item)
+// bytesOf is about how many bytes an entry took on the wire: its id, and its fields and their values.
+func bytesOf(entry []adapter.Reply) int {
+	const each = len("$1024\r\n\r\n")
+	size := 3 * each
+	for _, part := range entry[1:] {
+		fields, _ := part.List()
+		for _, field := range fields {
+			text, _ := field.Text()
+			size += len(text) + each
+		}
 	}
 	return size
 }
@@ -104,7 +104,11 @@ func (s *session) countPage(page int) adapter.Step {
 			g.giveUp()
 			continue
 		}
-		q.Ask(g, "XRANGE", g.stream.key, first.String(), g.end, "COUNT", strconv.Itoa(c.size))
+		end := "+"
+		if g.end != (id{}) {
+			end = g.end.String()
+		}
+		q.Ask(g, "XRANGE", g.stream.key, first.String(), end, "COUNT", strconv.Itoa(c.size))
 	}
 	return s.Ask(q.Requests, func(r []adapter.Reply) adapter.Step {
 		for i, g := range q.For {

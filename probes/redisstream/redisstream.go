@@ -106,6 +106,9 @@ type known struct {
 	poll   int    // that saw it last
 	wrong  error  // why it cannot be reported
 	before base
+
+	first adapter.Request // for the first entry behind after
+	after id
 }
 
 // base is a number of waiting entries that was counted, and when it is still right: as long as nothing

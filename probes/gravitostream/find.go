@@ -1,0 +1,140 @@
+package gravitostream
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// newAtOnce is how many keys that were not known are taken in one poll at most.
+const newAtOnce = 20_000
+
+// scan takes one part of the walk, and then counts.
+func (s *session) scan() adapter.Step {
+	return s.Ask([]adapter.Request{s.walk.Request()}, func(r []adapter.Reply) adapter.Step {
+		more, err := s.walk.Take(r[0], s.now, s.found)
+		switch {
+		case err != nil:
+			s.problem("", "find queues: "+s.explain(err))
+			return s.count()
+		case more && len(s.newKeys) < newAtOnce:
+			return s.scan()
+		}
+		s.walk.Pause()
+		return s.check()
+	})
+}
+
+// found notes a key that SCAN has found.
+func (s *session) found(key string) {
+	rest, ok := strings.CutPrefix(key, s.prefix)
+	if !ok {
+		return
+	}
+	c, ok := s.classify(rest)
+	if !ok {
+		return
+	}
+	if q := s.queues[c.queue]; q != nil {
+		if c.stranded == notStranded || q.stranded[c.stranded] != nil {
+			return // known
+		}
+	}
+	s.newKeys = append(s.newKeys, c)
+}
+
+// check asks what the new keys are: anybody may have keys that begin with this prefix.
+func (s *session) check() adapter.Step {
+	slices.SortFunc(s.newKeys, func(a, b candidate) int { return strings.Compare(a.key, b.key) })
+	s.newKeys = slices.Compact(s.newKeys) // SCAN may tell a key twice
+	requests := make([]adapter.Request, len(s.newKeys))
+	for i, c := range s.newKeys {
+		requests[i] = adapter.Request{"TYPE", c.key}
+	}
+	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
+		for i, c := range s.newKeys {
+			kind, err := r[i].Text()
+			switch {
+			case err != nil:
+				s.leaveOut(c.queue, s.explain(err))
+			case kind == c.kind:
+				s.add(c)
+			}
+		}
+		if s.walk.Ended() {
+			s.leftOut, s.leftOutNow = s.leftOutNow, ""
+		}
+		if len(s.order) != len(s.queues) {
+			s.setOrder()
+		}
+		return s.count()
+	})
+}
+
+// add takes over a key that the walk has found.
+func (s *session) add(c candidate) {
+	q := s.queues[c.queue]
+	if q == nil {
+		owner, part := s.ownerOf(c.queue)
+		err := protocol.CheckQueueName(c.queue)
+		switch {
+		case err != nil:
+			s.leaveOut(c.queue, err.Error())
+			return
+		case owner != "":
+			s.leaveOut(c.queue, fmt.Sprintf("its jobs are where queue %.80q keeps its %s ones, and are counted there", owner, part))
+			return
+		case len(s.queues) >= protocol.MaxQueues:
+			s.leaveOut(c.queue, fmt.Sprintf("%d queues are the most that one reporter reports; select fewer", protocol.MaxQueues))
+			return
+		}
+		q = newQueue(s.prefix, c.queue)
+		q.seen = s.now
+		s.queues[c.queue] = q
+	}
+	if c.stranded != notStranded {
+		q.stranded[c.stranded] = s.lengthOf(q, c.stranded)
+	}
+}
+
+// leaveOut notes a queue that cannot be reported. One stands for all: where there is one there are many.
+func (s *session) leaveOut(name, why string) {
+	s.leftOutNow = fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", name, why)
+}
+
+// forget drops, of the queues that were found and have nothing, those that have had nothing for long,
+// and the longest empty ones where they are too many.
+func (s *session) forget(empty []*queue) {
+	slices.SortFunc(empty, func(a, b *queue) int { // the longest empty ones first
+		return cmp.Or(a.seen.Compare(b.seen), strings.Compare(a.name, b.name))
+	})
+	for i, q := range empty {
+		if len(empty)-i > mostEmpty || s.now.Sub(q.seen) >= forgetAfter {
+			delete(s.queues, q.name)
+		}
+	}
+	if len(s.queues) < len(s.order) {
+		s.setOrder()
+	}
+}
+
+// walkProblems are what there is to say of the walk in each snapshot.
+func (s *session) walkProblems() {
+	switch {
+	case s.walk == nil:
+	case s.leftOut+s.leftOutNow != "":
+		s.problem("", cmp.Or(s.leftOut, s.leftOutNow))
+	case !s.walk.Through():
+		s.problem("", adapter.StillLooking)
+	case len(s.queues) == 0:
+		s.problem("", fmt.Sprintf("no queue was found under the prefix %s: there is none yet, they are all empty, or the prefix is wrong", s.prefix))
+	}
+}
+
+func (s *session) problem(queue, reason string) {
+	s.problems = append(s.problems, protocol.Problem{Queue: queue, Reason: reason})
+}

@@ -1,0 +1,113 @@
+package gravitostream
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Names of queues may hold ':', so a key is never split: only what is known to stand at its end is cut
+// off. Where what is left is a queue that the settings select, the key is that queue's.
+
+// notQueues begin keys of Gravito Stream, behind the prefix, that belong to no queue.
+var notQueues = []string{"pending:", "worker:", "logs:", "lock:", "schedule"}
+
+func isNoQueue(rest string) bool {
+	for _, start := range notQueues {
+		if strings.HasPrefix(rest, start) {
+			return true
+		}
+	}
+	return rest == "active" || strings.Contains(rest, ":ratelimit:")
+}
+
+// candidate is what a key may be: of which queue, and what Redis must say that it is.
+type candidate struct {
+	key, queue, kind string
+	stranded         int // the numeric priority that this list is of; none is notStranded
+}
+
+const notStranded = -1
+
+// classify tells whose a key is, given without the prefix; not ok where no selected queue's.
+func (s *session) classify(rest string) (c candidate, ok bool) {
+	if isNoQueue(rest) {
+		return candidate{}, false
+	}
+	c = candidate{key: s.prefix + rest, kind: "list", stranded: notStranded}
+	name, state := cutState(rest)
+	switch state {
+	case "delayed":
+		c.kind = "zset"
+	case "paused":
+		c.kind = "string"
+	}
+	ofAll := state == "failed" || state == "paused" // kept a queue, not a priority
+	if stem, _ := cutPriority(name); stem != "" && !ofAll && s.patterns.Match(stem) {
+		c.queue = stem
+		return c, true
+	}
+	// A number at the end may as well be a name's, as in tenant:42. It is one where the settings name
+	// it, or where it has what only queues have.
+	if stem, n := cutNumber(name); stem != "" && !ofAll && !s.isNamed(name) && s.patterns.Match(stem) {
+		c.queue = stem
+		if state == "" {
+			c.stranded = n
+		}
+		return c, true
+	}
+	c.queue = name
+	return c, s.patterns.Match(name)
+}
+
+func (s *session) isNamed(name string) bool {
+	q := s.queues[name]
+	return q != nil && q.named
+}
+
+// ownerOf is the selected queue whose jobs are where a queue called name would have its own, and which
+// of its jobs these are: then there can be no queue called name beside it.
+func (s *session) ownerOf(name string) (owner, part string) {
+	if stem, priority := cutPriority(name); stem != "" && s.patterns.Match(stem) {
+		return stem, priority
+	}
+	if stem, state := cutState(name); state != "" && stem != "" && s.patterns.Match(stem) {
+		return stem, state
+	}
+	return "", ""
+}
+
+// cutState cuts off the end of a key that says what its jobs are.
+func cutState(key string) (name, state string) {
+	for _, state := range [...]string{"delayed", "failed", "paused"} {
+		if name, ok := strings.CutSuffix(key, ":"+state); ok && name != "" {
+			return name, state
+		}
+	}
+	return key, ""
+}
+
+// cutPriority cuts off the end of a list's key that says which priority its jobs have; stem is empty
+// where there is none.
+func cutPriority(name string) (stem, priority string) {
+	for _, p := range priorities[1:] {
+		if stem, ok := strings.CutSuffix(name, p); ok {
+			return stem, p[1:]
+		}
+	}
+	return "", ""
+}
+
+// cutNumber cuts off a numeric priority: one or two digits. Longer ones are far likelier an id, which is
+// part of a name. stem is empty where there is none.
+func cutNumber(name string) (stem string, n int) {
+	i := strings.LastIndexByte(name, ':')
+	digits := name[i+1:]
+	if i < 0 || len(digits) < 1 || len(digits) > 2 {
+		return "", 0
+	}
+	value, err := strconv.ParseUint(digits, 10, 8)
+	if err != nil || strconv.FormatUint(value, 10) != digits {
+		return "", 0
+	}
+	return name[:i], int(value)
+}
