@@ -6,6 +6,7 @@ package builtin
 import (
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/bullmq"
+	"github.com/gravito-framework/pulse/probes/gravitostream"
 	"github.com/gravito-framework/pulse/probes/redislist"
 	"github.com/gravito-framework/pulse/probes/redisstream"
 	"github.com/gravito-framework/pulse/probes/sqs"
@@ -32,6 +33,10 @@ var Drivers = []Driver{
 	{bullmq.Adapter{}, []Setting{
 		{bullmq.SettingQueues, "PULSE_BULLMQ_QUEUES", "off", "names or globs, comma-separated; `*` finds all. Names cost nothing to find; a glob walks all keys, slowly"},
 		{bullmq.SettingPrefix, "PULSE_BULLMQ_PREFIX", "`bull`", ""},
+	}},
+	{gravitostream.Adapter{}, []Setting{
+		{gravitostream.SettingQueues, "PULSE_STREAM_QUEUES", "off", "Gravito Stream: names or globs, comma-separated"},
+		{gravitostream.SettingPrefix, "PULSE_STREAM_PREFIX", "`queue:`", ""},
 	}},
 	{redislist.Adapter{}, []Setting{
 		{redislist.SettingKeys, "PULSE_LIST_KEYS", "off", "plain Redis lists: keys or globs, comma-separated"},

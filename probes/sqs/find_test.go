@@ -336,7 +336,7 @@ func TestSameNameInTwoAccountsIsOneRowAndAProblem(t *testing.T) {
 	w.addTo(theirs, "orders", 9, 0, 0, "")
 	s := w.poll(t, reading(t, "orders,"+arn(theirs, "orders")), start)
 	expect(t, "queues", table(s), "orders 9/0/0/- url="+url(theirs, "orders"),
-		`! queue "orders": another queue of this name is shown, arn:aws:sqs:eu-west-1:123456789012:orders is left out: give each account a reporter with its own PULSE_SOURCE`)
+		`! queue "orders": another queue of this name is shown, arn:aws:sqs:eu-west-1:123456789012:orders is left out: give each account a reporter with a source of its own`)
 }
 
 func TestHostMustAnswerEachRequestOnce(t *testing.T) {

@@ -178,7 +178,7 @@ func (s *session) finish() adapter.Step {
 		case s.stale(t):
 			s.problem(t.name, "its numbers are unknown: "+explain(opAttributes, t.err))
 		case shown[t.name]:
-			s.problem(t.name, "another queue of this name is shown, "+t.arn+" is left out: give each account a reporter with its own PULSE_SOURCE")
+			s.problem(t.name, "another queue of this name is shown, "+t.arn+" is left out: give each account a reporter with a source of its own")
 		default:
 			shown[t.name] = true
 			out.Queues = append(out.Queues, s.queue(t, known, sources))
