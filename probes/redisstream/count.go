@@ -67,7 +67,7 @@ func (s *session) read(st *stream, r []adapter.Reply) {
 		case k.poll == s.polls: // Redis names a group once
 			continue
 		case k.wrong != nil:
-			s.problem("", fmt.Sprintf("group %.80q of stream %.80q is left out: %v", name, st.key, k.wrong))
+			s.wrongName = fmt.Sprintf("group %.80q of stream %.80q is left out, and perhaps others: %v", name, st.key, k.wrong)
 		default:
 			g.stream, g.known, g.length = st, k, n
 			s.groups = append(s.groups, g)

@@ -73,6 +73,8 @@ type session struct {
 	groups   []group // of the poll under way, stream by stream
 	problems []protocol.Problem
 	failed   error // the first stream's that could not be read
+
+	wrongName string // a group that cannot be reported, and why: one stands for all
 }
 
 // stream is one stream and what is asked of it, which never changes.
@@ -154,7 +156,7 @@ func (s *session) setStreams(found []string) {
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
 	s.polls++
 	s.now, s.problems, s.failed, s.newKeys = now, nil, nil, nil
-	s.groups = s.groups[:0]
+	s.groups, s.wrongName = s.groups[:0], ""
 	if s.walk != nil && !s.walk.Rests(now) {
 		return s.scan()
 	}

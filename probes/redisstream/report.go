@@ -16,6 +16,9 @@ func (s *session) finish() adapter.Step {
 		Queues: make([]protocol.Queue, 0, len(s.groups)),
 	}
 	s.walkProblems()
+	if s.wrongName != "" {
+		s.problem("", s.wrongName)
+	}
 	numbers := make([]int64, len(s.groups)) // what the metrics point to, allocated at once
 	for i := range s.groups {
 		g := &s.groups[i]
