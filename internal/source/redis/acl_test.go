@@ -166,7 +166,7 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 	r := &reporter.Reporter{
 		App: "shop", Source: "redis", Interval: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
 		Store:   publish.New(as("reporter"), "redis", protocol.DefaultTTL),
-		Pollers: []*poll.Poller{{Session: session, Source: source.New(as("monitor"), "redis")}},
+		Pollers: []*poll.Poller{{Adapter: bullmq.Adapter{}.Describe(), Session: session, Source: source.New(as("monitor"), "redis")}},
 	}
 	once, cancel := context.WithTimeout(ctx, 5500*time.Millisecond) // less the reserve: half a second
 	sum := r.Run(once, "request-1")
