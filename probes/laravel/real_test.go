@@ -67,7 +67,7 @@ func seed(t *testing.T, server *servertest.RedisServer, prefix string) []expecte
 	return want
 }
 
-func poller(t *testing.T, client *redis.Client, settings adapter.Settings) *poll.Poller {
+func poller(t *testing.T, client redis.UniversalClient, settings adapter.Settings) *poll.Poller {
 	t.Helper()
 	settings["app"] = "shop"
 	session, err := laravel.Adapter{}.Open(t.Context(), settings)
@@ -362,5 +362,46 @@ func TestPermissionsSuffice(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"mail", "named"}, have); diff != "" || len(got.Problems) > 0 {
 		t.Errorf("problems %v, -want +got:\n%s", got.Problems, diff)
+	}
+}
+
+// In a cluster a queue's keys are together because its name is in braces, the app's or Laravel's own.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: servertest.Cluster(t), Protocol: 2})
+	defer client.Close()
+	var want, names []string
+	for i := range 12 { // on every node
+		name := fmt.Sprintf("mail-%02d", i)
+		key := "laravel_database_queues:{" + name + "}"
+		for _, err := range []error{
+			client.RPush(t.Context(), key, `{"id":"a"}`, `{"id":"b"}`).Err(),
+			client.RPush(t.Context(), key+":notify", 1, 1).Err(),
+			client.ZAdd(t.Context(), key+":delayed", redis.Z{Score: 2e9, Member: `{"id":"c"}`}).Err(),
+			client.ZAdd(t.Context(), key+":reserved", redis.Z{Score: 1e9, Member: `{"id":"d"}`}).Err(),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		names = append(names, name)
+		want = append(want, name+" 2 1 1 1")
+	}
+	for _, queues := range []string{"*", "mail-*", strings.Join(names, ","), "{" + strings.Join(names, "},{") + "}"} {
+		p := poller(t, client, adapter.Settings{laravel.SettingQueues: queues})
+		for range 2 {
+			got, err := p.Poll(context.Background(), time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			have := []string{}
+			for _, q := range got.Queues {
+				stalled, _ := q.Meta.Int("stalled")
+				have = append(have, fmt.Sprintf("%s %d %d %d %d", q.Name, q.Metrics.Waiting, *q.Metrics.Active, *q.Metrics.Delayed, stalled))
+			}
+			if diff := cmp.Diff(want, have); diff != "" || len(got.Problems) > 0 {
+				t.Errorf("%s: problems %v, -want +got:\n%s", queues, got.Problems, diff)
+			}
+		}
 	}
 }
