@@ -1,0 +1,136 @@
+package laravel
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+)
+
+// queue is one queue, under one or two spellings. An app on Redis Cluster puts its queues' names in
+// braces, from Laravel 13 on the library does it: {mail} is mail, and jobs from before such a change
+// are still under the other spelling.
+type queue struct {
+	name  string
+	named bool // by the settings: shown whether Redis has it or not
+	lists []*list
+	// other asks whether there is anything under a spelling that isn't among the lists; nil where that
+	// isn't asked.
+	other adapter.Request
+	seen  time.Time // when it was last seen to have jobs
+}
+
+// list is one spelling of a queue and its requests.
+type list struct {
+	key      string
+	requests [perList]adapter.Request
+	next     adapter.Request // the job that a worker would take next
+	expired  adapter.Request // reservations that are over; the time is set at each poll
+	timeless time.Time       // until then the next job isn't asked when it was made: the last one didn't tell
+	clash    bool            // something other than a zset is where its delayed or reserved jobs would be
+	bell     bool            // its key ends in ":notify": it may be what Laravel keeps beside another queue's jobs
+}
+
+// The requests of a list, by place.
+const (
+	waiting = iota
+	delayed
+	reserved
+	perList
+)
+
+// The last parts of the keys that belong to a queue.
+const (
+	delayedKey  = ":delayed"
+	reservedKey = ":reserved"
+	notifyKey   = ":notify"
+)
+
+func newList(key string) *list {
+	return &list{
+		key: key,
+		requests: [perList]adapter.Request{
+			waiting:  {"LLEN", key},
+			delayed:  {"ZCARD", key + delayedKey},
+			reserved: {"ZCARD", key + reservedKey},
+		},
+		next:    adapter.Request{"LINDEX", key, "0"},
+		expired: adapter.Request{"ZCOUNT", key + reservedKey, "-inf", ""},
+		bell:    strings.HasSuffix(key, notifyKey),
+	}
+}
+
+// clashes says that the list of this key does.
+func (q *queue) clashes(key string) bool {
+	return slices.ContainsFunc(q.lists, func(l *list) bool { return l.key == key && l.clash })
+}
+
+// nameOf is the name of a queue that Redis has under this spelling: without the braces of a cluster,
+// if they are around all of it.
+func nameOf(spelling string) string {
+	inner, ok := strings.CutPrefix(spelling, "{")
+	if !ok {
+		return spelling
+	}
+	if inner, ok = strings.CutSuffix(inner, "}"); !ok || inner == "" || strings.ContainsAny(inner, "{}") {
+		return spelling
+	}
+	return inner
+}
+
+// add makes the session read a queue under this spelling too.
+func (s *session) add(spelling string) *queue {
+	if q := s.spelled[spelling]; q != nil {
+		return q
+	}
+	name := nameOf(spelling)
+	q := s.names[name]
+	if q == nil {
+		q = &queue{name: name}
+		s.names[name] = q
+	}
+	s.spelled[spelling] = q
+	l := newList(s.keys + spelling)
+	q.lists = append(q.lists, l)
+	if len(q.other) > 1 && q.other[1] == l.key {
+		q.other = nil
+	}
+	s.changed = true
+	return q
+}
+
+// lookForBraces makes a queue that is named without braces be looked for with them, too. A queue that
+// is named with them is meant so.
+func (q *queue) lookForBraces(keys string) {
+	if len(q.lists) > 1 || q.lists[0].key != keys+q.name || strings.ContainsAny(q.name, "{}") {
+		return
+	}
+	k := keys + "{" + q.name + "}"
+	q.other = adapter.Request{"EXISTS", k, k + delayedKey, k + reservedKey} // in one slot of a cluster
+}
+
+// addOther adds the spelling that other asked for.
+func (s *session) addOther(q *queue) {
+	s.add(strings.TrimPrefix(q.other[1], s.keys))
+}
+
+// arrange makes the requests of all queues.
+func (s *session) arrange() {
+	if !s.changed {
+		return
+	}
+	s.changed = false
+	s.queues = slices.SortedFunc(maps.Values(s.names), func(a, b *queue) int { return strings.Compare(a.name, b.name) })
+	s.requests = make([]adapter.Request, 0, len(s.queues)*(perList+1)+len(s.horizon.requests))
+	for _, q := range s.queues {
+		for _, l := range q.lists {
+			s.requests = append(s.requests, l.requests[:]...)
+		}
+		if q.other != nil {
+			s.requests = append(s.requests, q.other)
+		}
+	}
+	s.requests = append(s.requests, s.horizon.requests[:]...)
+}

@@ -1,0 +1,195 @@
+package laravel
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+const (
+	// candidatesAtOnce is how many keys are checked in one poll at most.
+	candidatesAtOnce = 20_000
+	// A queue without jobs has no key. One that was found stays, with zeros: between two jobs it must
+	// not come and go, and it is read anyway, so that its next job is seen at once. Some apps make up
+	// names, so that is so for a day and for so many.
+	rememberFor  = 24 * time.Hour
+	rememberMost = 10_000
+)
+
+// walk is a walk through all keys.
+type walk struct {
+	*adapter.Walk
+	candidates map[string]bool // what is behind "queues:" in keys that are not known, of the poll under way
+	// A queue that was found and cannot be reported, and why: of the last whole walk, and of the one
+	// under way.
+	leftOut, leftOutNow string
+}
+
+// find takes one part of the walk, and then counts.
+func (s *session) find() adapter.Step {
+	s.walk.candidates = map[string]bool{}
+	return s.scan()
+}
+
+func (s *session) scan() adapter.Step {
+	w := s.walk
+	return s.Ask([]adapter.Request{w.Request()}, func(r []adapter.Reply) adapter.Step {
+		more, err := w.Take(r[0], s.poll.now, s.candidate)
+		switch {
+		case err != nil:
+			s.problem("find queues: " + s.explain(err))
+			return s.count()
+		case more && len(w.candidates) < candidatesAtOnce:
+			return s.scan()
+		}
+		w.Pause()
+		return s.check()
+	})
+}
+
+// cutSuffix takes off the last part that tells a queue's key from the queue itself. A queue's own name
+// may end like that, too.
+func cutSuffix(rest string) (queue, suffix string) {
+	for _, suffix := range []string{delayedKey, reservedKey, notifyKey} {
+		if queue, ok := strings.CutSuffix(rest, suffix); ok && queue != "" {
+			return queue, suffix
+		}
+	}
+	return rest, ""
+}
+
+// candidate notes what a key may belong to.
+func (s *session) candidate(key string) {
+	// Names and prefixes may hold anything, so only what is known is cut off.
+	rest, ok := strings.CutPrefix(key, s.keys)
+	if !ok || rest == "" {
+		return
+	}
+	if q := s.spelled[rest]; q != nil {
+		q.seen = s.poll.now
+		return
+	}
+	base, suffix := cutSuffix(rest)
+	if suffix == notifyKey {
+		return // it rings for a queue that has keys of its own, or for one that has no job any more
+	}
+	if q := s.spelled[base]; q != nil && !q.clashes(s.keys+base) {
+		q.seen = s.poll.now
+		return
+	}
+	if s.selects(rest) || s.selects(base) {
+		s.walk.candidates[rest] = true
+	}
+}
+
+// selects says that the settings select a queue, by its name or as Redis spells it.
+func (s *session) selects(spelling string) bool {
+	name := nameOf(spelling)
+	return s.patterns.Match(name) || name != spelling && s.patterns.Match(spelling)
+}
+
+// check asks of each candidate what it is. Only its type tells the delayed jobs of the queue mail from
+// a queue called mail:delayed.
+func (s *session) check() adapter.Step {
+	w := s.walk
+	candidates := slices.Sorted(maps.Keys(w.candidates))
+	w.candidates = nil
+	requests := make([]adapter.Request, len(candidates))
+	for i, rest := range candidates {
+		requests[i] = adapter.Request{"TYPE", s.keys + rest}
+	}
+	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
+		for i, rest := range candidates {
+			if spelling := spellingOf(rest, r[i]); spelling != "" && s.selects(spelling) {
+				s.found(spelling)
+			}
+		}
+		if w.Ended() {
+			w.leftOut, w.leftOutNow = w.leftOutNow, ""
+		}
+		return s.count()
+	})
+}
+
+// spellingOf is the queue that a key of this type belongs to, or "". A key that has gone since, or
+// whose type Redis doesn't say, is what it looks like.
+func spellingOf(rest string, typeOf adapter.Reply) string {
+	text, err := typeOf.Text()
+	base, suffix := cutSuffix(rest)
+	switch {
+	case err != nil, text == "none", text == "":
+		return base
+	case text == "list":
+		return rest
+	case text == "zset" && suffix != "":
+		return base
+	}
+	return ""
+}
+
+// found takes up a queue that the walk has found.
+func (s *session) found(spelling string) {
+	// One that is left out stands for all: where there is one there are many.
+	leaveOut := func(why string) {
+		s.walk.leftOutNow = fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", spelling, why)
+	}
+	if err := protocol.CheckQueueName(spelling); err != nil {
+		leaveOut(err.Error())
+		return
+	}
+	if s.names[nameOf(spelling)] == nil && len(s.names) >= protocol.MaxQueues {
+		leaveOut(fmt.Sprintf("there are more than %d", protocol.MaxQueues))
+		return
+	}
+	s.add(spelling).seen = s.poll.now
+}
+
+// forget takes out the found queues that have had no job for long, or are too many.
+func (s *session) forget(now time.Time) {
+	var empty []*queue
+	for _, q := range s.queues {
+		switch {
+		case q.named:
+		case now.Sub(q.seen) > rememberFor:
+			s.remove(q)
+		case q.seen.Before(s.polled):
+			empty = append(empty, q)
+		}
+	}
+	if len(empty) > rememberMost {
+		slices.SortStableFunc(empty, func(a, b *queue) int { return b.seen.Compare(a.seen) })
+		for _, q := range empty[rememberMost:] {
+			s.remove(q)
+		}
+	}
+}
+
+func (s *session) remove(q *queue) {
+	delete(s.names, q.name)
+	for _, l := range q.lists {
+		delete(s.spelled, strings.TrimPrefix(l.key, s.keys))
+	}
+	s.changed = true
+}
+
+// walkProblems are what there is to say of the walk in each snapshot.
+func (s *session) walkProblems() []protocol.Problem {
+	w := s.walk
+	switch {
+	case w == nil:
+		return nil
+	case w.leftOut+w.leftOutNow != "":
+		return []protocol.Problem{{Reason: cmp.Or(w.leftOut, w.leftOutNow)}}
+	case !w.Through():
+		return []protocol.Problem{{Reason: adapter.StillLooking}}
+	case len(s.queues) == 0:
+		return []protocol.Problem{{Reason: fmt.Sprintf("no queue was found under %s: none has a job, or the prefix is wrong", s.keys)}}
+	}
+	return nil
+}
