@@ -7,6 +7,7 @@ import (
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/bullmq"
 	"github.com/gravito-framework/pulse/probes/gravitostream"
+	"github.com/gravito-framework/pulse/probes/laravel"
 	"github.com/gravito-framework/pulse/probes/redislist"
 	"github.com/gravito-framework/pulse/probes/redisstream"
 	"github.com/gravito-framework/pulse/probes/sqs"
@@ -33,6 +34,11 @@ var Drivers = []Driver{
 	{bullmq.Adapter{}, []Setting{
 		{bullmq.SettingQueues, "PULSE_BULLMQ_QUEUES", "off", "names or globs, comma-separated; `*` finds all. Names cost nothing to find; a glob walks all keys, slowly"},
 		{bullmq.SettingPrefix, "PULSE_BULLMQ_PREFIX", "`bull`", ""},
+	}},
+	{laravel.Adapter{}, []Setting{
+		{laravel.SettingQueues, "PULSE_LARAVEL_QUEUES", "off", "Laravel's and Horizon's queues on Redis: names or globs, comma-separated"},
+		{laravel.SettingPrefix, "PULSE_LARAVEL_PREFIX", "`laravel_database_`", "the connection's Redis prefix; a new app of Laravel 13 has `laravel-database-`, and `\"\"` is none"},
+		{laravel.SettingHorizonPrefix, "PULSE_HORIZON_PREFIX", "`laravel_horizon:`", "Horizon's own prefix"},
 	}},
 	{gravitostream.Adapter{}, []Setting{
 		{gravitostream.SettingQueues, "PULSE_STREAM_QUEUES", "off", "Gravito Stream: names or globs, comma-separated"},

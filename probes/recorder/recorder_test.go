@@ -42,7 +42,7 @@ func TestAHeartbeatPassesTheProtocolAndItsSchema(t *testing.T) {
 		}
 		checkSchema(t, schema.Heartbeat, data)
 		want := map[string]any{"app_name": "shop", "id": "web-1", "environment": "staging", "version": "1.2.3", "runtime": runtime.Version()}
-		if diff := cmp.Diff(want, h.Meta); diff != "" {
+		if diff := cmp.Diff(want, h.Meta.Map()); diff != "" {
 			t.Errorf("meta: -want +got:\n%s", diff)
 		}
 		p, s := h.Process, h.System
