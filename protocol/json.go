@@ -60,7 +60,7 @@ func elements(value []byte) iter.Seq[[]byte] {
 		}
 		for i := skipSpace(value, 1); value[i] != ']'; {
 			end := endOf(value, i)
-			if !yield(value[i:end:end]) {
+			if !yield(value[i:end]) {
 				return
 			}
 			if i = skipSpace(value, end); value[i] == ',' {

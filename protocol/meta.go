@@ -58,10 +58,7 @@ func readMeta(value []byte) Meta {
 	if len(value) == 0 || value[0] != '{' {
 		return Meta{}
 	}
-	text, ok := tidy(make([]byte, 0, len(value)), value, true, maxNesting)
-	if !ok {
-		return Meta{}
-	}
+	text, _ := tidy(make([]byte, 0, len(value)), value, true, maxNesting)
 	return Meta{text[:len(text)-1]}
 }
 
@@ -161,9 +158,7 @@ func (m *Meta) Set(name string, value any) error {
 
 // Delete removes a member, if it is there.
 func (m *Meta) Delete(name string) {
-	if m.Has(name) {
-		m.text = m.without(name)
-	}
+	m.text = m.without(name)
 }
 
 // with is m's text up to where the value of a new member goes.

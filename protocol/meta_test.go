@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -85,9 +86,13 @@ func TestMetaWithoutNulls(t *testing.T) {
 	}
 }
 
-// FuzzMeta guards that a meta that anybody wrote holds what encoding/json reads, on one line.
+// FuzzMeta guards that a meta that anybody wrote holds what encoding/json reads, each name once, on one
+// line of UTF-8.
 func FuzzMeta(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":1,"a":[ "\ud800" , null ] }`, "{\"\xff\":\n{\"b\":-1e-7}}", `{"a":{"a":{"b":2,"b":{}}},"":""}`} {
+	for _, seed := range []string{`{}`, `{"a":1,"a":[ "\ud800" , null ] }`, "{\"\xff\":\n{\"b\":-1e-7}}", `{"a":{"a":{"b":2,"b":{}}},"":""}`,
+		"{\"a\":1\r\n,\"b\":[true\t,2\r]\r}", "{\"a\":\"\xff\"}", `{"a":1,"a":2,"b":3,"c":4}`,
+		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"j":10,"k":11,"l":12,"m":13,"n":14,"o":15,"p":16,"q":17,"q":18}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -99,13 +104,54 @@ func FuzzMeta(f *testing.F) {
 		if err := json.Unmarshal(data, &m); err != nil {
 			t.Fatal(err)
 		}
-		if text := m.AppendJSON(nil); bytes.ContainsAny(text, "\n\r") {
-			t.Fatalf("%q is more than a line", text)
+		if text := m.AppendJSON(nil); bytes.ContainsAny(text, "\n\r") || !utf8.Valid(text) {
+			t.Fatalf("%q is more than a line, or is not UTF-8", text)
+		}
+		names := map[string]bool{}
+		for name := range m.All() {
+			if names[string(name)] {
+				t.Fatalf("%s has %q twice", m.AppendJSON(nil), name)
+			}
+			names[string(name)] = true
 		}
 		if got := m.Map(); !reflect.DeepEqual(got, want) {
 			t.Fatalf("%q is read as %v, want %v", data, got, want)
 		}
 	})
+}
+
+func TestMemberOfAnotherTypeIsNotThere(t *testing.T) {
+	m := meta(map[string]any{"texts": []any{"a", 1, nil, []any{"x"}, "b"}, "below": -1, "part": 1.5, "text": "7", "beyond": MaxCount + 1, "n": 7})
+	if diff := cmp.Diff([]string{"a", "b"}, m.Texts("texts")); diff != "" {
+		t.Errorf("texts (-want +got):\n%s", diff)
+	}
+	for _, name := range []string{"below", "part", "text", "beyond", "texts", "none"} {
+		if n, ok := m.Int(name); ok || n != 0 {
+			t.Errorf("%s is the number %d", name, n)
+		}
+	}
+	if n, ok := m.Int("n"); !ok || n != 7 {
+		t.Errorf("n is %d, %v", n, ok)
+	}
+	if m.Text("n") != "" || m.Bool("n") || m.Texts("n") != nil {
+		t.Error("a number is read as something else")
+	}
+}
+
+// TestMemberThatIsAppendedToLeavesItsMeta: a value shares its meta's memory.
+func TestMemberThatIsAppendedToLeavesItsMeta(t *testing.T) {
+	m := meta(map[string]any{"a": map[string]any{"x": 1}, "b": map[string]any{}, "c": 3})
+	before := string(m.AppendJSON(nil))
+	for name, value := range m.All() {
+		_ = append(value, "rubbish"...)
+		if value[0] == '{' {
+			o := ObjectOf(value)
+			o.SetText("more", "rubbish")
+		}
+		if got := string(m.AppendJSON(nil)); got != before {
+			t.Fatalf("after an append to %s it is %s", name, got)
+		}
+	}
 }
 
 // TestSnapshotIsAppendedAsEncodingJSONWouldWriteIt keeps the hand-written half honest.

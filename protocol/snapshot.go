@@ -125,7 +125,7 @@ func (s *QueueSnapshot) EncodeUsable() ([]byte, error) {
 		if bad[i] {
 			continue
 		}
-		if size += len(s.Queues[i].AppendJSON(nil)) + 1; size > MaxDocument-spareBytes {
+		if size += len(s.Queues[i].AppendJSON(nil)); size > MaxDocument-spareBytes {
 			ps.add("", "%d queues are left out: all together are more than %d bytes; give each reporter fewer, with a source of its own", len(s.Queues)-i, MaxDocument)
 			break
 		}
@@ -135,7 +135,7 @@ func (s *QueueSnapshot) EncodeUsable() ([]byte, error) {
 	return s.Encode()
 }
 
-// spareBytes is what a snapshot may take beside its queues: its problems, mostly.
+// spareBytes is what a snapshot may take beside its queues: its problems, mostly, and a comma a queue.
 const spareBytes = 1 << 20
 
 // QueueError is why one queue of a snapshot cannot be written. The others may be fine.
@@ -185,10 +185,12 @@ func (s *QueueSnapshot) checkQueues() (errs []error) {
 		q := &s.Queues[i]
 		err := q.validate()
 		id := queueID{q.DriverName(), q.Name}
-		if _, twice := seen[id]; twice && err == nil {
+		_, twice := seen[id]
+		switch {
+		case err != nil:
+		case twice:
 			err = fmt.Errorf("%s has this name twice", id.driver)
-		}
-		if err == nil && len(seen) == MaxQueues {
+		case len(seen) == MaxQueues:
 			err = errTooMany
 		}
 		if err != nil {
@@ -287,9 +289,6 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 	for p := range elements(reported) {
 		if p := readProblem(p); p.Reason != "" { // else it was no problem, but something of another shape
 			ps.add(p.Queue, "%s", p.Reason)
-		}
-		if len(ps.list) > MaxProblems {
-			break
 		}
 	}
 	return s, ps.list, nil

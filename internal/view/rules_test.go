@@ -112,6 +112,9 @@ func TestDeadLetterQueueIsNotAlsoWaiting(t *testing.T) {
 		main  = `{"name":"main","driver":"sqs","metrics":{"waiting":5,"active":0,"delayed":0,"failed":2},"meta":{"dlq":"main-retry","dlq_for":["main-retry"]}}`
 		retry = `{"name":"main-retry","driver":"sqs","metrics":{"waiting":2,"active":0,"delayed":0,"failed":5},"meta":{"dlq":"main","dlq_for":["main"]}}`
 	)
+	named := func(name string, waiting, failed int, dlq string) string {
+		return fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{"waiting":%d,"active":0,"delayed":0,"failed":%d},"meta":{"dlq":%q}}`, name, waiting, failed, dlq)
+	}
 	for _, tc := range []struct {
 		name   string
 		docs   []Document
@@ -130,6 +133,15 @@ func TestDeadLetterQueueIsNotAlsoWaiting(t *testing.T) {
 		{"in a cycle with its source, named last", []Document{snapshot("shop", "sqs", retry+","+main)}, counted(5, 0, 0, 2, 2)},
 		{"in a cycle, of which one queue is shown", []Document{snapshot("shop", "sqs", main)}, counted(5, 0, 0, 2, 1)},
 		{"in a chain, whose middle has workers", []Document{snapshot("shop", "sqs", main+","+strings.Replace(retry, `"dlq":"main"`, `"dlq":"end"`, 1))}, counted(7, 0, 0, 5, 2)},
+		{"in a cycle of which the first sorts last", []Document{snapshot("shop", "sqs", named("z", 5, 2, "a-retry")+","+named("a-retry", 2, 5, "z"))}, counted(5, 0, 0, 2, 2)},
+		{"in a cycle of names of one length", []Document{snapshot("shop", "sqs", named("b", 2, 5, "a")+","+named("a", 5, 2, "b"))}, counted(5, 0, 0, 2, 2)},
+		{"in a chain whose end has a shorter name", []Document{snapshot("shop", "sqs", named("main", 5, 2, "main-retry")+","+named("main-retry", 2, 4, "end")+","+
+			`{"name":"end","driver":"sqs","metrics":{"waiting":4,"active":0,"delayed":0}}`)}, counted(7, 0, 0, 4, 3)},
+		{"that leads into a cycle", []Document{snapshot("shop", "sqs", `{"name":"orders","driver":"sqs","metrics":{"waiting":5,"active":0,"delayed":0,"failed":2},"meta":{"dlq":"a","dlq_for":["mail"]}},`+
+			named("a", 2, 3, "b")+","+named("b", 3, 2, "a"))}, counted(7, 0, 0, 3, 3)},
+		{"that its source saw fuller", []Document{snapshot("shop", "sqs", strings.Replace(orders, `"failed":7`, `"failed":9`, 1)+","+dead)}, counted(5, 1, 0, 9, 2)},
+		{"with delayed jobs", []Document{snapshot("shop", "sqs", orders+","+strings.Replace(dead, `"delayed":0`, `"delayed":2`, 1))}, counted(5, 1, 0, 9, 2)},
+		{"in which jobs fail", []Document{snapshot("shop", "", `{"name":"dead","driver":"bullmq","metrics":{"waiting":6,"active":1,"delayed":0,"failed":2},"meta":{"dlq_for":["orders"]}}`)}, Totals{Failed: new(int64(9)), Queues: 1}},
 		{"in name only", []Document{snapshot("shop", "sqs", `{"name":"dead","driver":"sqs","metrics":{"waiting":6,"active":0,"delayed":0,"failed":0},"meta":{"dlq_for":[]}}`)}, counted(6, 0, 0, 0, 1)},
 	} {
 		// Often, because maps are gone through in another order each time.
@@ -501,6 +513,29 @@ func TestRowHasAnEnd(t *testing.T) {
 		if got := encoded(t, v); len(got) > 4<<10 || v.Totals.Queues+v.Totals.Servers != 1 {
 			t.Errorf("%s makes a view of %d bytes, with totals %+v", name, len(got), v.Totals)
 		}
+	}
+}
+
+func TestLargestRowIsShownAndOneByteMoreIsNot(t *testing.T) {
+	queue := func(size int) *Queue {
+		return build(snapshot("shop", "", fmt.Sprintf(`{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":{"x":%q}}`, strings.Repeat("x", size)))).Apps["shop"].Queues["sqs/q"]
+	}
+	server := func(size int) *Server {
+		return build(beat("shop", "web-1", fmt.Sprintf(`,"x":%q`, strings.Repeat("x", size)))).Apps["shop"].Servers["web-1"]
+	}
+	fits := maxRow - len(queue(0).encoded)
+	if q := queue(fits); len(q.encoded) != maxRow || q.Meta.Has("error") {
+		t.Errorf("a queue's row of %d bytes says %q", len(q.encoded), q.Meta.Text("error"))
+	}
+	if q := queue(fits + 1); q.Meta.Text("error") != tooLarge {
+		t.Errorf("a queue's row of a byte more says %q", q.Meta.Text("error"))
+	}
+	fits = maxRow - len(server(0).encoded)
+	if s := server(fits); len(s.encoded) != maxRow || s.Meta.Has("error") {
+		t.Errorf("a server's row of %d bytes says %q", len(s.encoded), s.Meta.Text("error"))
+	}
+	if s := server(fits + 1); s.Meta.Text("error") != tooLarge {
+		t.Errorf("a server's row of a byte more says %q", s.Meta.Text("error"))
 	}
 }
 

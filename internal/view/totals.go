@@ -77,9 +77,6 @@ func (v *View) sum() {
 func keepsItsOwn(queues map[string]*Queue, q *Queue) bool {
 	const longest = 16 // a chain of more queues is none that anybody made
 	for next, n := queues[q.dlq], 0; next != nil && n < longest; next, n = queues[next.dlq], n+1 {
-		if next == q {
-			return true // round, and no name on the way comes before its own
-		}
 		if cmp.Or(cmp.Compare(len(next.Name), len(q.Name)), cmp.Compare(next.id, q.id)) < 0 && leadsTo(queues, next, q) {
 			return false
 		}
@@ -105,7 +102,7 @@ func (t *Totals) add(name string, sum **int64, n *int64) {
 	case n == nil:
 		t.Unknown[name]++
 	case *sum == nil:
-		*sum = new(min(*n, protocol.MaxCount))
+		*sum = new(*n)
 	default:
 		**sum = add(**sum, *n)
 	}
