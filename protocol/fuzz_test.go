@@ -42,6 +42,7 @@ func seeds(f *testing.F, kind Kind, add func(key string, data []byte)) {
 func FuzzDecodeSnapshot(f *testing.F) {
 	seeds(f, KindQueues, func(_ string, data []byte) { f.Add(data) })
 	f.Add([]byte(`{"timestamp":1e12,"app":"a","queues":[{"name":"\ud800","driver":"x","metrics":{"waiting":0},"meta":{"a":null,"b":1e400}}],"problems":[{}]}`))
+	f.Add([]byte("{\"timestamp\":1764000000000,\"app\":\"a\",\"queues\":[{\"name\":\"q\",\"metrics\":{\"waiting\":1,\"failed\":\"3\x87\"}}]}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, problems, err := DecodeSnapshot(data)
 		if err != nil {

@@ -156,7 +156,7 @@ func (m *Meta) Set(name string, value any) error {
 	return nil
 }
 
-// Delete removes a member, if it is there.
+// Delete removes a member, if it is there. It copies: whoever shares memory with m keeps it.
 func (m *Meta) Delete(name string) {
 	m.text = m.without(name)
 }

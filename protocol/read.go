@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // count is a JSON number that should be a whole, non-negative one. It is absent where the member
@@ -36,13 +37,13 @@ func readCount(value []byte) (c count) {
 }
 
 // oneLine shows a value within a sentence: JSON without its line breaks, and quoted what is none,
-// such as the empty field of a stream.
+// such as the empty field of a stream. It may be text that is not UTF-8.
 func oneLine(data []byte) string {
 	var b bytes.Buffer
 	if json.Compact(&b, data) != nil {
 		return quote(string(data))
 	}
-	return b.String()
+	return strings.ToValidUTF8(b.String(), "\ufffd")
 }
 
 func (c count) required(name string) (int64, error) {

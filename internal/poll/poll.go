@@ -61,7 +61,6 @@ func (p *Poller) check(requests []adapter.Request, round int) error {
 		return fmt.Errorf("asked %d requests in round %d: a poll may take %d rounds of %d requests", len(requests), round, maxRounds, maxRequests)
 	}
 	size := 0
-	last := ""
 	for _, r := range requests {
 		for _, argument := range r {
 			size += len(argument)
@@ -70,10 +69,9 @@ func (p *Poller) check(requests []adapter.Request, round int) error {
 		if p.Adapter.Source == adapter.SQS && len(r) > 0 {
 			command = r[0] // an operation's name is as AWS writes it
 		}
-		if command != last && !slices.Contains(p.Adapter.Commands, command) {
+		if !slices.Contains(p.Adapter.Commands, command) {
 			return fmt.Errorf("asked %.80q, which it does not describe: it describes %q", command, p.Adapter.Commands)
 		}
-		last = command
 	}
 	if size > maxBytes {
 		return fmt.Errorf("asked %d bytes of requests in round %d: a round may have %d", size, round, maxBytes)

@@ -87,6 +87,41 @@ func TestASessionGetsItsRepliesUntilItHasItsSnapshot(t *testing.T) {
 	}
 }
 
+func TestTheMostThatAPollMayAskIsAsked(t *testing.T) {
+	t.Parallel()
+	for name, step := range map[string]adapter.Step{
+		"requests": ask(make([]string, maxRequests)...),
+		"bytes":    ask(strings.Repeat("x", maxBytes-len("LLEN"))),
+	} {
+		source := &echo{}
+		if _, err := (&Poller{Adapter: described, Session: &steps{list: []adapter.Step{step, snapshot("shop")}}, Source: source}).Poll(t.Context(), noon); err != nil || source.asked != len(step.Requests) {
+			t.Errorf("%s: %v, asked %d", name, err, source.asked)
+		}
+	}
+}
+
+// TestAnOperationOfSQSIsDescribedAsAWSWritesIt is also about a request that is none.
+func TestAnOperationOfSQSIsDescribedAsAWSWritesIt(t *testing.T) {
+	t.Parallel()
+	describedSQS := adapter.Description{Name: "test", Source: adapter.SQS, Commands: []string{"ListQueues"}}
+	for operation, want := range map[string]string{
+		"ListQueues":  "",
+		"LISTQUEUES":  `the adapter test asked "LISTQUEUES", which it does not describe`,
+		"DeleteQueue": `the adapter test asked "DeleteQueue", which it does not describe`,
+		"":            `the adapter test asked "", which it does not describe`,
+	} {
+		request := adapter.Request{operation, "{}"}
+		if operation == "" {
+			request = nil
+		}
+		session := &steps{list: []adapter.Step{{Requests: []adapter.Request{request}}, snapshot("shop")}}
+		_, err := (&Poller{Adapter: describedSQS, Session: session, Source: &echo{}}).Poll(t.Context(), noon)
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v", operation, err)
+		}
+	}
+}
+
 func TestAPollHasBoundsAndAReasonWhereItEndsWithoutASnapshot(t *testing.T) {
 	t.Parallel()
 	down := errors.New("read from redis: connection refused")

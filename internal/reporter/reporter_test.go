@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -282,6 +283,40 @@ func TestARedisThatIsBackIsNoticedWithinAnInterval(t *testing.T) {
 	})
 }
 
+// TestEachOutageIsTriedAgainSoonAtFirst: the waits of an outage are not those of the next one.
+func TestEachOutageIsTriedAgainSoonAtFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		began := time.Now()
+		var failures []time.Duration
+		m.down = func() error {
+			at := time.Since(began)
+			if at < 5*time.Minute || at > 6*time.Minute && at < 7*time.Minute {
+				if !slices.Contains(failures, at) { // a try sends several commands
+					failures = append(failures, at)
+				}
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		r, _ := m.new(t, poller("orders"))
+		r.Run(within(t, 8*time.Minute), "")
+		second := slices.IndexFunc(failures, func(at time.Duration) bool { return at > 6*time.Minute })
+		if second < 1 || second+1 >= len(failures) {
+			t.Fatalf("tries failed after %v", failures)
+		}
+		for _, first := range []int{0, second} {
+			if wait := failures[first+1] - failures[first]; wait > 2*firstRetry {
+				t.Errorf("the failure after %v is tried again %v later", failures[first], wait)
+			}
+		}
+		if wait := failures[second-1] - failures[second-2]; wait < 2*firstRetry {
+			t.Errorf("at the end of an outage it waits %v", wait)
+		}
+	})
+}
+
 func TestOfTwoRunsTheNewestGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -433,10 +468,14 @@ func TestAnAdapterThatHangsHidesNobody(t *testing.T) {
 func TestAPollHasTimeEnough(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
+		adapters        int
 		interval, takes time.Duration
 		ok              bool
 	}{
-		{time.Second, 4 * time.Second, true}, {time.Second, 6 * time.Second, false}, {20 * time.Second, 19 * time.Second, true}, {20 * time.Second, 21 * time.Second, false},
+		{1, time.Second, 4 * time.Second, true}, {1, time.Second, 6 * time.Second, false},
+		{1, 20 * time.Second, 19 * time.Second, true}, {1, 20 * time.Second, 21 * time.Second, false},
+		{2, time.Second, 4 * time.Second, true}, {2, time.Second, 6 * time.Second, false},
+		{2, 20 * time.Second, 9 * time.Second, true}, {2, 20 * time.Second, 11 * time.Second, false}, // its neighbours wait for it
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p := poller("orders")
@@ -449,8 +488,11 @@ func TestAPollHasTimeEnough(t *testing.T) {
 				}
 			}}
 			r := &Reporter{App: "shop", Interval: tc.interval, Pollers: []*poll.Poller{p}}
+			if tc.adapters > 1 {
+				r.Pollers = append(r.Pollers, failing(func() error { return errors.New("the neighbour has nothing") }))
+			}
 			if _, err := r.Poll(t.Context()); tc.ok != (err == nil) {
-				t.Errorf("every %v, a poll of %v: %v", tc.interval, tc.takes, err)
+				t.Errorf("%d adapters every %v, a poll of %v: %v", tc.adapters, tc.interval, tc.takes, err)
 			}
 		})
 	}

@@ -244,6 +244,28 @@ func TestViewsOfAnyDocumentsAgree(t *testing.T) {
 	})
 }
 
+// TestMemberThatBecomesAnEmptyObjectIsInThePatch: the patch of what was no object is all that it is.
+func TestMemberThatBecomesAnEmptyObjectIsInThePatch(t *testing.T) {
+	of := func(x string) *View {
+		return build(snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":{"x":`+x+`}}`))
+	}
+	for _, was := range []string{"1", "[1]", `"y"`, `{"y":1}`} {
+		for _, is := range []string{"{}", `{"z":2}`} {
+			var from, patch any
+			if json.Unmarshal([]byte(encoded(t, of(was))), &from) != nil || json.Unmarshal(Patch(of(was), of(is)), &patch) != nil {
+				t.Fatalf("from %s to %s there is no patch", was, is)
+			}
+			var want any
+			if err := json.Unmarshal([]byte(encoded(t, of(is))), &want); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, rfc7396(from, patch)); diff != "" {
+				t.Errorf("from %s to %s (-want +got):\n%s", was, is, diff)
+			}
+		}
+	}
+}
+
 // TestPatchNamesOnlyWhatChanged is about its size: a page with a thousand queues gets a line.
 func TestPatchNamesOnlyWhatChanged(t *testing.T) {
 	queue := func(name string, waiting int, meta string) string {

@@ -94,6 +94,43 @@ func TestTimestampOfTheFutureIsNotFresh(t *testing.T) {
 	}
 }
 
+func TestLostReporterWhoseClockWasAheadIsOneProblem(t *testing.T) {
+	var b Builder
+	d := doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[%s]}`, noon.Add(time.Hour).UnixMilli(), orders))
+	b.Build(noon, []Document{d})
+	v := b.Build(noon.Add(time.Minute), []Document{gone(d)})
+	if len(v.Problems) != 1 || !strings.HasPrefix(v.Problems[0].Reason, "nothing has been reported since") {
+		t.Errorf("problems are %v", v.Problems)
+	}
+}
+
+// TestQueueReportedTwiceAtOneMomentHasOneSum: which of the two counts must not change from view to view.
+func TestQueueReportedTwiceAtOneMomentHasOneSum(t *testing.T) {
+	queue := func(waiting int) string {
+		return fmt.Sprintf(`{"name":"a","driver":"sqs","metrics":{"waiting":%d,"active":0,"delayed":0,"failed":0},"meta":{"url":"https://sqs.eu-west-1.amazonaws.com/1/a"}}`, waiting)
+	}
+	for range 50 {
+		got := build(snapshot("shop", "eu", queue(1)), snapshot("blog", "eu", queue(2)), snapshot("shop", "us", queue(3))).Totals
+		if diff := cmp.Diff(counted(1, 0, 0, 0, 3), got); diff != "" {
+			t.Fatalf("totals (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestAgeIsATimeUnlessTheTimeIsReported(t *testing.T) {
+	const queue = `{"name":"a","driver":"sqs","metrics":{"waiting":1},"meta":{"oldest_ms":%s}}`
+	for meta, want := range map[string]string{
+		"5000,\"x\":1":                     fmt.Sprintf(`{"x":1,"oldest_at":%d}`, noon.UnixMilli()-5000),
+		"5000,\"oldest_at\":1763999000000": `{"oldest_ms":5000,"oldest_at":1763999000000}`,
+		`"text"`:                           `{"oldest_ms":"text"}`,
+	} {
+		row := build(snapshot("shop", "", fmt.Sprintf(queue, meta))).Apps["shop"].Queues["sqs/a"]
+		if got := string(row.Meta.AppendJSON(nil)); got != want {
+			t.Errorf("of %s it shows %s, want %s", meta, got, want)
+		}
+	}
+}
+
 func unknown(t Totals, name string) Totals {
 	t.Unknown = map[string]int{name: 1}
 	return t
@@ -325,6 +362,10 @@ func TestQuasarNodesShareAQueueNewestWins(t *testing.T) {
 		if waiting(v) != 2 || len(v.Apps["shop"].Queues) != 1 || *v.Totals.Waiting != 2 {
 			t.Errorf("the queue is %d, totals %+v", waiting(v), v.Totals)
 		}
+	}
+	// What all such nodes are called is one source: as fresh as the newest, whichever key comes first.
+	if v := build(node("a", at-1000, 2), node("b", at-20_000, 1)); *v.Apps["shop"].Sources[protocol.QuasarSource] != (Source{Fresh, at - 1000}) {
+		t.Errorf("the source is %+v", v.Apps["shop"].Sources[protocol.QuasarSource])
 	}
 	var b Builder
 	b.Build(noon, []Document{older, newer})

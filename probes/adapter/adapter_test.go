@@ -197,6 +197,29 @@ func TestFlowAsksInRoundsThatAHostTakes(t *testing.T) {
 	}
 }
 
+// TestFlowLeftInTheMiddleOfItsRoundsKeepsNoReply: the next poll's replies are its own.
+func TestFlowLeftInTheMiddleOfItsRoundsKeepsNoReply(t *testing.T) {
+	var f Flow
+	step := f.Ask(requests(requestsAtOnce+1), func([]Reply) Step { return Fail("the poll that was left") })
+	f.Next(t.Context(), make([]Reply, len(step.Requests)))
+	f.Ask(requests(1), func(r []Reply) Step { return Fail("%d replies", len(r)) })
+	if step = f.Next(t.Context(), replies("a")); errorText(step.Err) != "1 replies" {
+		t.Errorf("the next poll has %v", step.Err)
+	}
+}
+
+// TestFlowsRequestsMayBeAppendedTo: what is still to be asked lies behind them.
+func TestFlowsRequestsMayBeAppendedTo(t *testing.T) {
+	var f Flow
+	all := requests(requestsAtOnce + 1)
+	all[requestsAtOnce] = Request{"the last"}
+	step := f.Ask(all, func([]Reply) Step { return Fail("done") })
+	_ = append(step.Requests, Request{"rubbish"})
+	if step = f.Next(t.Context(), make([]Reply, len(step.Requests))); len(step.Requests) != 1 || step.Requests[0][0] != "the last" {
+		t.Errorf("it asks %v", step.Requests)
+	}
+}
+
 func TestFlowWithNothingToAskGoesOnAtOnce(t *testing.T) {
 	var f Flow
 	step := f.Ask(nil, func(r []Reply) Step {
@@ -368,6 +391,48 @@ func TestWalkThatIsRefusedBeginsAnew(t *testing.T) {
 		}
 		if got := w.Names(); !slices.Equal(got, []string{"a"}) {
 			t.Errorf("it has %q", got)
+		}
+		// In the middle of a walk, too.
+		if more, err := w.Take(scanned("5"), time.Time{}, func(string) {}); !more || err != nil {
+			t.Fatalf("a page is taken: %v, %v", more, err)
+		}
+	}
+}
+
+// TestWalkIsGentleAfterItsFirstPart: the first poll may look at many keys at once, later ones may not,
+// whatever became of the first.
+func TestWalkIsGentleAfterItsFirstPart(t *testing.T) {
+	noon := time.UnixMilli(1_764_000_000_000)
+	pages := func(n int) []Reply {
+		out := make([]Reply, n)
+		for i := range out {
+			out[i] = scanned("5")
+		}
+		return out
+	}
+	for name, first := range map[string]func(*Walk){
+		"a whole part": func(w *Walk) { take(t, w, noon, pages(firstRounds)...) },
+		"a whole walk": func(w *Walk) { take(t, w, noon, scanned("0")) },
+		"a refusal":    func(w *Walk) { _, _ = w.Take(Refusal("NOPERM"), noon, nil) },
+		"an early end": func(w *Walk) { _, _ = w.Take(scanned("5"), noon, nil); w.Pause() },
+		"two refusals": func(w *Walk) {
+			_, _ = w.Take(Refusal("NOPERM"), noon, nil)
+			_, _ = w.Take(Refusal("NOPERM"), noon, nil)
+		},
+		"two walks":     func(w *Walk) { take(t, w, noon, scanned("0")); take(t, w, noon, scanned("3"), scanned("0")) },
+		"a whole later": func(w *Walk) { take(t, w, noon, pages(firstRounds)...); take(t, w, noon, pages(laterRounds)...) },
+	} {
+		w := NewWalk("*")
+		first(w)
+		later := noon.Add(time.Hour)
+		for part := range 2 {
+			if got := w.Request(); got[len(got)-1] != "5000" {
+				t.Errorf("after %s: part %d asks %q", name, part, got)
+			}
+			take(t, w, later, pages(laterRounds)...)
+			if w.Ended() {
+				t.Errorf("after %s: part %d is said to be a walk's end", name, part)
+			}
 		}
 	}
 }

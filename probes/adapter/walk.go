@@ -42,7 +42,7 @@ func NewWalk(pattern string, options ...string) *Walk {
 }
 
 // Rests says that there is nothing to look for at this poll.
-func (w *Walk) Rests(now time.Time) bool { return w.cursor == "" && now.Before(w.restUntil) }
+func (w *Walk) Rests(now time.Time) bool { return now.Before(w.restUntil) }
 
 // Through says that a whole walk was made: what was not found is not there.
 func (w *Walk) Through() bool { return w.through }

@@ -615,6 +615,20 @@ func TestOldestIsNotInTheFuture(t *testing.T) {
 	}
 }
 
+// TestOldestIsATimeOrAbsent: a producer may set any timestamp.
+func TestOldestIsATimeOrAbsent(t *testing.T) {
+	for _, timestamp := range []string{"0", "-5", "soon", "", "9223372036854775808"} {
+		k := keys{"bull:q:wait": list("1"), "bull:q:1": map[string]string{"timestamp": timestamp}}
+		s, _, err := k.poll(t, openFor(t, "q"), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Queues[0].Meta.Has("oldest_at") {
+			t.Errorf("a job of the time %q is the oldest: %v", timestamp, s.Queues[0].Meta.Map())
+		}
+	}
+}
+
 // TestMarkerOfAnUpgradeIsRememberedUntilItIsGone: BullMQ 5 and later make no marker, but keep one that
 // version 4 left between jobs until a worker gets there.
 func TestMarkerOfAnUpgradeIsRememberedUntilItIsGone(t *testing.T) {

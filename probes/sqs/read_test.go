@@ -106,6 +106,23 @@ func TestDeadLetterQueueThatNobodyNamesAnyMoreIsForgotten(t *testing.T) {
 	expect(t, "asked", w.took(), "GetQueueAttributes orders")
 }
 
+// TestDeadLetterQueueThatWasLostIsLookedForAnewWhenItIsNamedAgain: what was refused to another policy is
+// no reason to wait, and what nobody names takes no part of the budget.
+func TestDeadLetterQueueThatWasLostIsLookedForAnewWhenItIsNamedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.add("orders", 1, 0, 0, redrive("dead"))
+	session := reading(t, "orders")
+	if q := w.poll(t, session, start).Queues[0]; q.Metrics.Failed != nil {
+		t.Fatalf("failed is %d, of a dead-letter queue that is not there", *q.Metrics.Failed)
+	}
+	w.add("orders", 1, 0, 0, "")
+	w.poll(t, session, at(10*time.Second))
+	w.add("orders", 1, 0, 0, redrive("dead"))
+	w.add("dead", 4, 0, 0, "")
+	expect(t, "queues", table(w.poll(t, session, at(20*time.Second))), "orders 1/0/0/4 dlq=dead")
+}
+
 // The queues keep their numbers for a minute, but that is no reason to say nothing.
 func TestOutageOfAllQueuesIsAProblemFromTheSecondPollOn(t *testing.T) {
 	w := newWorld()

@@ -7,8 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
@@ -207,6 +210,50 @@ func TestAThousandCommandsARoundTrip(t *testing.T) {
 			t.Errorf("%d requests took %d round trips of up to %d commands, not %d", asked, n, longest, want)
 		}
 	}
+}
+
+// slow answers every batch with nothing, after a while, and notes how many were under way together.
+type slow struct {
+	mu          sync.Mutex
+	under, most int
+}
+
+func (s *slow) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (s *slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (s *slow) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.under += n
+	s.most = max(s.most, s.under)
+}
+
+func (s *slow) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(context.Context, []redis.Cmder) error {
+		s.count(1)
+		time.Sleep(time.Second)
+		s.count(-1)
+		return nil
+	}
+}
+
+func TestTwoBatchesAreUnderWayAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", Protocol: 2})
+		defer client.Close()
+		s := &slow{}
+		client.AddHook(s)
+		requests := make([]adapter.Request, 6*batch)
+		for i := range requests {
+			requests[i] = adapter.Request{"LLEN", "a"}
+		}
+		if _, err := New(client, "redis").Do(t.Context(), requests); err != nil {
+			t.Fatal(err)
+		}
+		if s.most != atOnce {
+			t.Errorf("%d batches were under way together, not %d", s.most, atOnce)
+		}
+	})
 }
 
 func TestAConnectionThatIsRefusedIsAnErrorAndNoReplies(t *testing.T) {
