@@ -168,7 +168,7 @@ func (m *Meta) Delete(name string) {
 
 // with is m's text up to where the value of a new member goes.
 func (m *Meta) with(name string) []byte {
-	const usual = 120 // bytes: one allocation for what an adapter sets
+	const usual = 200 // bytes: one allocation for what an adapter sets
 	if !utf8.ValidString(name) {
 		name = readText(AppendText(nil, name)) // as it will stand there
 	}

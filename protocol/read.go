@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // count is a JSON number that should be a whole, non-negative one. It is absent where the member
@@ -96,11 +97,15 @@ func (ps *problems) add(queue, format string, args ...any) {
 	}
 }
 
-// cut keeps a sentence a sentence, whatever somebody put in it.
-func cut(s string) string {
-	const most = 500
+// maxText is the longest text of somebody else's within a sentence, and the longest sentence, in bytes.
+const maxText = 500
+
+func cut(s string) string { return Shorten(s, maxText) }
+
+// Shorten is s, or what of it fits into most bytes and an ellipsis. It stays UTF-8.
+func Shorten(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
-	return string(bytes.ToValidUTF8([]byte(s[:most]), nil)) + "…"
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }

@@ -2,6 +2,7 @@ package discover
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -32,16 +34,8 @@ func BenchmarkRead(b *testing.B) {
 		pipe.Set(ctx, key, value, 0)
 		pipe.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: float64(now.UnixMilli()), Member: key})
 	}
-	queue := `{"name":"queue-%d","driver":"bullmq","metrics":{"waiting":12,"active":3,"delayed":0,"failed":1},"meta":{"completed":1000,"workers":4}}`
-	for i := range 1000 {
-		var queues []string
-		for j := range 10 {
-			queues = append(queues, fmt.Sprintf(queue, j))
-		}
-		put(fmt.Sprintf("pulse:queues:app%d", i), fmt.Sprintf(`{"timestamp":%d,"app":"app%d","queues":[%s]}`, now.UnixMilli(), i, strings.Join(queues, ",")))
-	}
-	for i := range 5000 {
-		put(fmt.Sprintf("pulse:server:app%d:web-%d", i%1000, i), fmt.Sprintf(`{"timestamp":%d,"system":{"hostname":"web-%d","platform":"linux","cpu_usage":12.5,"cpu_cores":4,"memory_total":8589934592,"memory_free":4294967296,"load_avg":[0.5,0.4,0.3]},"process":{"pid":1,"uptime":3600,"cpu_usage":1.5,"memory_rss":104857600,"memory_heap":52428800},"meta":{"app_name":"app%d","environment":"production","runtime":"go1.26","version":"1.0.0"}}`, now.UnixMilli(), i, i%1000))
+	for key, value := range documents(now) {
+		put(key, value)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		b.Fatal(err)
@@ -91,6 +85,89 @@ func BenchmarkRead(b *testing.B) {
 	b.ReportMetric(median(oursOfRedis)/median(rawOfRedis), "x_of_redis_index+mget")
 	b.ReportMetric(median(ours)/median(raw), "x_of_index+mget")
 	b.ReportMetric(median(ours)*1000, "read-ms")
+}
+
+// documents are 1,000 snapshots of 10 queues and 5,000 heartbeats, all of them others at another time.
+func documents(at time.Time) map[string]string {
+	docs := make(map[string]string, 6000)
+	ms := at.UnixMilli()
+	queue := `{"name":"queue-%d","driver":"bullmq","metrics":{"waiting":%d,"active":3,"delayed":0,"failed":1},"meta":{"completed":%d,"workers":4}}`
+	for i := range 1000 {
+		var queues []string
+		for j := range 10 {
+			queues = append(queues, fmt.Sprintf(queue, j, ms%1000, ms%7000))
+		}
+		docs[fmt.Sprintf("pulse:queues:app%d", i)] = fmt.Sprintf(`{"timestamp":%d,"app":"app%d","queues":[%s]}`, ms, i, strings.Join(queues, ","))
+	}
+	for i := range 5000 {
+		docs[fmt.Sprintf("pulse:server:app%d:web-%d", i%1000, i)] = fmt.Sprintf(`{"timestamp":%d,"system":{"hostname":"web-%d","platform":"linux","cpu_usage":12.5,"cpu_cores":4,"memory_total":8589934592,"memory_free":4294967296,"load_avg":[0.5,0.4,0.3]},"process":{"pid":1,"uptime":3600,"cpu_usage":1.5,"memory_rss":104857600,"memory_heap":52428800},"meta":{"app_name":"app%d","environment":"production","runtime":"go1.26","version":"1.0.0"}}`, ms, i, i%1000)
+	}
+	return docs
+}
+
+// BenchmarkView makes the whole view of these when everything has changed, from Redis to the rows, and
+// in turn reads the index and the same values with MGET and decodes each once with encoding/json: the
+// least that anybody could do.
+func BenchmarkView(b *testing.B) {
+	server := servertest.Redis(b)
+	ctx := b.Context()
+	now := time.Now()
+	r := New(server.Client, "redis")
+	var builder view.Builder
+	var ours, raw []time.Duration
+	for first := true; b.Loop(); first = !first {
+		now = now.Add(usualGap)
+		var names []string
+		pipe := server.Client.Pipeline()
+		for key, value := range documents(now) {
+			names = append(names, key)
+			pipe.Set(ctx, key, value, 0)
+		}
+		publish.Note(ctx, pipe, now.UnixMilli(), names...)
+		if _, err := pipe.Exec(ctx); err != nil {
+			b.Fatal(err)
+		}
+		measure := []func(){
+			func() {
+				began := time.Now()
+				docs, err := r.Read(ctx, now)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if v := builder.Build(now, docs); v.Totals.Queues != 10_000 || v.Totals.Servers != 5000 {
+					b.Fatalf("totals are %+v, problems %v", v.Totals, v.Problems)
+				}
+				ours = append(ours, time.Since(began))
+			},
+			func() {
+				began := time.Now()
+				if _, err := r.index(ctx, now); err != nil {
+					b.Fatal(err)
+				}
+				for part := range slices.Chunk(names, 1000) {
+					values, err := server.Client.MGet(ctx, part...).Result()
+					if err != nil {
+						b.Fatal(err)
+					}
+					for _, value := range values {
+						var document any
+						if err := json.Unmarshal([]byte(value.(string)), &document); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				raw = append(raw, time.Since(began))
+			},
+		}
+		if !first { // each goes first in turn: the second finds caches warm
+			slices.Reverse(measure)
+		}
+		for _, f := range measure {
+			f()
+		}
+	}
+	b.ReportMetric(median(ours)/median(raw), "x_of_index+mget+unmarshal")
+	b.ReportMetric(median(ours)*1000, "view-ms")
 }
 
 // BenchmarkFirstWalk goes through two million keys of others for the first time, with a reading every two

@@ -293,6 +293,38 @@ func TestTheFirstWalkOfALargeRedisIsFastAndSaysHowFarItIs(t *testing.T) {
 	}
 }
 
+func TestThatTheWalkIsNotThroughIsAProblemInTheViewAndNoApp(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	others(t, server.Client, 50_000)
+	server.Client.Set(t.Context(), "pulse:queues:shop", text, 0)
+	server.Client.ZAdd(t.Context(), protocol.IndexKey, redis.Z{Score: float64(noon.UnixMilli()), Member: "pulse:queues:shop"})
+	r := New(server.Client, "redis")
+	r.walk.clock = ticks(firstCalls)
+	var builder view.Builder
+	for i, want := range []string{"still looking for keys that others wrote: about 40 % of this Redis' keys have been looked at", ""} {
+		now := noon.Add(time.Duration(i) * time.Hour)
+		docs, err := r.Read(t.Context(), now)
+		for r.walk.nodes[server.Addr].through == 0 && i > 0 && err == nil {
+			now = now.Add(usualGap)
+			docs, err = r.Read(t.Context(), now)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := builder.Build(now, docs)
+		said := ""
+		for _, p := range v.Problems {
+			if p.Key == scanKey {
+				said = p.Reason
+			}
+		}
+		if said != want || len(v.Apps) != 1 {
+			t.Errorf("the view says %q, and has the apps %v", said, v.Apps)
+		}
+	}
+}
+
 func TestAReadingThatComesSoonerTakesLessOfRedis(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)

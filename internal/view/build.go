@@ -104,12 +104,7 @@ func (k *known) problem(reason string) {
 	k.problems = append(k.problems, Problem{cut(k.key), cut(reason)})
 }
 
-func cut(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText], "") + "…"
-}
+func cut(s string) string { return protocol.Shorten(s, maxText) }
 
 // read makes sense of a document, or remembers what its key held before it was gone.
 func (b *Builder) read(d Document) *known {
