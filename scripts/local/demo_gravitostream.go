@@ -12,7 +12,7 @@ func playGravitoStream(ctx context.Context, t tick) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.move(ctx, "queue:mail", t.ids(t.arrivals(5, 80)+due), 5); err != nil {
+	if _, err := t.move(ctx, "queue:mail", t.ids(t.arrivals(5, 80)+due), 6); err != nil {
 		return err
 	}
 	if _, err := t.move(ctx, "queue:mail:high", t.ids(t.arrivals(1, 30)), 1); err != nil {
@@ -22,7 +22,9 @@ func playGravitoStream(ctx context.Context, t tick) error {
 		return err
 	}
 	if t.second%120 == 0 {
-		return t.redis.LPush(ctx, "queue:audit:failed", t.second).Err()
+		if err := t.redis.LPush(ctx, "queue:audit:failed", t.second).Err(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return t.redis.LTrim(ctx, "queue:audit:failed", 0, 19).Err()
 }

@@ -14,9 +14,9 @@ func playLaravel(ctx context.Context, t tick) error {
 		return err
 	}
 	for _, q := range []struct {
-		name   string
-		arrive int // jobs a second, on average
-	}{{"default", 4}, {"notifications", 1}} {
+		name          string
+		arrive, drain int // jobs a second; more are drained, as delayed ones come as well
+	}{{"default", 4, 5}, {"notifications", 2, 3}} {
 		const (
 			runs       = 3 * time.Second
 			retryAfter = 90 * time.Second // when a reservation is over
@@ -30,7 +30,7 @@ func playLaravel(ctx context.Context, t tick) error {
 		for i, id := range jobs {
 			jobs[i] = fmt.Sprintf(`{"uuid":%q,"displayName":"App\\Jobs\\Demo","pushedAt":"%.4f"}`, id, float64(t.now.UnixMicro())/1e6)
 		}
-		taken, err := t.move(ctx, key, jobs, q.arrive)
+		taken, err := t.move(ctx, key, jobs, q.drain)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (t tick) playHorizon(ctx context.Context) error {
 	pipe := t.redis.TxPipeline()
 	pipe.ZAdd(ctx, prefix+"masters", redis.Z{Score: beat.Score, Member: "demo"})
 	pipe.ZAdd(ctx, prefix+"supervisors", beat)
-	pipe.HSet(ctx, prefix+"supervisor:"+name, "status", "running", "processes", `{"redis:default":12,"redis:notifications":3}`)
+	pipe.HSet(ctx, prefix+"supervisor:"+name, "status", "running", "processes", `{"redis:default":15,"redis:notifications":9}`)
 	_, err := pipe.Exec(ctx)
 	return err
 }
