@@ -151,19 +151,46 @@ func metrics(m protocol.Metrics) map[string]int64 {
 	return known
 }
 
-func TestWhatSelectsADriversQueuesIsChecked(t *testing.T) {
+// wrong has a value of each variable that its driver doesn't take; of one that takes anything, nothing.
+var wrong = map[string]string{
+	"PULSE_BULLMQ_QUEUES":       "[x",
+	"PULSE_BULLMQ_PREFIX":       "",
+	"PULSE_LARAVEL_QUEUES":      "[x",
+	"PULSE_LARAVEL_PREFIX":      strings.Repeat("x", 1025),
+	"PULSE_HORIZON_PREFIX":      strings.Repeat("x", 1025),
+	"PULSE_STREAM_QUEUES":       "[x",
+	"PULSE_STREAM_PREFIX":       "",
+	"PULSE_LIST_KEYS":           "[x",
+	"PULSE_REDIS_STREAMS":       "[x",
+	"PULSE_SQS_QUEUES":          "[x",
+	"PULSE_SQS_CALLS_PER_MONTH": "many",
+}
+
+func TestWrongValueOfADriversVariableIsStatus2(t *testing.T) {
 	t.Parallel()
 	for _, d := range builtin.Drivers {
-		variable := d.Settings[0].Variable
 		program := redisReporter
 		if d.Adapter.Describe().Source == adapter.SQS {
 			program = sqsReporter
 		}
-		want := fmt.Sprintf("%s: %s is %q: it takes ", program[len("functions/"):], variable, "[x")
-		for _, setting := range []string{variable + "=[x", "PULSE_SETTINGS=" + variable + "=[x"} {
-			p := servertest.Run(t, servertest.Build(t, program), []string{"PULSE_REDIS_URL=redis://127.0.0.1:1", "PULSE_APP=shop", setting})
-			if status := p.Wait(); status != 2 || !strings.HasPrefix(p.Stderr(), want) || strings.Count(p.Stderr(), "\n") != 1 {
-				t.Errorf("%s: status %d, it said:\n%s", setting, status, p.Stderr())
+		for _, s := range d.Settings {
+			value, ok := wrong[s.Variable]
+			if !ok {
+				t.Errorf("%s has no wrong value here: add one", s.Variable)
+			}
+			if value == "" {
+				continue
+			}
+			want := fmt.Sprintf("%s: %s is %.200q: it takes ", program[len("functions/"):], s.Variable, value)
+			for _, setting := range []string{s.Variable + "=" + value, "PULSE_SETTINGS=" + s.Variable + "=" + value} {
+				env := []string{"PULSE_REDIS_URL=redis://127.0.0.1:1", "PULSE_APP=shop", setting}
+				if s != d.Settings[0] {
+					env = append(env, d.Settings[0].Variable+"=x")
+				}
+				p := servertest.Run(t, servertest.Build(t, program), env)
+				if status := p.Wait(); status != 2 || !strings.HasPrefix(p.Stderr(), want) || strings.Count(p.Stderr(), "\n") != 1 {
+					t.Errorf("%.60s: status %d, it said:\n%s", setting, status, p.Stderr())
+				}
 			}
 		}
 	}

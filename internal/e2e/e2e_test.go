@@ -368,7 +368,7 @@ var demoQueues = map[string]func(queueJSON) bool{
 		return q.between("waiting", 1, 400) && q.between("delayed", 1, 10) && q.unknown("active")
 	},
 	"gravito-stream/audit":       func(q queueJSON) bool { return q.between("failed", 1, 10) },
-	"laravel-horizon/default":    func(q queueJSON) bool { return q.between("active", 1, 20) && q.Meta["workers"] == 12.0 },
+	"laravel-horizon/default":    func(q queueJSON) bool { return q.between("active", 1, 20) && q.Meta["workers"] == 15.0 },
 	"redis-list/jobs:index":      func(q queueJSON) bool { return q.between("waiting", 1, 500) && q.unknown("active") },
 	"redis-stream/events/search": func(q queueJSON) bool { return q.between("waiting", 1, 300) && q.between("active", 1, 8) },
 	"sqs/orders":                 func(q queueJSON) bool { return q.between("failed", 7, 20) && q.Meta["dlq_shared"] == true },
