@@ -15,7 +15,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// The walk goes through all keys of a Redis with SCAN, whoever wrote them, at one of three paces:
+// The walk goes through all keys of a Redis with SCAN, those of others too, at one of three paces:
 //
 //   - The first walk of a Redis is fast: until it is through, a stranger may be missing from the view.
 //   - A small Redis is walked whole at each reading, so that a stranger shows at once.
