@@ -309,8 +309,7 @@ func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, status Status) *Queu
 	row.isDLQ = len(q.Meta.Texts("dlq_for")) > 0
 	// An age changes with every report, a time doesn't.
 	if age, ok := q.Meta.Int("oldest_ms"); ok && !q.Meta.Has("oldest_at") {
-		row.Meta, _ = q.Meta.WithoutNulls(maxDepth) // a copy: the snapshot stays as it was reported
-		row.Meta.Delete("oldest_ms")
+		row.Meta.Delete("oldest_ms") // this copies: the snapshot stays as it was reported
 		row.Meta.SetInt("oldest_at", s.Timestamp-age)
 	}
 	row.encode()
