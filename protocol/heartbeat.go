@@ -148,6 +148,10 @@ func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error
 }
 
 func readSystem(s *System, value []byte) {
+	n := new(struct { // one allocation for all
+		cpuUsage, cpuCores                           float64
+		memoryTotal, memoryFree, diskTotal, diskFree int64
+	})
 	for name, v := range members(value) {
 		switch string(name) {
 		case "hostname":
@@ -155,45 +159,48 @@ func readSystem(s *System, value []byte) {
 		case "platform":
 			s.Platform = cut(readText(v))
 		case "cpu_usage":
-			s.CPUUsage = readNumber(v)
+			s.CPUUsage = readNumber(v, &n.cpuUsage)
 		case "cpu_cores":
-			s.CPUCores = readNumber(v)
+			s.CPUCores = readNumber(v, &n.cpuCores)
 		case "memory_total":
-			s.MemoryTotal = readSize(v)
+			s.MemoryTotal = readSize(v, &n.memoryTotal)
 		case "memory_free":
-			s.MemoryFree = readSize(v)
+			s.MemoryFree = readSize(v, &n.memoryFree)
 		case "load_avg":
 			s.LoadAvg = readLoads(v)
 		case "disk_total":
-			s.DiskTotal = readSize(v)
+			s.DiskTotal = readSize(v, &n.diskTotal)
 		case "disk_free":
-			s.DiskFree = readSize(v)
+			s.DiskFree = readSize(v, &n.diskFree)
 		}
 	}
 }
 
 func readProcess(p *Process, value []byte) {
+	n := new(struct {
+		uptime, cpuUsage      float64
+		memoryRSS, memoryHeap int64
+	})
 	for name, v := range members(value) {
 		switch string(name) {
 		case "pid":
 			p.PID = pid(v)
 		case "uptime":
-			p.Uptime = readNumber(v)
+			p.Uptime = readNumber(v, &n.uptime)
 		case "cpu_usage":
-			p.CPUUsage = readNumber(v)
+			p.CPUUsage = readNumber(v, &n.cpuUsage)
 		case "memory_rss":
-			p.MemoryRSS = readSize(v)
+			p.MemoryRSS = readSize(v, &n.memoryRSS)
 		case "memory_heap":
-			p.MemoryHeap = readSize(v)
+			p.MemoryHeap = readSize(v, &n.memoryHeap)
 		}
 	}
 }
 
 func pid(value []byte) int64 {
-	if n := readSize(value); n != nil {
-		return *n
-	}
-	return 0
+	var n int64
+	readSize(value, &n)
+	return n
 }
 
 // readLoads keeps a list of numbers only whole: a load average with a hole is none.
@@ -201,11 +208,11 @@ func readLoads(value []byte) []float64 {
 	const most = 3 // 1, 5 and 15 minutes
 	loads := make([]float64, 0, most)
 	for v := range elements(value) {
-		n := readNumber(v)
-		if n == nil {
+		var load float64
+		if readNumber(v, &load) == nil {
 			return []float64{}
 		}
-		if loads = append(loads, *n); len(loads) == most {
+		if loads = append(loads, load); len(loads) == most {
 			break
 		}
 	}

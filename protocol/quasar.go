@@ -46,7 +46,7 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 			for name, v := range members(value) {
 				switch string(name) {
 				case "uptime":
-					h.Process.Uptime = readNumber(v)
+					h.Process.Uptime = readNumber(v, new(float64))
 				case "framework":
 					framework = readText(v)
 				}
@@ -78,11 +78,11 @@ func readQuasarCPU(h *Heartbeat, cpu []byte) {
 	for name, v := range members(cpu) {
 		switch string(name) {
 		case "system":
-			h.System.CPUUsage = readNumber(v)
+			h.System.CPUUsage = readNumber(v, new(float64))
 		case "process":
-			h.Process.CPUUsage = readNumber(v)
+			h.Process.CPUUsage = readNumber(v, new(float64))
 		case "cores":
-			h.System.CPUCores = readNumber(v)
+			h.System.CPUCores = readNumber(v, new(float64))
 		}
 	}
 }
@@ -92,13 +92,13 @@ func readQuasarMemory(h *Heartbeat, memory []byte) {
 		for name, v := range members(value) {
 			switch string(part) + "." + string(name) {
 			case "system.total":
-				h.System.MemoryTotal = readSize(v)
+				h.System.MemoryTotal = readSize(v, new(int64))
 			case "system.free":
-				h.System.MemoryFree = readSize(v)
+				h.System.MemoryFree = readSize(v, new(int64))
 			case "process.rss":
-				h.Process.MemoryRSS = readSize(v)
+				h.Process.MemoryRSS = readSize(v, new(int64))
 			case "process.heapUsed":
-				h.Process.MemoryHeap = readSize(v)
+				h.Process.MemoryHeap = readSize(v, new(int64))
 			}
 		}
 	}

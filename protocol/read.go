@@ -56,33 +56,38 @@ func (c count) required(name string) (int64, error) {
 	return c.value, nil
 }
 
-func (c count) optional(name, queue string, ps *problems) *int64 {
+// optional puts the number into n, and returns n.
+func (c count) optional(n *int64, name, queue string, ps *problems) *int64 {
 	if !c.present {
 		return nil
 	}
-	n, err := c.required(name)
-	if err != nil {
+	var err error
+	if *n, err = c.required(name); err != nil {
 		ps.add(queue, "its %v; shown as unknown", err)
 		return nil
 	}
-	return &n
+	return n
 }
 
-// readNumber is a JSON number of any size; nil where value is missing, null or something else.
-func readNumber(value []byte) *float64 {
-	if f, err := strconv.ParseFloat(string(value), 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
-		return &f
-	}
-	return nil
-}
-
-// readSize is a JSON number of bytes or of another whole, non-negative amount.
-func readSize(value []byte) *int64 {
-	f := readNumber(value)
-	if f == nil || *f < 0 || *f > MaxCount {
+// readNumber reads a JSON number of any size into n, and returns n; nil where value is missing, null or
+// something else.
+func readNumber(value []byte, n *float64) *float64 {
+	f, err := strconv.ParseFloat(string(value), 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		return nil
 	}
-	return new(int64(*f))
+	*n = f
+	return n
+}
+
+// readSize reads a JSON number of bytes or of another whole, non-negative amount.
+func readSize(value []byte, n *int64) *int64 {
+	var f float64
+	if readNumber(value, &f) == nil || f < 0 || f > MaxCount {
+		return nil
+	}
+	*n = int64(f)
+	return n
 }
 
 // problems collects what is wrong with one document, up to a bound.
@@ -97,11 +102,15 @@ func (ps *problems) add(queue, format string, args ...any) {
 	}
 }
 
-// cut keeps a sentence a sentence, whatever somebody put in it.
-func cut(s string) string {
-	const most = 500
+// maxText is the longest text of somebody else's within a sentence, and the longest sentence, in bytes.
+const maxText = 500
+
+func cut(s string) string { return Shorten(s, maxText) }
+
+// Shorten is s, or what of it fits into most bytes and an ellipsis. It stays UTF-8.
+func Shorten(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
-	return string(bytes.ToValidUTF8([]byte(s[:most]), nil)) + "…"
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }

@@ -389,9 +389,10 @@ func readQueue(value []byte, metrics string, i int, ps *problems) (q Queue, ok b
 		ps.add(q.Name, "it is left out: %v", err)
 		return Queue{}, false
 	}
-	q.Metrics.Active = active.optional("active", q.Name, ps)
-	q.Metrics.Delayed = delayed.optional("delayed", q.Name, ps)
-	q.Metrics.Failed = failed.optional("failed", q.Name, ps)
+	n := new([3]int64) // one allocation for all
+	q.Metrics.Active = active.optional(&n[0], "active", q.Name, ps)
+	q.Metrics.Delayed = delayed.optional(&n[1], "delayed", q.Name, ps)
+	q.Metrics.Failed = failed.optional(&n[2], "failed", q.Name, ps)
 	q.Meta = readMeta(meta)
 	// The name of a driver that this version doesn't know is kept in meta.driver.
 	if q.Driver = Driver(driver); !q.Driver.known() {

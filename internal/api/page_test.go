@@ -123,6 +123,20 @@ func cell(queue, metric string) string {
 	return fmt.Sprintf("document.querySelector('[data-queue=%q] [data-metric=%q]')?.textContent.trim()", queue, metric)
 }
 
+func TestPageShowsTimesAndStuckJobsOfMeta(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"mail","driver":"gravito-stream","metrics":{"waiting":3},
+		"meta":{"oldest_failed_at":1764000000000,"stranded":7,"stalled":2}}]`)
+	b := open(t, server.URL)
+	mail := row("shop/gravito-stream/mail")
+	b.until(mail+"?.textContent.includes('7 stranded: no worker takes them')", mail+".textContent.includes('2 stalled: ')",
+		"document.querySelector('[data-total=active]').textContent.trim() === '—'") // the sum of nothing is not 0
+	b.is(mail + ".querySelector('button.open').click(), true")
+	b.until(mail + ".querySelector('dl').textContent.includes(new Date(1764000000000).toLocaleString())")
+}
+
 func TestPageShowsQueuesAndServersLive(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)

@@ -40,15 +40,16 @@ type Reader struct {
 	name   string
 	walk   walk
 	seen   map[string]int64 // strangers' keys, and when each was last seen: the index may be read-only
+	large  map[string]bool  // the keys whose values were larger than usualSize at the last reading
 }
 
 // New makes a reader of client. name is how errors call it, such as "redis 10.0.0.7:6379".
 func New(client redis.UniversalClient, name string) *Reader {
-	return &Reader{client: client, name: name, seen: map[string]int64{}}
+	return &Reader{client: client, name: name, seen: map[string]int64{}, walk: walk{clock: time.Now}}
 }
 
-// Read returns what exists or lately existed. A key that cannot be read is a document with an error;
-// err is that Redis could not be asked.
+// Read returns what exists or lately existed. A key that cannot be read is a document with an error, and
+// so is that a large Redis is still being walked for the first time; err is that Redis could not be asked.
 func (r *Reader) Read(ctx context.Context, now time.Time) ([]view.Document, error) {
 	index, err := r.index(ctx, now)
 	var found map[string]int64
@@ -72,6 +73,9 @@ func (r *Reader) Read(ctx context.Context, now time.Time) ([]view.Document, erro
 		return isNew && d.Data == nil && d.Err == nil
 	})
 	r.note(ctx, now, docs)
+	if d, ok := r.stillLooking(); ok {
+		docs = append(docs, d)
+	}
 	return docs, nil
 }
 
@@ -103,30 +107,39 @@ func (r *Reader) index(ctx context.Context, now time.Time) (map[string]int64, er
 	return index, nil
 }
 
-// values fills in what the keys of docs hold.
+// values fills in what the keys of docs hold. A value that was large at the last reading is read whole
+// at once, else it would be read twice each time.
 func (r *Reader) values(ctx context.Context, docs []view.Document) error {
 	left := int64(maxTotal)
-	all := make([]int, len(docs))
-	for i := range all {
-		all[i] = i
+	usual, large := make([]int, 0, len(docs)), []int(nil)
+	for i, d := range docs {
+		if r.large[d.Key] {
+			large = append(large, i)
+		} else {
+			usual = append(usual, i)
+		}
 	}
-	if err := r.ranges(ctx, docs, all, batch, usualSize, &left); err != nil {
+	if err := r.ranges(ctx, docs, usual, batch, usualSize, &left); err != nil {
 		return err
 	}
-	var large []int
-	for i := range docs {
+	for _, i := range usual {
 		if len(docs[i].Data) == usualSize {
 			large = append(large, i)
 			docs[i].Data = nil // it is read again, whole, and may be gone by then
 			left += usualSize
 		}
 	}
+	slices.Sort(large) // in order again: of too many it is always the same that are read
 	if err := r.ranges(ctx, docs, large, largeBatch, maxSize+1, &left); err != nil {
 		return err
 	}
+	r.large = make(map[string]bool, len(large))
 	for _, i := range large {
 		if len(docs[i].Data) > maxSize {
 			docs[i].Data, docs[i].Err = nil, fmt.Errorf("it is not read: its value is larger than %d MiB", maxSize>>20)
+		}
+		if docs[i].Err != nil || len(docs[i].Data) >= usualSize {
+			r.large[docs[i].Key] = true
 		}
 	}
 	return nil

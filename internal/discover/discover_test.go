@@ -139,8 +139,23 @@ func TestTheIndexComesFirst(t *testing.T) {
 		server.Client.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: seen, Member: key})
 	}
 	server.Client.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: seen, Member: "session:1"}, redis.Z{Score: seen, Member: "rubbish"})
-	if diff := cmp.Diff(want, keys(read(t, New(server.Client, "redis"), noon))); diff != "" {
+	docs := read(t, New(server.Client, "redis"), noon)
+	delete(docs, scanKey) // still being walked
+	if diff := cmp.Diff(want, keys(docs)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// firstCalls is how many SCANs a reading takes in the tests' first walks.
+const firstCalls = 10
+
+// ticks is a clock on which a part of the first walk takes n SCANs, however fast Redis is: half of what
+// a round trip takes is the least that one counts for.
+func ticks(n int) func() time.Time {
+	now := noon
+	return func() time.Time {
+		now = now.Add(time.Duration(2 * firstShare * float64(usualGap) / float64(n)))
+		return now
 	}
 }
 
@@ -156,9 +171,10 @@ func TestAReadingCostsTheSameHoweverManyKeysAreNotOurs(t *testing.T) {
 			server.Client.Set(t.Context(), key, text, 0)
 			server.Client.ZAdd(t.Context(), protocol.IndexKey, redis.Z{Score: float64(noon.UnixMilli()), Member: key})
 		}
-		client := connect(t, server.Addr)
+		r := New(connect(t, server.Addr), "redis")
+		r.walk.clock = ticks(firstCalls)
 		before := calls(t, server.Client)
-		read(t, New(client, "redis"), noon)
+		read(t, r, noon)
 		cost[n] = map[string]int{}
 		for name, count := range calls(t, server.Client) {
 			if d := count - before[name]; d > 0 && name != "info" && name != "hello" {
@@ -166,7 +182,7 @@ func TestAReadingCostsTheSameHoweverManyKeysAreNotOurs(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"zrevrangebyscore": 1, "hgetall": 1, "scan": scansAtOnce, "hset": 1, "expire": 1, "getrange": 10}
+	want := map[string]int{"zrevrangebyscore": 1, "hgetall": 1, "dbsize": 1, "scan": firstCalls, "hset": 1, "expire": 1, "getrange": 10}
 	for _, n := range sizes {
 		if diff := cmp.Diff(want, cost[n]); diff != "" {
 			t.Errorf("with %d other keys: -want +got:\n%s", n, diff)
@@ -184,10 +200,12 @@ func TestAWalkGoesOnWhereAnotherProcessStood(t *testing.T) {
 		server.Client.Set(t.Context(), fmt.Sprintf("pulse:queues:app%d", i), text, 0)
 	}
 	// Each reading is a process of its own, as where a function starts cold every time.
-	const enough = n/(scansAtOnce*scanCount) + 2
+	const enough = n/(firstCalls*scanCount) + 2
 	found := 0
 	for range enough {
-		found = len(read(t, New(server.Client, "redis"), noon))
+		r := New(server.Client, "redis")
+		r.walk.clock = ticks(firstCalls)
+		found = len(read(t, r, noon))
 	}
 	if found != strangers {
 		t.Errorf("%d of %d strangers are found after %d readings", found, strangers, enough)
@@ -202,6 +220,7 @@ func TestRubbishForACursorBeginsAnew(t *testing.T) {
 	for name, put := range map[string]func(context.Context, *redis.Client, string){
 		"text in its place": func(ctx context.Context, c *redis.Client, _ string) { c.Set(ctx, scanKey, "rubbish", 0) },
 		"no number":         func(ctx context.Context, c *redis.Client, addr string) { c.HSet(ctx, scanKey, addr, "rubbish") },
+		"half a stand":      func(ctx context.Context, c *redis.Client, addr string) { c.HSet(ctx, scanKey, addr, "77 -1 x") },
 		"of another server": func(ctx context.Context, c *redis.Client, _ string) { c.HSet(ctx, scanKey, "10.0.0.7:6379", "77") },
 	} {
 		server := servertest.Redis(t)
@@ -213,21 +232,138 @@ func TestRubbishForACursorBeginsAnew(t *testing.T) {
 	}
 }
 
-func TestAWalkThatIsThroughRests(t *testing.T) {
+func TestASmallRedisIsWalkedAtEachReading(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
+	others(t, server.Client, 15_000)
 	r := New(server.Client, "redis")
-	scans := func(now time.Time) int {
-		before := calls(t, server.Client)["scan"]
-		read(t, r, now)
-		return calls(t, server.Client)["scan"] - before
+	for i := range 5 {
+		want := fmt.Sprintf("pulse:queues:app%d", i)
+		server.Client.Set(t.Context(), want, text, 0)
+		if _, ok := read(t, r, noon.Add(time.Duration(i)*usualGap))[want]; !ok {
+			t.Errorf("%s is not found at once", want)
+		}
 	}
+}
+
+func TestTheFirstWalkOfALargeRedisIsFastAndSaysHowFarItIs(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	const n = 200_000
+	others(t, server.Client, n)
+	r := New(server.Client, "redis")
+	r.walk.clock = ticks(firstCalls)
+	scans := func(i int) (n int, said string) {
+		before := calls(t, server.Client)["scan"]
+		docs := read(t, r, noon.Add(time.Duration(i)*usualGap))
+		if d := docs[scanKey]; d.Err != nil {
+			said = d.Err.Error()
+		}
+		return calls(t, server.Client)["scan"] - before, said
+	}
+	const readings = n / (firstCalls * scanCount)
+	for i := range readings - 1 {
+		got, said := scans(i)
+		if want := fmt.Sprintf("still looking for keys that others wrote: about %d %% of this Redis' keys have been looked at", 100*(i+1)/readings); got != firstCalls || said != want {
+			t.Errorf("reading %d: %d SCANs, %q", i, got, said)
+		}
+	}
+	for i := readings + 1; r.walk.nodes[server.Addr].through == 0 && i < 2*readings; i++ { // SCAN's count is about
+		scans(i)
+	}
+	for i := range 5 {
+		if got, said := scans(3*readings + i); got != 1 || said != "" {
+			t.Errorf("after the first walk: %d SCANs, %q", got, said)
+		}
+	}
+	// What is written after the first walk is found by the next, and another process knows of both.
+	server.Client.Set(t.Context(), "pulse:queues:shop", text, 0)
+	found := false
+	for i := range 2 * n / gentleLeast {
+		if i%100 == 0 {
+			r = New(server.Client, "redis")
+		}
+		docs := read(t, r, noon.Add(time.Duration(4*readings+i)*usualGap))
+		if _, found = docs["pulse:queues:shop"]; found {
+			break
+		}
+	}
+	if !found {
+		t.Error("the gentle walk does not find a stranger")
+	}
+}
+
+func TestThatTheWalkIsNotThroughIsAProblemInTheViewAndNoApp(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	others(t, server.Client, 50_000)
+	server.Client.Set(t.Context(), "pulse:queues:shop", text, 0)
+	server.Client.ZAdd(t.Context(), protocol.IndexKey, redis.Z{Score: float64(noon.UnixMilli()), Member: "pulse:queues:shop"})
+	r := New(server.Client, "redis")
+	r.walk.clock = ticks(firstCalls)
+	var builder view.Builder
+	for i, want := range []string{"still looking for keys that others wrote: about 40 % of this Redis' keys have been looked at", ""} {
+		now := noon.Add(time.Duration(i) * time.Hour)
+		docs, err := r.Read(t.Context(), now)
+		for r.walk.nodes[server.Addr].through == 0 && i > 0 && err == nil {
+			now = now.Add(usualGap)
+			docs, err = r.Read(t.Context(), now)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := builder.Build(now, docs)
+		said := ""
+		for _, p := range v.Problems {
+			if p.Key == scanKey {
+				said = p.Reason
+			}
+		}
+		if said != want || len(v.Apps) != 1 {
+			t.Errorf("the view says %q, and has the apps %v", said, v.Apps)
+		}
+	}
+}
+
+func TestAReadingThatComesSoonerTakesLessOfRedis(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	others(t, server.Client, 200_000)
+	r := New(server.Client, "redis")
+	r.walk.clock = ticks(firstCalls)
 	for _, step := range []struct {
 		after time.Duration
 		want  int
-	}{{0, 1}, {time.Second, 0}, {restAfter - 1, 0}, {restAfter, 1}, {restAfter + time.Second, 0}} {
-		if n := scans(noon.Add(step.after)); n != step.want {
+	}{{0, firstCalls}, {usualGap / 2, firstCalls / 2}, {usualGap, firstCalls / 2}, {usualGap, 0}, {time.Hour, firstCalls}} {
+		before := calls(t, server.Client)["scan"]
+		read(t, r, noon.Add(step.after))
+		if n := calls(t, server.Client)["scan"] - before; n != step.want {
 			t.Errorf("after %v: %d SCANs, not %d", step.after, n, step.want)
+		}
+	}
+}
+
+func TestARedisThatRefusesSCANIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	if err := server.Client.Do(t.Context(), "ACL", "SETUSER", "reader", "reset", "on", "nopass", "~pulse:*", "+zrevrangebyscore", "+getrange", "+hgetall").Err(); err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DisableIdentity: true, Username: "reader", Password: "any"})
+	defer client.Close()
+	r := New(client, "redis")
+	for i := range 10 {
+		if docs := read(t, r, noon.Add(time.Duration(i)*usualGap)); len(docs) > 0 {
+			t.Errorf("%v", docs)
+		}
+	}
+	log, err := server.Client.ACLLog(t.Context(), 100).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range log {
+		if e.Object == "scan" && e.Count != 1 {
+			t.Errorf("SCAN was tried %d times", e.Count)
 		}
 	}
 }
@@ -236,8 +372,8 @@ func TestAWalkOfAnUnevenClusterEnds(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	const script = `for i = ARGV[1], ARGV[2] do redis.call('SET', KEYS[1] .. i, 'x') end return 1`
-	// Two masters, six readings and four: were the smaller one begun anew as soon as it is through,
-	// they would be through together after twelve.
+	// Two masters, six readings and four: the smaller one must not be begun anew, fast, as soon as it is
+	// through.
 	const large, small = 110_000, 70_000
 	for tag, n := range map[string]int{"{a}": large, "{b}": small} {
 		for i := 0; i < n; i += 10_000 {
@@ -248,11 +384,12 @@ func TestAWalkOfAnUnevenClusterEnds(t *testing.T) {
 	}
 	c.Set(t.Context(), "pulse:queues:shop", text, 0)
 	r := New(c, "redis cluster")
+	r.walk.clock = ticks(firstCalls)
 	readings := 0
-	for ; r.walk.restUntil.IsZero() && readings < 20; readings++ {
-		read(t, r, noon)
+	for looking := true; looking && readings < 20; readings++ {
+		_, looking = read(t, r, noon.Add(time.Duration(readings)*usualGap))[scanKey]
 	}
-	if most := large/(scansAtOnce*scanCount) + 2; readings > most {
+	if most := large/(firstCalls*scanCount) + 2; readings > most {
 		t.Errorf("through after %d readings, not %d", readings, most)
 	}
 	if got := keys(read(t, r, noon)); len(got) != 1 {
@@ -303,6 +440,28 @@ func TestLargeValuesAreReadWholeOrNotAtAll(t *testing.T) {
 		}
 		if string(docs["pulse:queues:shop"].Data) != text {
 			t.Errorf("%d bytes: its neighbour is %q", size, docs["pulse:queues:shop"].Data)
+		}
+	}
+}
+
+func TestALargeValueIsReadOnceAndNeverTorn(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	r := New(connect(t, server.Addr), "redis")
+	for i, step := range []struct{ size, reads int }{
+		{usualSize + 1, 2}, {usualSize + 1, 1}, {4 * usualSize, 1}, {maxSize + 1, 1}, {10, 1}, {10, 1}, {usualSize, 2}, {usualSize, 1}, {0, 1}, {usualSize, 2},
+	} {
+		value := strings.Repeat("x", step.size)
+		server.Client.Set(ctx, "pulse:queues:large", value, 0)
+		server.Client.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: float64(noon.UnixMilli()), Member: "pulse:queues:large"})
+		before := calls(t, server.Client)["getrange"]
+		d := read(t, r, noon)["pulse:queues:large"]
+		if n := calls(t, server.Client)["getrange"] - before; n != step.reads {
+			t.Errorf("reading %d, of %d bytes: it is read %d times", i, step.size, n)
+		}
+		if step.size <= maxSize && string(d.Data) != value || step.size > maxSize && d.Err == nil {
+			t.Errorf("reading %d, of %d bytes: %d are read, %v", i, step.size, len(d.Data), d.Err)
 		}
 	}
 }

@@ -61,15 +61,18 @@ func view(t *testing.T, address string) (v viewJSON, err error) {
 // viewJSON is the view as the contract has it, written down here once more so that the test doesn't
 // take the program's own word for it.
 type viewJSON struct {
-	Totals struct{ Waiting, Active, Delayed, Failed, Queues, Servers int64 }
-	Apps   map[string]struct {
-		Queues map[string]struct {
-			Name, Driver, Origin, Source, Status string
-			ReadOnly                             bool `json:"read_only"`
-			Timestamp                            int64
-			Metrics                              map[string]int64
-			Meta                                 map[string]any
+	Totals struct {
+		Waiting, Active, Delayed, Failed *int64
+		Queues, Servers                  int64
+		Unknown                          map[string]int64
+		Lost                             struct{ Queues, Servers int64 }
+	}
+	Apps map[string]struct {
+		Sources map[string]struct {
+			Status    string
+			Timestamp int64
 		}
+		Queues  map[string]queueJSON
 		Servers map[string]struct {
 			Status  string
 			System  map[string]any
@@ -78,6 +81,13 @@ type viewJSON struct {
 		}
 	}
 	Problems []struct{ Key, Reason string }
+}
+
+type queueJSON struct {
+	Name, Driver, Origin, Source, Status string
+	ReadOnly                             bool `json:"read_only"`
+	Metrics                              map[string]int64
+	Meta                                 map[string]any
 }
 
 func address(t *testing.T) string {
@@ -284,14 +294,15 @@ func TestBadEnvironmentIsOneSentenceAndStatus2(t *testing.T) {
 	}{
 		{redisReporter, []string{"PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*"}, `PULSE_REDIS_URL is not set`},
 		{redisReporter, []string{redis, "PULSE_BULLMQ_QUEUES=*"}, `PULSE_APP is not set`},
-		{redisReporter, []string{redis, "PULSE_APP=shop"}, `PULSE_BULLMQ_QUEUES is not set`},
+		{redisReporter, []string{redis, "PULSE_APP=shop"}, `there is nothing to poll: set one of PULSE_BULLMQ_QUEUES, `},
 		{redisReporter, []string{redis, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*", "PULSE_INTERVAL=5"}, `PULSE_INTERVAL is "5": it takes a duration with its unit, such as 5s or 1m`},
 		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_TTL=5s"}, `PULSE_TTL is 5s: it takes more than PULSE_INTERVAL`},
 		{sqsReporter, []string{redis, "PULSE_APP=my shop"}, `PULSE_APP is "my shop"`},
 		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_SQS_CALLS_PER_MONTH=many"}, `PULSE_SQS_CALLS_PER_MONTH is "many"`},
 		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_SQS_QUEUES=arn:aws:sqs:us-east-1:123456789012"}, `PULSE_SQS_QUEUES is "arn:aws:sqs:us-east-1:123456789012"`},
 		{redisReporter, []string{"PULSE_REDIS_URL=redis://127.0.0.1:99999", "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*"}, `PULSE_REDIS_URL is "redis://127.0.0.1:99999": a port is 1 to 65535`},
-		{local, []string{redis, "PULSE_BULLMQ_QUEUES=*", "PULSE_LARAVEL_QUEUES=*"}, `PULSE_LARAVEL_QUEUES is "*"`},
+		{redisReporter, []string{redis, "PULSE_APP=shop", "PULSE_LIST_KEYS=jobs", "PULSE_SETTINGS=PULSE_BULLMQ_QUEUES"}, `PULSE_SETTINGS has "PULSE_BULLMQ_QUEUES": it takes NAME=value`},
+		{local, []string{redis, "PULSE_SETTINGS=PULSE_NO_QUEUES=*"}, `PULSE_SETTINGS has "PULSE_NO_QUEUES=*": it takes NAME=value`},
 		{host, []string{"PULSE_REDIS_URL=http://user:hunter2@x", "PULSE_APP=shop"}, `PULSE_REDIS_URL is no URL of a Redis`},
 		{aggregator, []string{redis, "PULSE_LISTEN=0.0.0.0:0"}, `PULSE_LISTEN is "0.0.0.0:0": it takes a loopback address`},
 		{aggregator, []string{redis, "PULSE_LOG_FORMAT=xml"}, `PULSE_LOG_FORMAT is "xml": it takes json or text`},
@@ -347,6 +358,33 @@ func TestOncePrintsWhatTheProtocolTakes(t *testing.T) {
 	}
 }
 
+// demoQueues are queues of the demo, one of each driver at least, and what is sooner or later to be seen
+// of them.
+var demoQueues = map[string]func(queueJSON) bool{
+	"bullmq/emails":     func(q queueJSON) bool { return q.between("waiting", 1, 300) && q.between("active", 1, 10) },
+	"bullmq/thumbnails": func(q queueJSON) bool { return q.between("waiting", 1, 240) && q.Meta["paused"] == true },
+	"bullmq/reports":    func(q queueJSON) bool { return q.between("failed", 1, 100) },
+	"gravito-stream/mail": func(q queueJSON) bool {
+		return q.between("waiting", 1, 400) && q.between("delayed", 1, 10) && q.unknown("active")
+	},
+	"gravito-stream/audit":       func(q queueJSON) bool { return q.between("failed", 1, 10) },
+	"laravel-horizon/default":    func(q queueJSON) bool { return q.between("active", 1, 20) && q.Meta["workers"] == 15.0 },
+	"redis-list/jobs:index":      func(q queueJSON) bool { return q.between("waiting", 1, 500) && q.unknown("active") },
+	"redis-stream/events/search": func(q queueJSON) bool { return q.between("waiting", 1, 300) && q.between("active", 1, 8) },
+	"sqs/orders":                 func(q queueJSON) bool { return q.between("failed", 7, 20) && q.Meta["dlq_shared"] == true },
+	"sqs/orders-dlq":             func(q queueJSON) bool { return q.between("waiting", 7, 20) && q.Meta["dlq_for"] != nil },
+}
+
+func (q queueJSON) between(metric string, least, most int64) bool {
+	n, known := q.Metrics[metric]
+	return known && least <= n && n <= most
+}
+
+func (q queueJSON) unknown(metric string) bool {
+	_, known := q.Metrics[metric]
+	return !known
+}
+
 // TestLocalNeedsNothing is the README's first command.
 func TestLocalNeedsNothing(t *testing.T) {
 	t.Parallel()
@@ -359,20 +397,27 @@ func TestLocalNeedsNothing(t *testing.T) {
 		}
 		return m != nil
 	})
-	drivers := map[string]bool{}
+	var v viewJSON
 	servertest.Eventually(t, "demo queues of every kind", func() bool {
-		v, err := view(t, listen)
-		if err != nil {
+		var err error
+		if v, err = view(t, listen); err != nil || v.Totals.Servers != 1 {
 			return false
 		}
-		for _, q := range v.Apps["demo"].Queues {
-			drivers[q.Driver] = true
-			if q.Meta["demo"] != true {
-				t.Errorf("queue %s does not say that it is a demo", q.Name)
+		for key, plausible := range demoQueues {
+			if q, ok := v.Apps["demo"].Queues[key]; !ok || !plausible(q) {
+				return false
 			}
 		}
-		return len(drivers) == 4 && v.Totals.Servers == 1
+		return true
 	})
+	for key, q := range v.Apps["demo"].Queues {
+		if q.Meta["demo"] != true || q.Status != "fresh" || q.Meta["error"] != nil {
+			t.Errorf("the queue %s is %+v: it must say that it is a demo", key, q)
+		}
+	}
+	if len(v.Problems) > 0 {
+		t.Errorf("problems: %v", v.Problems)
+	}
 	p.Signal(os.Interrupt)
 	if status := p.Wait(); status != 0 {
 		t.Errorf("status %d", status)

@@ -104,12 +104,7 @@ func (k *known) problem(reason string) {
 	k.problems = append(k.problems, Problem{cut(k.key), cut(reason)})
 }
 
-func cut(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText], "") + "…"
-}
+func cut(s string) string { return protocol.Shorten(s, maxText) }
 
 // read makes sense of a document, or remembers what its key held before it was gone.
 func (b *Builder) read(d Document) *known {
@@ -314,7 +309,7 @@ func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, status Status) *Queu
 	row.isDLQ = len(q.Meta.Texts("dlq_for")) > 0
 	// An age changes with every report, a time doesn't.
 	if age, ok := q.Meta.Int("oldest_ms"); ok && !q.Meta.Has("oldest_at") {
-		row.Meta.Delete("oldest_ms") // which copies: the snapshot stays as it was reported
+		row.Meta.Delete("oldest_ms") // this copies: the snapshot stays as it was reported
 		row.Meta.SetInt("oldest_at", s.Timestamp-age)
 	}
 	row.encode()

@@ -11,7 +11,7 @@ import (
 func (v *View) sum() {
 	t := Totals{}
 	queues := map[string]*Queue{} // by id: several may report the same queue, and the newest knows best
-	isDLQ := map[string]bool{}    // by id, whoever says so
+	isDLQ := map[string]bool{}    // by id, if any report says so
 	for _, app := range v.Apps {
 		t.Servers += len(app.Servers)
 		for _, s := range app.Servers {

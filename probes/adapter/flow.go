@@ -49,7 +49,7 @@ func (r Request) size() int {
 	return n
 }
 
-// Next hands the replies to whoever asked, once all are there.
+// Next hands the replies to what Ask was given, once all are there.
 func (f *Flow) Next(_ context.Context, replies []Reply) Step {
 	if f.then == nil || len(replies) != f.asked {
 		f.then = nil

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A walk finds queues with SCAN, through all keys of a Redis, whosever they are. So it is done in
+// A walk finds queues with SCAN, through all keys of a Redis, those of others too. So it is done in
 // parts: the first poll looks at up to half a million keys, each later one at up to fifty thousand
 // (25 ms of Redis), and a finished walk rests before the next.
 const (

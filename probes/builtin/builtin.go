@@ -56,7 +56,7 @@ var Drivers = []Driver{
 	}},
 }
 
-// Of are the drivers whose requests are for a source.
+// Of are the drivers that ask a source.
 func Of(source adapter.Source) []Driver {
 	var of []Driver
 	for _, d := range Drivers {

@@ -59,7 +59,7 @@ func TestAdaptersArePure(t *testing.T) {
 				t.Fatal(err)
 			}
 			if strings.Contains(string(source), "PULSE_") {
-				t.Errorf("%s names an environment variable: only whoever reads it knows what it is called", path)
+				t.Errorf("%s names an environment variable: only the program that reads it knows what it is called", path)
 			}
 		}
 	}

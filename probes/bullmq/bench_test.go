@@ -7,14 +7,16 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/poll"
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/servertest"
-	source "github.com/gravito-framework/pulse/internal/source/redis"
+	sourceredis "github.com/gravito-framework/pulse/internal/source/redis"
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/bullmq"
 )
@@ -42,7 +44,7 @@ func (r *recorder) Do(ctx context.Context, requests []adapter.Request) ([]adapte
 
 func newPoller(b *testing.B, client *redis.Client) *poll.Poller {
 	b.Helper()
-	return &poll.Poller{Adapter: bullmq.Adapter{}.Describe(), Session: open(b, adapter.Settings{bullmq.SettingQueues: "*"}), Source: source.New(client, "the bench's redis")}
+	return &poll.Poller{Adapter: bullmq.Adapter{}.Describe(), Session: open(b, adapter.Settings{bullmq.SettingQueues: "*"}), Source: sourceredis.New(client, "the bench's redis")}
 }
 
 func mustPoll(b *testing.B, p *poll.Poller) {
@@ -108,16 +110,27 @@ func rawPipeline(b *testing.B, client *redis.Client, requests []adapter.Request)
 				pipe.HGet(ctx, r[1], r[2])
 			case "GET":
 				pipe.Get(ctx, r[1])
-			case "CLIENT":
-				pipe.ClientList(ctx)
+			case "ZRANGE":
+				pipe.ZRangeWithScores(ctx, r[1], 0, 0)
+			case "CLIENT", "CLUSTER", "ROLE": // who is connected, once a poll
+				pipe.Do(ctx, toAny(r)...)
 			default:
 				b.Fatalf("%v has no typed twin here", r)
 			}
 		}
-		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		// A Redis that is no cluster refuses CLUSTER INFO.
+		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !redisconn.IsRefusal(err) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func toAny(r adapter.Request) []any {
+	args := make([]any, len(r))
+	for i := range r {
+		args[i] = r[i]
+	}
+	return args
 }
 
 // BenchmarkPollAgainstGetJobCounts compares with what BullMQ's own client takes for the counts of
@@ -153,3 +166,100 @@ func median(d []time.Duration) float64 {
 	slices.Sort(d)
 	return d[len(d)/2].Seconds()
 }
+
+// replay answers each round of a poll as it was answered once.
+type replay struct {
+	rounds [][]adapter.Reply
+	next   int
+}
+
+func (r *replay) Do(context.Context, []adapter.Request) ([]adapter.Reply, error) {
+	answers := r.rounds[r.next]
+	r.next = (r.next + 1) % len(r.rounds)
+	return answers, nil
+}
+
+// answers notes what a source answers.
+type answers struct {
+	poll.Source
+	rounds [][]adapter.Reply
+}
+
+func (a *answers) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
+	replies, err := a.Source.Do(ctx, requests)
+	a.rounds = append(a.rounds, replies)
+	return replies, err
+}
+
+// BenchmarkAdapterAlone polls a thousand queues whose answers are in memory: what the adapter itself takes.
+func BenchmarkAdapterAlone(b *testing.B) {
+	server := servertest.Redis(b)
+	fill(b, server)
+	p := newPoller(b, server.Client)
+	mustPoll(b, p) // finds the queues
+	mustPoll(b, p) // searches them for markers
+	noted := &answers{Source: p.Source}
+	p.Source = noted
+	mustPoll(b, p)
+	p.Source = &replay{rounds: noted.rounds}
+	b.ReportAllocs()
+	for b.Loop() {
+		mustPoll(b, p)
+	}
+}
+
+// TestAPollOfAThousandQueuesAllocatesLittle holds what the benchmark above measures: 18,038 once.
+func TestAPollOfAThousandQueuesAllocatesLittle(t *testing.T) {
+	const most = 4000
+	names := make([]string, benchQueues)
+	for i := range names {
+		names[i] = fmt.Sprintf("queue-%d", i)
+	}
+	session := open(t, adapter.Settings{bullmq.SettingQueues: strings.Join(names, ",")})
+	answer := source(func(r adapter.Request) adapter.Reply {
+		switch {
+		case r[0] == "LRANGE" && strings.HasSuffix(r[1], ":wait"):
+			return busyTail
+		case r[0] == "LINDEX":
+			return adapter.Text("9")
+		case r[0] == "HMGET":
+			return busyMeta
+		case r[0] == "HGET":
+			return adapter.Text("1763999000000")
+		case r[0] == "ZRANGE":
+			return busyFailure
+		case r[0] == "LLEN" && strings.HasSuffix(r[1], ":paused"), r[0] == "ZCARD" && strings.HasSuffix(r[1], ":groups"):
+			return adapter.Int(0)
+		case r[0] == "LLEN" || r[0] == "ZCARD":
+			return adapter.Int(7)
+		}
+		return adapter.Reply{}
+	})
+	p := &poll.Poller{Adapter: bullmq.Adapter{}.Describe(), Session: session, Source: answer}
+	once := func() {
+		if s, err := p.Poll(context.Background(), time.UnixMilli(1_764_000_000_000)); err != nil || len(s.Queues) != benchQueues || s.Queues[0].Metrics.Waiting != 14 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+	}
+	once() // searches for markers
+	if n := testing.AllocsPerRun(5, once); n > most {
+		t.Errorf("a poll of %d busy queues takes %v allocations, at most %d", benchQueues, n, most)
+	}
+}
+
+// source answers in memory, without allocating more than its two rounds of replies.
+type source func(adapter.Request) adapter.Reply
+
+func (s source) Do(_ context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
+	replies := make([]adapter.Reply, len(requests))
+	for i, r := range requests {
+		replies[i] = s(r)
+	}
+	return replies, nil
+}
+
+var (
+	busyTail    = adapter.List(adapter.Text("2"), adapter.Text("1"))
+	busyFailure = adapter.List(adapter.Text("3"), adapter.Text("1763999000000"))
+	busyMeta    = adapter.List(adapter.Text("bullmq:6.7.0"), adapter.Text("10000"), adapter.Reply{}, adapter.Reply{}, adapter.Reply{})
+)

@@ -46,7 +46,10 @@ func (c *counts) field(place int) (string, bool) {
 
 // number is a field that holds a number; 0 where there is none.
 func (c *counts) number(place int) int64 {
-	text, _ := c.field(place)
+	text, ok := c.field(place)
+	if !ok {
+		return 0
+	}
 	n, _ := strconv.ParseInt(text, 10, 64)
 	return max(n, 0)
 }
@@ -287,6 +290,9 @@ func (c *counts) take(what what, r adapter.Reply) {
 		return
 	}
 	text, _ := r.Text() // nothing where the job was taken since; a refusal where a job's id makes a hash of it
+	if text == "" {
+		return
+	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	switch {
 	case err != nil:

@@ -14,7 +14,7 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/poll"
 	"github.com/gravito-framework/pulse/internal/servertest"
-	source "github.com/gravito-framework/pulse/internal/source/redis"
+	sourceredis "github.com/gravito-framework/pulse/internal/source/redis"
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/bullmq"
 	"github.com/gravito-framework/pulse/protocol"
@@ -183,7 +183,7 @@ func pollAndCheck(t *testing.T, server *servertest.RedisServer, prefix string, w
 	p := poll.Poller{
 		Adapter: bullmq.Adapter{}.Describe(),
 		Session: open(t, adapter.Settings{bullmq.SettingQueues: "*", bullmq.SettingPrefix: prefix}),
-		Source:  source.New(client, "the test's redis"),
+		Source:  sourceredis.New(client, "the test's redis"),
 	}
 	for range 2 {
 		now := time.Now()

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -94,13 +93,5 @@ func (r *Recorder) SlowDropped() uint64 { return r.slow.dropped.Load() }
 
 // short is a name that is UTF-8 and of a length that a page can show.
 func short(name string) string {
-	name = strings.ToValidUTF8(name, "?")
-	if len(name) <= maxSlowName {
-		return name
-	}
-	end := maxSlowName
-	for !utf8.RuneStart(name[end]) {
-		end--
-	}
-	return name[:end] + "…"
+	return protocol.Shorten(strings.ToValidUTF8(name, "?"), maxSlowName)
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,16 +12,48 @@ import (
 	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/internal/reporter"
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/builtin"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// demo is queues that somebody without queues can watch. The BullMQ ones are keys as BullMQ writes
-// them in the embedded Redis, read by the real adapter; the others are snapshots as a foreign
-// reporter SETs them. All say that they are a demo.
+// players are who plays which driver's queues, by the adapter's name. A driver that nobody plays is not
+// asked for, so the demo shows no queue of it.
+//
+// The embedded Redis has no CLIENT LIST, so BullMQ's workers are not counted, and it tells a wrong lag of
+// a stream's group, so the adapter counts the entries.
+var players = map[string]player{
+	"bullmq":        {"*", playBullMQ},
+	"gravitostream": {"*", playGravitoStream},
+	"laravel":       {"*", playLaravel},
+	"redislist":     {"jobs:*", playLists},
+	"redisstream":   {"events", playStream},
+}
+
+// player plays the queues of one driver, as the keys that its library would write.
+type player struct {
+	queues string // what the driver's first setting is
+	play   func(context.Context, tick) error
+}
+
+// demoSettings are the variables of a reporter that reads what the players play. What the environment
+// has of them, such as a prefix, is for queues of one's own.
+func demoSettings() map[string]string {
+	settings := map[string]string{"PULSE_SETTINGS": "", "PULSE_MONITOR_REDIS_URL": ""}
+	for _, d := range builtin.Of(adapter.Redis) {
+		for _, s := range d.Settings {
+			settings[s.Variable] = ""
+		}
+		settings[d.Settings[0].Variable] = players[d.Adapter.Describe().Name].queues
+	}
+	return settings
+}
+
+// demo is queues that somebody without queues can watch. They are keys in the embedded Redis, read by
+// the real adapters; SQS is no Redis, so its queues are a snapshot, as a foreign reporter SETs it. All
+// say that they are a demo.
 type demo struct {
 	client redis.UniversalClient
 	store  *publish.Store
-	queues []*demoQueue
 	second int
 }
 
@@ -30,16 +62,7 @@ func newDemo(ctx context.Context, client redis.UniversalClient, drivers *reporte
 	for _, p := range drivers.Pollers {
 		p.Session = labelled{p.Session}
 	}
-	d := &demo{
-		client: client,
-		store:  publish.New(client, "the embedded redis", protocol.DefaultTTL),
-		queues: []*demoQueue{
-			{name: "emails", arrive: 6, drain: 6, swing: 4},
-			{name: "reports", arrive: 2, drain: 2, failEvery: 9},
-			{name: "thumbnails", arrive: 3, drain: 0, paused: true, most: 240},
-			{name: "webhooks", arrive: 9, drain: 8, swing: 3, failEvery: 40, most: 900},
-		},
-	}
+	d := &demo{client: client, store: publish.New(client, "the embedded redis", protocol.DefaultTTL)}
 	if err := d.step(ctx); err != nil {
 		return nil, err
 	}
@@ -48,13 +71,13 @@ func newDemo(ctx context.Context, client redis.UniversalClient, drivers *reporte
 
 // play keeps the queues moving until ctx ends.
 func (d *demo) play(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+	each := time.NewTicker(time.Second)
+	defer each.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-each.C:
 			if err := d.step(ctx); err != nil && ctx.Err() == nil {
 				return err
 			}
@@ -63,123 +86,78 @@ func (d *demo) play(ctx context.Context) error {
 }
 
 func (d *demo) step(ctx context.Context) error {
-	for _, q := range d.queues {
-		if err := q.step(ctx, d.client, d.second); err != nil {
-			return fmt.Errorf("move the demo queue %s: %w", q.name, err)
+	t := tick{d.client, time.Now(), d.second}
+	for name, p := range players {
+		if err := p.play(ctx, t); err != nil {
+			return fmt.Errorf("play the demo's queues of %s: %w", name, err)
 		}
 	}
 	if d.second%5 == 0 {
-		for _, s := range foreign(time.Now(), d.second) {
-			if _, err := d.store.Snapshot(ctx, s); err != nil {
-				return err
-			}
+		if _, err := d.store.Snapshot(ctx, sqsSnapshot(t)); err != nil {
+			return err
 		}
 	}
 	d.second++
 	return nil
 }
 
-// demoQueue is a queue whose jobs come, run and go, a few each second.
-type demoQueue struct {
-	name          string
-	arrive, drain int // jobs a second
-	swing         int // how much arrivals rise and fall, over a minute
-	failEvery     int // every so many jobs one fails; 0 is never
-	paused        bool
-	most          int // waiting jobs; 0 is no bound
-	last          int // id of the last job
-	done          int
+// tick is one second of the demo.
+type tick struct {
+	redis  redis.UniversalClient
+	now    time.Time
+	second int
 }
 
-func (q *demoQueue) step(ctx context.Context, client redis.UniversalClient, second int) error {
-	now := time.Now().UnixMilli()
-	key := "bull:" + q.name + ":"
-	wait := key + "wait"
-	if q.paused {
-		wait = key + "paused"
+// wave is a number that rises and falls around middle, once a period of seconds.
+func (t tick) wave(middle, swing float64, period int) int {
+	return int(math.Round(middle + swing*math.Sin(2*math.Pi*float64(t.second)/float64(period))))
+}
+
+// arrivals are how many jobs come: every, and as many more or fewer, in turns of a period of seconds. In
+// the first second more come, so that a demo begins with something waiting.
+func (t tick) arrivals(every, period int) int {
+	n := t.wave(float64(every), float64(every), period)
+	if t.second == 0 {
+		n += 5 * every
 	}
-	waiting, err := client.LLen(ctx, wait).Result()
-	if err != nil {
-		return err
+	return n
+}
+
+// ids are n ids that no other second has.
+func (t tick) ids(n int) []any {
+	ids := make([]any, max(n, 0))
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%d-%d", t.second, i)
 	}
-	running, err := client.LRange(ctx, key+"active", 0, -1).Result()
-	if err != nil {
-		return err
-	}
-	pipe := client.Pipeline()
-	pipe.HSet(ctx, key+"meta", "version", "bullmq:5.81.5", "opts.maxLenEvents", 10000)
-	if q.paused {
-		pipe.HSet(ctx, key+"meta", "paused", 1)
-	}
-	for _, id := range running {
-		q.done++
-		to := "completed"
-		if q.failEvery > 0 && q.done%q.failEvery == 0 {
-			to = "failed"
+	return ids
+}
+
+// move pushes jobs behind those of a list, and takes a few from its front, as workers do.
+func (t tick) move(ctx context.Context, list string, jobs []any, take int) (taken []string, err error) {
+	if len(jobs) > 0 {
+		if err := t.redis.RPush(ctx, list, jobs...).Err(); err != nil {
+			return nil, err
 		}
-		pipe.LRem(ctx, key+"active", 1, id)
-		pipe.ZAdd(ctx, key+to, redis.Z{Score: float64(now), Member: id})
-		pipe.ZRemRangeByRank(ctx, key+to, 0, -101)
-		pipe.Del(ctx, key+id)
 	}
-	arrivals := q.arrive + int(math.Round(float64(q.swing)*math.Sin(2*math.Pi*float64(second)/60)))
-	if q.most > 0 && int(waiting) >= q.most {
-		arrivals = min(arrivals, q.drain)
+	taken, err = t.redis.LPopCount(ctx, list, take).Result()
+	if errors.Is(err, redis.Nil) {
+		err = nil // it is empty
 	}
-	for range arrivals {
-		q.last++
-		id := strconv.Itoa(q.last)
-		pipe.HSet(ctx, key+id, "name", "demo", "timestamp", now)
-		pipe.LPush(ctx, wait, id)
-	}
-	for range min(q.drain, int(waiting)+arrivals) {
-		pipe.RPopLPush(ctx, wait, key+"active")
-	}
-	_, err = pipe.Exec(ctx)
-	return err
+	return taken, err
 }
 
-// foreign are snapshots of the queues that no adapter reads here.
-func foreign(now time.Time, second int) []*protocol.QueueSnapshot {
-	wave := func(middle, swing float64, period int) int64 {
-		return int64(math.Round(middle + swing*math.Sin(2*math.Pi*float64(second)/float64(period))))
+// delay puts off a job by half a minute, every five seconds, and says how many have come due. For
+// Laravel scores are in seconds, for Gravito Stream in milliseconds.
+func (t tick) delay(ctx context.Context, zset string, unit time.Duration) (due int, err error) {
+	const later = 30 * time.Second
+	score := func(at time.Time) float64 { return float64(at.UnixNano() / int64(unit)) }
+	if t.second%5 == 0 {
+		if err := t.redis.ZAdd(ctx, zset, redis.Z{Score: score(t.now.Add(later)), Member: t.second}).Err(); err != nil {
+			return 0, err
+		}
 	}
-	queue := func(name string, driver protocol.Driver, m protocol.Metrics, set func(*protocol.Meta)) protocol.Queue {
-		q := protocol.Queue{Name: name, Driver: driver, Metrics: m}
-		set(&q.Meta)
-		q.Meta.SetBool("demo", true)
-		return q
-	}
-	sqs := func(m *protocol.Meta) {
-		m.SetBool("fifo", false)
-		m.SetText("region", "eu-west-1")
-	}
-	withDLQ := func(m *protocol.Meta) {
-		sqs(m)
-		m.SetText("dlq", "orders-dlq")
-		m.SetBool("dlq_shared", true)
-	}
-	snapshot := func(source string, queues ...protocol.Queue) *protocol.QueueSnapshot {
-		return &protocol.QueueSnapshot{Timestamp: now.UnixMilli(), App: "demo", Source: source, Queues: queues}
-	}
-	dead := int64(7 + second/120)
-	return []*protocol.QueueSnapshot{
-		snapshot("demo-sqs",
-			queue("orders", protocol.DriverSQS, protocol.Metrics{Waiting: wave(60, 25, 90), Active: new(wave(9, 3, 40)), Delayed: new(int64(4)), Failed: &dead},
-				withDLQ),
-			queue("invoices", protocol.DriverSQS, protocol.Metrics{Waiting: wave(12, 6, 70), Active: new(int64(2)), Delayed: new(int64(0)), Failed: &dead},
-				withDLQ),
-			queue("orders-dlq", protocol.DriverSQS, protocol.Metrics{Waiting: dead, Active: new(int64(0)), Delayed: new(int64(0))},
-				func(m *protocol.Meta) {
-					sqs(m)
-					m.SetTexts("dlq_for", []string{"invoices", "orders"})
-				})),
-		snapshot("demo-stream",
-			queue("mail", protocol.DriverGravitoStream, protocol.Metrics{Waiting: wave(30, 12, 80), Delayed: new(int64(3)), Failed: new(int64(0))}, func(*protocol.Meta) {}),
-			queue("audit", protocol.DriverGravitoStream, protocol.Metrics{Waiting: wave(3, 3, 30), Delayed: new(int64(0)), Failed: new(int64(1))}, func(*protocol.Meta) {})),
-		snapshot("demo-laravel",
-			queue("default", protocol.DriverLaravelHorizon, protocol.Metrics{Waiting: wave(18, 9, 50), Active: new(int64(3)), Delayed: new(int64(6))}, func(m *protocol.Meta) { m.SetInt("reserved", 3) })),
-	}
+	n, err := t.redis.ZRemRangeByScore(ctx, zset, "-inf", fmt.Sprint(int64(score(t.now)))).Result()
+	return int(n), err
 }
 
 // labelled is a session whose queues say that they are a demo.

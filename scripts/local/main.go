@@ -32,18 +32,21 @@ func run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	watched := config.WantsRedisReporter(getenv) || getenv("PULSE_SQS_QUEUES") != ""
 	own := map[string]string{"PULSE_APP": "local"}
-	withDemo := false
+	var invented map[string]string // of the demo, if there is one
 	if getenv("PULSE_REDIS_URL") == "" && getenv("REDIS_URL") == "" {
 		redis, err := embeddedRedis(ctx, group)
 		if err != nil {
 			return err
 		}
 		own["PULSE_REDIS_URL"] = redis
-		if withDemo = !watched; withDemo {
-			own["PULSE_APP"], own["PULSE_BULLMQ_QUEUES"] = "demo", "*"
+		if !watched {
+			own["PULSE_APP"], invented = "demo", demoSettings()
 		}
 	}
 	env := func(name string) string {
+		if v, ok := invented[name]; ok {
+			return v
+		}
 		if v := getenv(name); v != "" && name != "PULSE_SOURCE" { // two reporters run here: each has its own
 			return v
 		}
@@ -85,8 +88,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if withDemo {
-		fmt.Fprintln(os.Stderr, "These are demo queues. To see your own, set PULSE_REDIS_URL and PULSE_BULLMQ_QUEUES='*', or PULSE_SQS_QUEUES='*' with AWS credentials.")
+	if invented != nil {
+		fmt.Fprintln(os.Stderr, "These are demo queues. To see your own, set PULSE_REDIS_URL and the driver's queues, such as PULSE_BULLMQ_QUEUES='*' or PULSE_LARAVEL_QUEUES='*'; or PULSE_SQS_QUEUES='*' with AWS credentials.")
 		d, err := newDemo(ctx, host.Redis.Client(), reporters[0])
 		if err != nil {
 			return err

@@ -177,9 +177,14 @@ function notesOf({ meta, dlqFor }) {
   if (dlqFor.length) notes.push([`dead-letter queue of ${dlqFor.join(', ')}: counted as failed, once`, '']);
   if (str(meta.dlq)) notes.push([`failed counts ${meta.dlq}${meta.dlq_shared === true ? ', shared' : ''}`, '']);
   if (num(meta.prioritized)) notes.push([`${count(meta.prioritized)} prioritized`, '']);
+  if (num(meta.stalled)) notes.push([`${count(meta.stalled)} stalled: begun, and their worker is late or gone`, 'bad']);
+  if (num(meta.stranded)) notes.push([`${count(meta.stranded)} stranded: no worker takes them`, 'bad']);
   if (num(meta.workers)) notes.push([plural(meta.workers, 'worker'), '']);
   return notes;
 }
+
+/** Whether a member of meta is a moment: oldest_at, as_of and the like. @param {string} name @param {unknown} v */
+const isTime = (name, v) => /(_at|as_of)$/.test(name) && num(v) !== undefined;
 
 /** @param {Item} item @returns {[string, unknown][]} */
 function facts({ app, driver, queue, meta, trend, reportedAt }) {
@@ -194,6 +199,6 @@ function facts({ app, driver, queue, meta, trend, reportedAt }) {
     ['reported at', moment(reportedAt)],
     ['waiting, per minute', trend && decimal(trend.perMin)],
     ['error', error],
-    ...Object.entries(rest),
+    ...Object.entries(rest).map(([k, v]) => /** @type {[string, unknown]} */ ([k, isTime(k, v) ? moment(v) : v])),
   ];
 }

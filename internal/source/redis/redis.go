@@ -56,12 +56,20 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	cluster, _ := s.client.(*redis.ClusterClient)
 	cmds := make([]*redis.Cmd, len(requests))
 	piped := make([]redis.Cmder, 0, len(requests))
+	size := 0
+	for _, r := range requests {
+		size += len(r)
+	}
+	args := make([]any, 0, size) // of all commands: one allocation instead of one each
 	for i, r := range requests {
-		if cluster != nil && allowed[r.Command()].key == 0 {
+		rule := ruleOf(r)
+		if cluster != nil && rule.key == 0 {
 			cmds[i] = askCluster(ctx, cluster, r)
 			continue
 		}
-		cmds[i] = redis.NewCmd(ctx, arguments(r)...)
+		first := len(args)
+		args = appendArguments(args, r, rule, cluster != nil)
+		cmds[i] = redis.NewCmd(ctx, args[first:len(args):len(args)]...)
 		piped = append(piped, cmds[i])
 	}
 	pipe := s.client.Pipeline()
@@ -78,19 +86,23 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	return nil
 }
 
-// arguments are r's as go-redis takes them. What follows the key is passed by reference: boxing
-// every text would cost more memory than all the replies.
-func arguments(r adapter.Request) []any {
-	args := make([]any, len(r))
-	for i := range r {
-		if i < 2 {
-			args[i] = r[i] // go-redis looks at the command and its key
+// appendArguments appends r's as go-redis takes them. Texts are passed by reference: boxing each would
+// cost more memory than all the replies. But go-redis looks at a command's name and, to find its node in
+// a cluster, at its key.
+func appendArguments(args []any, r adapter.Request, rule *rule, routed bool) []any {
+	args = append(args, rule.name)
+	for i := 1; i < len(r); i++ {
+		if routed && i == rule.key {
+			args = append(args, r[i])
 			continue
 		}
-		args[i] = &r[i]
+		args = append(args, &r[i])
 	}
 	return args
 }
+
+// arguments are those of a command that no key sends to a node.
+func arguments(r adapter.Request) []any { return appendArguments(nil, r, ruleOf(r), false) }
 
 func readReply(cmd *redis.Cmd) (adapter.Reply, error) {
 	v, err := cmd.Result()
