@@ -90,7 +90,8 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		// What a template passes on in one variable is refused by its own names.
 		{"redis-reporter", forSQS.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_QUEUES=a["}), `PULSE_BULLMQ_QUEUES is "a[": it takes ` + globs},
 		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_PREFIX"}), block("PULSE_BULLMQ_PREFIX")},
-		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": " ; PULSE_TOKEN=x"}), block("PULSE_TOKEN=x")},
+		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": " ; PULSE_TOKEN=x"}), block("PULSE_TOKEN=…")},
+		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": "PULSE_REDIS_URL=redis://:hunter2@cache"}), block("PULSE_REDIS_URL=…")},
 		{"redis-reporter", env{"PULSE_APP": "shop", "PULSE_BULLMQ_QUEUES": "*", "PULSE_MONITOR_REDIS_URL": "redis://app"}, noRedis},
 
 		{"host", env{}, noApp + "\n" + noRedis},

@@ -76,7 +76,11 @@ func (r *reader) withBlock(get Getenv) Getenv {
 		}
 		name, value, ok := strings.Cut(setting, "=")
 		if name = strings.TrimSpace(name); !ok || !slices.Contains(known, name) {
-			r.problems = append(r.problems, fmt.Errorf("%s has %.100q: it takes NAME=value, separated by semicolons, of %s", blockVariable, setting, strings.Join(known, ", ")))
+			// Only its name: what stands behind it may be a token, or a URL with a password.
+			if ok {
+				name += "=…"
+			}
+			r.problems = append(r.problems, fmt.Errorf("%s has %.100q: it takes NAME=value, separated by semicolons, of %s", blockVariable, name, strings.Join(known, ", ")))
 			continue
 		}
 		block[name] = strings.TrimSpace(value)
