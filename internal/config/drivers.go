@@ -47,10 +47,13 @@ func redisVariables() []string {
 	return names
 }
 
+// notYet are variables of what this version cannot do: refused rather than ignored.
+var notYet = []string{"PULSE_ADAPTERS", "PULSE_ADAPTER_CONFIG"}
+
 // WantsRedisReporter says that the environment asks for queues that live in a Redis.
 func WantsRedisReporter(get Getenv) bool {
 	r := newReader(get)
-	return len(r.problems) > 0 || slices.ContainsFunc(redisVariables(), func(name string) bool { return r.get(name) != "" })
+	return len(r.problems) > 0 || slices.ContainsFunc(append(redisVariables(), notYet...), func(name string) bool { return r.get(name) != "" })
 }
 
 // blockVariable holds the drivers' variables, for what can pass on only one: a template of
