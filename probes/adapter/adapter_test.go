@@ -400,7 +400,7 @@ func TestWalkThatIsRefusedBeginsAnew(t *testing.T) {
 }
 
 // TestWalkIsGentleAfterItsFirstPart: the first poll may look at many keys at once, later ones may not,
-// whatever became of the first.
+// and that holds after a refusal too.
 func TestWalkIsGentleAfterItsFirstPart(t *testing.T) {
 	noon := time.UnixMilli(1_764_000_000_000)
 	pages := func(n int) []Reply {
