@@ -191,7 +191,7 @@ func TestWhatGlobsBeginWithNarrowsTheSearch(t *testing.T) {
 	for list, want := range map[string]string{
 		"*": "*", "jobs:*": "jobs:*", "jobs:*,jobless?": "job*", "jobs:*,work:*": "*", "named,jobs:[a]": "jobs:*", `a\*b[c],a\*b?`: `a\*b*`,
 	} {
-		if got := openFor(t, list).match; got != want {
+		if got := openFor(t, list).walk.Request()[3]; got != want {
 			t.Errorf("%s is looked for with MATCH %s, want %s", list, got, want)
 		}
 	}
