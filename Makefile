@@ -52,6 +52,19 @@ template:
 	elif [ "$$CI" = true ]; then echo 'template.yaml: cfn-lint is not installed (internal/servertest/requirements.txt)'; exit 1; \
 	else echo 'template.yaml not checked: cfn-lint is not installed (internal/servertest/requirements.txt)'; fi
 
+# One after another, as they are found: a new one needs no line here. Without a bound go spends most of
+# the time on making interesting inputs smaller.
+FUZZTIME ?= 1m
+.PHONY: fuzz
+fuzz: ## Run every fuzz target, each for FUZZTIME (1m)
+	@set -e; for package in $$(grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		found=$$(go test -list '^Fuzz' $$package); \
+		for target in $$(echo "$$found" | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
+		done; \
+	done
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

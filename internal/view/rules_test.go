@@ -94,7 +94,7 @@ func TestTimestampOfTheFutureIsNotFresh(t *testing.T) {
 	}
 }
 
-func TestLostReporterWhoseClockWasAheadIsOneProblem(t *testing.T) {
+func TestLostReporterThatWasAheadIsOneProblem(t *testing.T) {
 	var b Builder
 	d := doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[%s]}`, noon.Add(time.Hour).UnixMilli(), orders))
 	b.Build(noon, []Document{d})
@@ -172,7 +172,7 @@ func TestDeadLetterQueueIsNotAlsoWaiting(t *testing.T) {
 		{"in a chain, whose middle has workers", []Document{snapshot("shop", "sqs", main+","+strings.Replace(retry, `"dlq":"main"`, `"dlq":"end"`, 1))}, counted(7, 0, 0, 5, 2)},
 		{"in a cycle of which the first sorts last", []Document{snapshot("shop", "sqs", named("z", 5, 2, "a-retry")+","+named("a-retry", 2, 5, "z"))}, counted(5, 0, 0, 2, 2)},
 		{"in a cycle of names of one length", []Document{snapshot("shop", "sqs", named("b", 2, 5, "a")+","+named("a", 5, 2, "b"))}, counted(5, 0, 0, 2, 2)},
-		{"in a chain whose end has a shorter name", []Document{snapshot("shop", "sqs", named("main", 5, 2, "main-retry")+","+named("main-retry", 2, 4, "end")+","+
+		{"in a chain that ends in a shorter name", []Document{snapshot("shop", "sqs", named("main", 5, 2, "main-retry")+","+named("main-retry", 2, 4, "end")+","+
 			`{"name":"end","driver":"sqs","metrics":{"waiting":4,"active":0,"delayed":0}}`)}, counted(7, 0, 0, 4, 3)},
 		{"that leads into a cycle", []Document{snapshot("shop", "sqs", `{"name":"orders","driver":"sqs","metrics":{"waiting":5,"active":0,"delayed":0,"failed":2},"meta":{"dlq":"a","dlq_for":["mail"]}},`+
 			named("a", 2, 3, "b")+","+named("b", 3, 2, "a"))}, counted(7, 0, 0, 3, 3)},

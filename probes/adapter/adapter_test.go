@@ -352,8 +352,8 @@ func TestWalkForgetsWhatAWholeWalkDidNotSee(t *testing.T) {
 		t.Errorf("it asks %s", got)
 	}
 	take(t, w, noon, scanned("5", "a", "b"), scanned("0", "c"))
-	if got := w.Names(); !slices.Equal(got, []string{"a", "b", "c"}) || !w.Through() {
-		t.Errorf("it has found %q, through %v", got, w.Through())
+	if got := w.Names(); !slices.Equal(got, []string{"a", "b", "c"}) || !w.through {
+		t.Errorf("it has found %q, through %v", got, w.through)
 	}
 	if !w.Rests(noon.Add(restAfterWalk-1)) || w.Rests(noon.Add(restAfterWalk)) {
 		t.Error("it does not rest as long as it should")
@@ -364,7 +364,7 @@ func TestWalkForgetsWhatAWholeWalkDidNotSee(t *testing.T) {
 		later[i] = scanned("7", "a")
 	}
 	take(t, w, noon.Add(time.Minute), later...)
-	if got := w.Names(); !slices.Equal(got, []string{"a", "b", "c"}) || w.Ended() {
+	if got := w.Names(); !slices.Equal(got, []string{"a", "b", "c"}) || w.ended {
 		t.Errorf("in the middle of a walk it has %q", got)
 	}
 	if got := w.Request(); got[1] != "7" || got[len(got)-1] != "5000" {
@@ -400,7 +400,7 @@ func TestWalkThatIsRefusedBeginsAnew(t *testing.T) {
 }
 
 // TestWalkIsGentleAfterItsFirstPart: the first poll may look at many keys at once, later ones may not,
-// whatever became of the first.
+// and that holds after a refusal too.
 func TestWalkIsGentleAfterItsFirstPart(t *testing.T) {
 	noon := time.UnixMilli(1_764_000_000_000)
 	pages := func(n int) []Reply {
@@ -414,7 +414,7 @@ func TestWalkIsGentleAfterItsFirstPart(t *testing.T) {
 		"a whole part": func(w *Walk) { take(t, w, noon, pages(firstRounds)...) },
 		"a whole walk": func(w *Walk) { take(t, w, noon, scanned("0")) },
 		"a refusal":    func(w *Walk) { _, _ = w.Take(Refusal("NOPERM"), noon, nil) },
-		"an early end": func(w *Walk) { _, _ = w.Take(scanned("5"), noon, nil); w.Pause() },
+		"an early end": func(w *Walk) { _, _ = w.Take(scanned("5"), noon, nil); w.pause() },
 		"two refusals": func(w *Walk) {
 			_, _ = w.Take(Refusal("NOPERM"), noon, nil)
 			_, _ = w.Take(Refusal("NOPERM"), noon, nil)
@@ -430,7 +430,7 @@ func TestWalkIsGentleAfterItsFirstPart(t *testing.T) {
 				t.Errorf("after %s: part %d asks %q", name, part, got)
 			}
 			take(t, w, later, pages(laterRounds)...)
-			if w.Ended() {
+			if w.ended {
 				t.Errorf("after %s: part %d is said to be a walk's end", name, part)
 			}
 		}

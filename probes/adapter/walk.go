@@ -17,6 +17,9 @@ const (
 	restAfterWalk           = 30 * time.Second
 )
 
+// newAtOnce is how many keys that were not known are taken in one poll at most.
+const newAtOnce = 20_000
+
 // StillLooking is the problem to report while the first walk is not through.
 const StillLooking = "still looking for queues, this Redis has many keys; name them instead of a glob and nothing needs to be looked for"
 
@@ -27,9 +30,14 @@ type Walk struct {
 	restUntil time.Time
 	left      int             // rounds of this poll's part
 	count     int             // keys a round
-	through   bool            // a whole walk was made
+	through   bool            // a whole walk was made: what was not found is not there
 	ended     bool            // this part was a walk's last
 	found     map[string]bool // names, and whether the walk under way has seen them
+
+	// What is said of one that was found and cannot be reported, of the last whole walk and of the one
+	// under way; between two walks, of the last whole walk in now.
+	leftOut, leftOutNow string
+	between             bool
 }
 
 // NewWalk makes a walk through the keys that match a pattern of Redis, with more options of SCAN such
@@ -44,8 +52,43 @@ func NewWalk(pattern string, options ...string) *Walk {
 // Rests says that there is nothing to look for at this poll.
 func (w *Walk) Rests(now time.Time) bool { return now.Before(w.restUntil) }
 
-// Through says that a whole walk was made: what was not found is not there.
-func (w *Walk) Through() bool { return w.through }
+// Part takes one part of the walk, and then goes on with what stopped it, if something did. It hands
+// each key to key, which says whether that is a new one: a poll takes so many of them and no more.
+func (w *Walk) Part(f *Flow, now time.Time, key func(string) (isNew bool), then func(error) Step) Step {
+	return w.part(f, now, key, then, 0)
+}
+
+func (w *Walk) part(f *Flow, now time.Time, key func(string) bool, then func(error) Step, found int) Step {
+	return f.Ask([]Request{w.Request()}, func(r []Reply) Step {
+		more, err := w.Take(r[0], now, func(k string) {
+			if key(k) {
+				found++
+			}
+		})
+		if more && found < newAtOnce {
+			return w.part(f, now, key, then, found)
+		}
+		w.pause()
+		return then(err)
+	})
+}
+
+// LeaveOut notes, as a sentence, what was found and cannot be reported, and why. One stands for all:
+// where there is one there are many.
+func (w *Walk) LeaveOut(sentence string) { w.leftOutNow = sentence }
+
+// Problem is what there is to say of the walk in each snapshot, or "".
+func (w *Walk) Problem() string {
+	switch {
+	case w.leftOut != "":
+		return w.leftOut
+	case w.leftOutNow != "":
+		return w.leftOutNow
+	case !w.through:
+		return StillLooking
+	}
+	return ""
+}
 
 // Request is the next SCAN.
 func (w *Walk) Request() Request {
@@ -60,10 +103,13 @@ func (w *Walk) Request() Request {
 // poll. After an error the walk begins anew at the next poll.
 func (w *Walk) Take(r Reply, now time.Time, key func(string)) (more bool, err error) {
 	w.ended = false
+	if w.between {
+		w.leftOut, w.leftOutNow, w.between = w.leftOutNow, "", false
+	}
 	cursor, keys, err := readScan(r)
 	if err != nil {
 		w.cursor = ""
-		w.Pause()
+		w.pause()
 		return false, err
 	}
 	for _, k := range keys {
@@ -76,19 +122,17 @@ func (w *Walk) Take(r Reply, now time.Time, key func(string)) (more bool, err er
 		if w.left > 0 {
 			return true, nil
 		}
-		w.Pause()
+		w.pause()
 		return false, nil
 	}
 	w.cursor, w.restUntil, w.through, w.ended = "", now.Add(restAfterWalk), true, true
-	w.Pause()
+	w.leftOut, w.between = "", true
+	w.pause()
 	return false, nil
 }
 
-// Pause ends this poll's part, though Take would have it go on.
-func (w *Walk) Pause() { w.left, w.count = laterRounds, laterCount }
-
-// Ended says that the part just made was the last of a walk.
-func (w *Walk) Ended() bool { return w.ended }
+// pause ends this poll's part, though Take would have it go on.
+func (w *Walk) pause() { w.left, w.count = laterRounds, laterCount }
 
 // Knows says that name was found, and notes that it is still there.
 func (w *Walk) Knows(name string) bool {

@@ -3,7 +3,6 @@ package bullmq
 import (
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -21,25 +21,6 @@ var noon = time.UnixMilli(1_764_000_000_000)
 // keys is a Redis of strings, lists, sets' sizes and hashes, as much of one as the adapter asks of.
 // Real ones are in real_test.go; this one can be wrong in ways that a real one seldom is.
 type keys map[string]any
-
-// reply is a value of keys as a reply.
-func reply(v any) adapter.Reply {
-	switch v := v.(type) {
-	case adapter.Reply:
-		return v
-	case int64:
-		return adapter.Int(v)
-	case string:
-		return adapter.Text(v)
-	case []any:
-		items := make([]adapter.Reply, len(v))
-		for i, item := range v {
-			items[i] = reply(item)
-		}
-		return adapter.List(items...)
-	}
-	return adapter.Reply{}
-}
 
 func (k keys) answer(r adapter.Request) any {
 	wrongType := adapter.Refusal("WRONGTYPE Operation against a key holding the wrong kind of value")
@@ -106,7 +87,6 @@ func (k keys) answer(r adapter.Request) any {
 	return nil
 }
 
-// scan gives COUNT keys at a time, in order, with the place as its cursor.
 func (k keys) scan(r adapter.Request) any {
 	if err, ok := k["SCAN"].(adapter.Reply); ok {
 		return err
@@ -118,53 +98,16 @@ func (k keys) scan(r adapter.Request) any {
 		}
 	}
 	slices.Sort(all)
-	from, _ := strconv.Atoi(r[1])
-	count, _ := strconv.Atoi(r[5])
-	to := min(from+count, len(all))
-	found := []any{}
-	for _, key := range all[min(from, to):to] {
-		if ok, err := path.Match(r[3], key); err != nil {
-			return adapter.Refusal("ERR " + err.Error())
-		} else if ok {
-			found = append(found, key)
-		}
-	}
-	next := strconv.Itoa(to)
-	if to == len(all) {
-		next = "0"
-	}
-	return []any{next, found}
+	return adaptertest.Scan(r, all, nil)
 }
 
 func (k keys) poll(t *testing.T, s adapter.Session, now time.Time) (*protocol.QueueSnapshot, int, error) {
 	t.Helper()
-	asked := 0
-	allowed := Adapter{}.Describe().Commands
-	step := s.Poll(t.Context(), now)
-	for len(step.Requests) > 0 {
-		var replies []adapter.Reply
-		for _, r := range step.Requests {
-			name := r[0]
-			if name == "CLIENT" || name == "CLUSTER" {
-				name += " " + r[1]
-			}
-			if !slices.Contains(allowed, name) {
-				t.Fatalf("%v was asked, but is not described", r)
-			}
-			replies = append(replies, reply(k.answer(r)))
-		}
-		asked += len(step.Requests)
-		step = s.Next(t.Context(), replies)
-	}
-	if step.Snapshot != nil {
-		if err := step.Snapshot.Validate(); err != nil {
-			t.Fatalf("the snapshot breaks the protocol: %v", err)
-		}
-	}
-	return step.Snapshot, asked, step.Err
+	snapshot, asked, err := adaptertest.Poll(t, Adapter{}, s, now, func(r adapter.Request) adapter.Reply { return adaptertest.Reply(k.answer(r)) })
+	return snapshot, adaptertest.Count(asked), err
 }
 
-func openFor(t *testing.T, queues string) *session {
+func openFor(t testing.TB, queues string) *session {
 	t.Helper()
 	s, err := (Adapter{}).Open(t.Context(), adapter.Settings{"app": "shop", "source": "redis", SettingQueues: queues})
 	if err != nil {
@@ -229,7 +172,7 @@ func TestMarkerThatComesBetweenTwoCommandsIsNoMinusOne(t *testing.T) {
 			if r[0] == "LRANGE" {
 				k["bull:q:wait"] = list("0:1764000000000")
 			}
-			replies[i] = reply(k.answer(r))
+			replies[i] = adaptertest.Reply(k.answer(r))
 		}
 		step = s.Next(t.Context(), replies)
 	}
@@ -575,7 +518,7 @@ func requestsOf(t *testing.T, k keys, s adapter.Session) map[string]int {
 		replies := make([]adapter.Reply, len(step.Requests))
 		for i, r := range step.Requests {
 			asked[strings.Join(r, " ")]++
-			replies[i] = reply(k.answer(r))
+			replies[i] = adaptertest.Reply(k.answer(r))
 		}
 		step = s.Next(t.Context(), replies)
 	}
@@ -734,55 +677,14 @@ func TestBadSettingsAreRefused(t *testing.T) {
 func FuzzReplies(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8}, "0:1")
 	f.Fuzz(func(t *testing.T, shape []byte, text string) {
-		s, err := (Adapter{}).Open(t.Context(), adapter.Settings{"app": "shop", SettingQueues: "*,q"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := 0
-		next := func() byte {
-			n++
-			if len(shape) == 0 {
-				return 0
-			}
-			return shape[n%len(shape)]
-		}
-		var value func(depth int) any
-		value = func(depth int) any {
-			switch next() % 6 {
-			case 0:
-				return nil
-			case 1:
-				return int64(int8(next()))
-			case 2:
-				return text
-			case 3:
-				return adapter.Refusal(text)
-			case 4:
-				return "bull:" + text + ":meta"
-			}
-			var list []any
-			for i := byte(0); i < next()%8 && depth < 3; i++ {
-				list = append(list, value(depth+1))
-			}
-			return list
-		}
+		s := openFor(t, "*,q")
+		page := adaptertest.Reply([]any{"bull:" + text + ":meta", "bull:" + text + ":id"})
+		anything := adaptertest.Anything{Shape: shape, Also: adaptertest.Fixed(
+			adapter.Text(text), adapter.Refusal(text), adapter.Text("bull:"+text+":meta"), adapter.Text("bullmq:4.18.3"), adapter.Text("17"),
+			adapter.List(adapter.Text("0"), page), adapter.List(adapter.Text("1"), page),
+		)}
 		for round := range 3 {
-			step := s.Poll(t.Context(), noon.Add(time.Duration(round)*time.Hour))
-			for range 64 {
-				if step.Requests == nil {
-					break
-				}
-				replies := make([]adapter.Reply, len(step.Requests))
-				for i := range replies {
-					replies[i] = reply(value(0))
-				}
-				step = s.Next(t.Context(), replies)
-			}
-			if step.Snapshot != nil {
-				if err := step.Snapshot.Validate(); err != nil {
-					t.Fatal(err)
-				}
-			}
+			_, _, _ = adaptertest.Poll(t, Adapter{}, s, noon.Add(time.Duration(round)*time.Hour), anything.Reply)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package bullmq
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,59 +11,42 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// candidatesAtOnce is how many names are checked in one poll at most.
-const candidatesAtOnce = 20_000
-
 // walk is a walk through all keys, with what is known of a name before it is known to be a queue.
 type walk struct {
 	*adapter.Walk
 	candidates map[string]bool // names that may be queues, of the poll under way
-	// A queue that was found and cannot be reported, and why: of the last whole walk, and of the one
-	// under way.
-	leftOut, leftOutNow string
 }
 
 // find takes one part of the walk, and then counts.
 func (s *session) find() adapter.Step {
 	s.walk.candidates = map[string]bool{}
-	return s.scan()
-}
-
-func (s *session) scan() adapter.Step {
-	w := s.walk
-	return s.Ask([]adapter.Request{w.Request()}, func(r []adapter.Reply) adapter.Step {
-		more, err := w.Take(r[0], s.poll.now, s.candidate)
-		switch {
-		case err != nil:
+	return s.walk.Part(&s.Flow, s.poll.now, s.candidate, func(err error) adapter.Step {
+		if err != nil {
 			s.problem("find queues: " + s.explain(err))
 			return s.count()
-		case more && len(w.candidates) < candidatesAtOnce:
-			return s.scan()
 		}
-		w.Pause()
 		return s.check()
 	})
 }
 
-// candidate notes the queue that key may belong to.
-func (s *session) candidate(key string) {
+// candidate notes the queue that key may belong to, unless it is known.
+func (s *session) candidate(key string) (isNew bool) {
 	// Names and prefixes may hold ':', so only what is known is cut off.
 	name, ok := strings.CutPrefix(key, s.prefix+":")
 	if !ok {
-		return
+		return false
 	}
 	name, isMeta := strings.CutSuffix(name, ":meta")
 	if !isMeta {
 		if name, ok = strings.CutSuffix(name, ":id"); !ok {
-			return
+			return false
 		}
 	}
-	if !s.patterns.Match(name) {
-		return
+	if !s.patterns.Match(name) || s.walk.Knows(name) {
+		return false
 	}
-	if !s.walk.Knows(name) {
-		s.walk.candidates[name] = true
-	}
+	s.walk.candidates[name] = true
+	return true
 }
 
 // check asks each candidate whether it is a queue: a job with an id of its own such as
@@ -84,9 +66,8 @@ func (s *session) check() adapter.Step {
 			isQueue[name] = hasMark(fields)
 		}
 		for i, name := range names {
-			// One that is left out stands for all: where there is one there are many.
 			leaveOut := func(why string) {
-				w.leftOutNow = fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", name, why)
+				w.LeaveOut(fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", name, why))
 			}
 			if !isQueue[name] && (!isCounter(r[2*i+1]) || s.isPartOf(name, isQueue)) {
 				// WRONGTYPE says that it is none; any other refusal does not say.
@@ -101,7 +82,8 @@ func (s *session) check() adapter.Step {
 			}
 			w.Add(name)
 		}
-		s.endPart()
+		w.candidates = nil
+		s.setQueues(w.Names())
 		return s.count()
 	})
 }
@@ -132,26 +114,14 @@ func (s *session) isPartOf(name string, isQueue map[string]bool) bool {
 	return s.walk.Knows(queue) || isQueue[queue] || s.walk.candidates[queue]
 }
 
-// endPart takes over what a part of the walk has found.
-func (s *session) endPart() {
-	w := s.walk
-	w.candidates = nil
-	if w.Ended() {
-		w.leftOut, w.leftOutNow = w.leftOutNow, ""
-	}
-	s.setQueues(w.Names())
-}
-
 // walkProblems are what there is to say of the walk in each snapshot.
 func (s *session) walkProblems() []protocol.Problem {
 	w := s.walk
 	switch {
 	case w == nil || len(s.poll.problems) > 0: // nothing can be found just now, and that is said
 		return nil
-	case w.leftOut+w.leftOutNow != "":
-		return []protocol.Problem{{Reason: cmp.Or(w.leftOut, w.leftOutNow)}}
-	case !w.Through():
-		return []protocol.Problem{{Reason: adapter.StillLooking}}
+	case w.Problem() != "":
+		return []protocol.Problem{{Reason: w.Problem()}}
 	case len(s.queues) == 0:
 		return []protocol.Problem{{Reason: fmt.Sprintf("no queue was found under the prefix %s: there is none yet, or the prefix is wrong", s.prefix)}}
 	}

@@ -10,41 +10,34 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// newAtOnce is how many keys that were not known are taken in one poll at most.
-const newAtOnce = 20_000
-
-// scan takes one part of the walk, and then counts.
-func (s *session) scan() adapter.Step {
-	return s.Ask([]adapter.Request{s.walk.Request()}, func(r []adapter.Reply) adapter.Step {
-		more, err := s.walk.Take(r[0], s.now, s.found)
-		switch {
-		case err != nil:
+// find takes one part of the walk, and then counts.
+func (s *session) find() adapter.Step {
+	return s.walk.Part(&s.Flow, s.now, s.found, func(err error) adapter.Step {
+		if err != nil {
 			s.problem("", "find queues: "+s.explain(err))
 			return s.count()
-		case more && len(s.newKeys) < newAtOnce:
-			return s.scan()
 		}
-		s.walk.Pause()
 		return s.check()
 	})
 }
 
-// found notes a key that SCAN has found.
-func (s *session) found(key string) {
+// found notes a key that SCAN has found, unless it is known.
+func (s *session) found(key string) (isNew bool) {
 	rest, ok := strings.CutPrefix(key, s.prefix)
 	if !ok {
-		return
+		return false
 	}
 	c, ok := s.classify(rest)
 	if !ok {
-		return
+		return false
 	}
 	if q := s.queues[c.queue]; q != nil {
 		if c.stranded == notStranded || q.stranded[c.stranded] != nil {
-			return // known
+			return false
 		}
 	}
 	s.newKeys = append(s.newKeys, c)
+	return true
 }
 
 // check asks what the new keys are: anybody may have keys that begin with this prefix.
@@ -64,9 +57,6 @@ func (s *session) check() adapter.Step {
 			case kind == c.kind:
 				s.add(c)
 			}
-		}
-		if s.walk.Ended() {
-			s.leftOut, s.leftOutNow = s.leftOutNow, ""
 		}
 		if len(s.order) != len(s.queues) {
 			s.setOrder()
@@ -101,9 +91,9 @@ func (s *session) add(c candidate) {
 	}
 }
 
-// leaveOut notes a queue that cannot be reported. One stands for all: where there is one there are many.
+// leaveOut notes a queue that cannot be reported.
 func (s *session) leaveOut(name, why string) {
-	s.leftOutNow = fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", name, why)
+	s.walk.LeaveOut(fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", name, why))
 }
 
 // forget drops, of the queues that were found and have nothing, those that have had nothing for long,
@@ -126,10 +116,8 @@ func (s *session) forget(empty []*queue) {
 func (s *session) walkProblems() {
 	switch {
 	case s.walk == nil:
-	case s.leftOut+s.leftOutNow != "":
-		s.problem("", cmp.Or(s.leftOut, s.leftOutNow))
-	case !s.walk.Through():
-		s.problem("", adapter.StillLooking)
+	case s.walk.Problem() != "":
+		s.problem("", s.walk.Problem())
 	case len(s.queues) == 0:
 		s.problem("", fmt.Sprintf("no queue was found under the prefix %s: there is none yet, they are all empty, or the prefix is wrong", s.prefix))
 	}

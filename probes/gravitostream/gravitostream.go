@@ -89,9 +89,6 @@ type session struct {
 
 	walk    *adapter.Walk // nil where every pattern is a name
 	newKeys []candidate   // found by the poll under way, not known before
-	// A queue that was found and cannot be reported, and why: of the last whole walk, and of the one
-	// under way.
-	leftOut, leftOutNow string
 
 	now      time.Time
 	problems []protocol.Problem
@@ -154,7 +151,7 @@ func (s *session) setOrder() {
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
 	s.now, s.problems, s.newKeys = now, nil, nil
 	if s.walk != nil && !s.walk.Rests(now) {
-		return s.scan()
+		return s.find()
 	}
 	return s.count()
 }

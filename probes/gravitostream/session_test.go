@@ -3,9 +3,7 @@ package gravitostream
 import (
 	"fmt"
 	"maps"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -35,7 +34,7 @@ func (k keys) answer(r adapter.Request) adapter.Reply {
 		return refusal
 	}
 	if r[0] == "SCAN" {
-		return k.scan(r)
+		return adaptertest.Scan(r, slices.Sorted(maps.Keys(k)), nil)
 	}
 	wrong := adapter.Refusal("WRONGTYPE Operation against a key holding the wrong kind of value")
 	v, there := k[r[1]]
@@ -64,47 +63,10 @@ func (k keys) answer(r adapter.Request) adapter.Reply {
 	return wrong
 }
 
-// scan gives COUNT keys at a time, in order, with the place as its cursor.
-func (k keys) scan(r adapter.Request) adapter.Reply {
-	all := slices.Sorted(maps.Keys(k))
-	from, _ := strconv.Atoi(r[1])
-	count, _ := strconv.Atoi(r[5])
-	to := min(from+count, len(all))
-	var found []adapter.Reply
-	for _, key := range all[min(from, to):to] {
-		if ok, _ := path.Match(r[3], key); ok {
-			found = append(found, adapter.Text(key))
-		}
-	}
-	next := strconv.Itoa(to)
-	if to == len(all) {
-		next = "0"
-	}
-	return adapter.List(adapter.Text(next), adapter.List(found...))
-}
-
 func (k keys) poll(t *testing.T, s adapter.Session, now time.Time) (*protocol.QueueSnapshot, int, error) {
 	t.Helper()
-	asked := 0
-	allowed := Adapter{}.Describe().Commands
-	step := s.Poll(t.Context(), now)
-	for len(step.Requests) > 0 {
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			if !slices.Contains(allowed, r[0]) {
-				t.Fatalf("%v was asked, but is not described", r)
-			}
-			replies[i] = k.answer(r)
-		}
-		asked += len(step.Requests)
-		step = s.Next(t.Context(), replies)
-	}
-	if step.Snapshot != nil {
-		if _, err := step.Snapshot.Encode(); err != nil {
-			t.Fatalf("the snapshot breaks the protocol: %v", err)
-		}
-	}
-	return step.Snapshot, asked, step.Err
+	snapshot, asked, err := adaptertest.Poll(t, Adapter{}, s, now, k.answer)
+	return snapshot, adaptertest.Count(asked), err
 }
 
 func openFor(t testing.TB, queues string) *session {
@@ -449,55 +411,13 @@ func FuzzReplies(f *testing.F) {
 		if err != nil {
 			return
 		}
-		n := 0
-		next := func() byte {
-			n++
-			if len(shape) == 0 {
-				return 0
-			}
-			return shape[n%len(shape)]
-		}
-		var value func(depth int) adapter.Reply
-		value = func(depth int) adapter.Reply {
-			switch next() % 8 {
-			case 0:
-				return adapter.Reply{}
-			case 1:
-				return adapter.Int(int64(int8(next())))
-			case 2:
-				return adapter.Text(text)
-			case 3:
-				return adapter.Refusal(text)
-			case 4:
-				return adapter.Int(int64(next()) << 55)
-			case 5:
-				return adapter.List(adapter.Text(strconv.Itoa(int(next()%2))), adapter.List(adapter.Text("queue:"+text), adapter.Int(1), adapter.Text("queue:"+text+":7"), adapter.Text("queue:"+text+":failed")))
-			case 6:
-				return adapter.Text([]string{"list", "zset", "string"}[next()%3])
-			}
-			var items []adapter.Reply
-			for i := byte(0); i < next()%8 && depth < 3; i++ {
-				items = append(items, value(depth+1))
-			}
-			return adapter.List(items...)
-		}
+		page := adaptertest.Reply([]any{"queue:" + text, 1, "queue:" + text + ":7", "queue:" + text + ":failed"})
+		anything := adaptertest.Anything{Shape: shape, Also: adaptertest.Fixed(
+			adapter.Text(text), adapter.Refusal(text), adapter.Text("list"), adapter.Text("zset"), adapter.Text("string"),
+			adapter.List(adapter.Text("0"), page), adapter.List(adapter.Text("1"), page),
+		)}
 		for round := range 4 {
-			step := s.Poll(t.Context(), noon.Add(time.Duration(round)*time.Hour/2))
-			for range 64 {
-				if step.Requests == nil {
-					break
-				}
-				replies := make([]adapter.Reply, len(step.Requests))
-				for i := range replies {
-					replies[i] = value(0)
-				}
-				step = s.Next(t.Context(), replies)
-			}
-			if step.Snapshot != nil {
-				if _, err := step.Snapshot.Encode(); err != nil {
-					t.Fatal(err)
-				}
-			}
+			_, _, _ = adaptertest.Poll(t, Adapter{}, s, noon.Add(time.Duration(round)*time.Hour/2), anything.Reply)
 		}
 	})
 }

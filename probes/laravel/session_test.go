@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -158,50 +159,17 @@ func (s *server) answer(r adapter.Request) adapter.Reply {
 // scan gives COUNT keys at a time, in order, with the place as its cursor. Of a pattern it knows one
 // star, at the end.
 func (s *server) scan(r adapter.Request) adapter.Reply {
-	all := slices.Sorted(maps.Keys(s.keys))
-	at := func(option string) string { return r[slices.Index(r, option)+1] }
-	prefix := strings.TrimSuffix(at("MATCH"), "*")
-	for _, escaped := range []string{`*`, `?`, `[`, `]`, `\`} {
-		prefix = strings.ReplaceAll(prefix, `\`+escaped, escaped)
-	}
-	from, _ := strconv.Atoi(r[1])
-	count, _ := strconv.Atoi(at("COUNT"))
-	to := min(from+count, len(all))
-	var found []adapter.Reply
-	for _, key := range all[min(from, to):to] {
-		if strings.HasPrefix(key, prefix) {
-			found = append(found, adapter.Text(key))
-		}
-	}
-	next := strconv.Itoa(to)
-	if to == len(all) {
-		next = "0"
-	}
-	return adapter.List(adapter.Text(next), adapter.List(found...))
+	return adaptertest.Scan(r, slices.Sorted(maps.Keys(s.keys)), nil)
 }
 
 func (s *server) poll(t testing.TB, session adapter.Session, now time.Time) (*protocol.QueueSnapshot, error) {
 	t.Helper()
 	s.asked = nil
-	allowed := Adapter{}.Describe().Commands
-	step := session.Poll(t.Context(), now)
-	for step.Requests != nil {
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			if !slices.Contains(allowed, r[0]) {
-				t.Fatalf("%v was asked, but is not described", r)
-			}
-			s.asked = append(s.asked, slices.Clone(r))
-			replies[i] = s.answer(r)
-		}
-		step = session.Next(t.Context(), replies)
-	}
-	if step.Snapshot != nil {
-		if _, err := step.Snapshot.Encode(); err != nil {
-			t.Fatalf("the snapshot breaks the protocol: %v", err)
-		}
-	}
-	return step.Snapshot, step.Err
+	snapshot, _, err := adaptertest.Poll(t, Adapter{}, session, now, func(r adapter.Request) adapter.Reply {
+		s.asked = append(s.asked, slices.Clone(r))
+		return s.answer(r)
+	})
+	return snapshot, err
 }
 
 func open(t testing.TB, settings adapter.Settings) adapter.Session {
@@ -644,61 +612,16 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte{6, 0, 5, 5, 2, 1, 9, 3}, "laravel_database_queues:{q}:reserved")
 	f.Add([]byte{1, 1, 2, 4, 3, 2}, "1764000000")
 	f.Fuzz(func(t *testing.T, shape []byte, text string) {
-		s, err := (Adapter{}).Open(context.Background(), adapter.Settings{"app": "shop", SettingQueues: "*,q,{w},z:notify"})
+		s, err := (Adapter{}).Open(t.Context(), adapter.Settings{"app": "shop", SettingQueues: "*,q,{w},z:notify"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := 0
-		next := func() byte {
-			n++
-			if len(shape) == 0 {
-				return 0
-			}
-			return shape[n%len(shape)]
-		}
-		var value func(depth int) adapter.Reply
-		value = func(depth int) adapter.Reply {
-			switch next() % 8 {
-			case 0:
-				return adapter.Reply{}
-			case 1:
-				return adapter.Int(int64(int8(next())))
-			case 2:
-				return adapter.Text(text)
-			case 3:
-				return adapter.Refusal(text)
-			case 4:
-				return adapter.Text("laravel_database_queues:" + text)
-			case 5:
-				return adapter.Text([]string{"list", "zset", "1764000000", "0", `{"redis:q":1}`, "1", "paused"}[next()%7])
-			case 6:
-				return adapter.Int(1 << (next() % 63))
-			}
-			var list []adapter.Reply
-			for i := byte(0); i < next()%8 && depth < 3; i++ {
-				list = append(list, value(depth+1))
-			}
-			return adapter.List(list...)
-		}
+		anything := adaptertest.Anything{Shape: shape, Also: adaptertest.Fixed(
+			adapter.Text(text), adapter.Refusal(text), adapter.Text("laravel_database_queues:"+text),
+			adapter.Text("list"), adapter.Text("zset"), adapter.Text("1764000000"), adapter.Text("0"), adapter.Text(`{"redis:q":1}`), adapter.Text("1"), adapter.Text("paused"),
+		)}
 		for round := range 4 {
-			step := s.Poll(context.Background(), noon.Add(time.Duration(round)*11*time.Hour))
-			for range 64 {
-				if step.Requests == nil {
-					break
-				}
-				replies := make([]adapter.Reply, len(step.Requests))
-				for i := range replies {
-					replies[i] = value(0)
-				}
-				step = s.Next(context.Background(), replies)
-			}
-			if step.Snapshot != nil {
-				if _, err := step.Snapshot.Encode(); err != nil {
-					t.Fatal(err)
-				}
-			} else if step.Err == nil {
-				t.Fatal("the poll has no end")
-			}
+			_, _, _ = adaptertest.Poll(t, Adapter{}, s, noon.Add(time.Duration(round)*11*time.Hour), anything.Reply)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package laravel
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,8 +12,6 @@ import (
 )
 
 const (
-	// candidatesAtOnce is how many keys are checked in one poll at most.
-	candidatesAtOnce = 20_000
 	// A queue without jobs has no key. One that was found stays, with zeros: between two jobs it must
 	// not come and go, and it is read anyway, so that its next job is seen at once. Some apps make up
 	// names, so that is so for a day and for so many.
@@ -26,29 +23,16 @@ const (
 type walk struct {
 	*adapter.Walk
 	candidates map[string]bool // what is behind "queues:" in keys that are not known, of the poll under way
-	// A queue that was found and cannot be reported, and why: of the last whole walk, and of the one
-	// under way.
-	leftOut, leftOutNow string
 }
 
 // find takes one part of the walk, and then counts.
 func (s *session) find() adapter.Step {
 	s.walk.candidates = map[string]bool{}
-	return s.scan()
-}
-
-func (s *session) scan() adapter.Step {
-	w := s.walk
-	return s.Ask([]adapter.Request{w.Request()}, func(r []adapter.Reply) adapter.Step {
-		more, err := w.Take(r[0], s.poll.now, s.candidate)
-		switch {
-		case err != nil:
+	return s.walk.Part(&s.Flow, s.poll.now, s.candidate, func(err error) adapter.Step {
+		if err != nil {
 			s.problem("find queues: " + s.explain(err))
 			return s.count()
-		case more && len(w.candidates) < candidatesAtOnce:
-			return s.scan()
 		}
-		w.Pause()
 		return s.check()
 	})
 }
@@ -64,28 +48,30 @@ func cutSuffix(rest string) (queue, suffix string) {
 	return rest, ""
 }
 
-// candidate notes what a key may belong to.
-func (s *session) candidate(key string) {
+// candidate notes what a key may belong to, unless it is known.
+func (s *session) candidate(key string) (isNew bool) {
 	// Names and prefixes may hold anything, so only what is known is cut off.
 	rest, ok := strings.CutPrefix(key, s.keys)
 	if !ok || rest == "" {
-		return
+		return false
 	}
 	if q := s.spelled[rest]; q != nil {
 		q.seen = s.poll.now
-		return
+		return false
 	}
 	base, suffix := cutSuffix(rest)
 	if suffix == notifyKey {
-		return // it rings for a queue that has keys of its own, or for one that has no job any more
+		return false // it rings for a queue that has keys of its own, or for one that has no job any more
 	}
 	if q := s.spelled[base]; q != nil && !q.clashes(s.keys+base) {
 		q.seen = s.poll.now
-		return
+		return false
 	}
-	if s.selects(rest) || s.selects(base) {
-		s.walk.candidates[rest] = true
+	if !s.selects(rest) && !s.selects(base) {
+		return false
 	}
+	s.walk.candidates[rest] = true
+	return true
 }
 
 // selects says that the settings select a queue, by its name or as Redis spells it.
@@ -110,9 +96,6 @@ func (s *session) check() adapter.Step {
 				s.found(spelling)
 			}
 		}
-		if w.Ended() {
-			w.leftOut, w.leftOutNow = w.leftOutNow, ""
-		}
 		return s.count()
 	})
 }
@@ -135,9 +118,8 @@ func spellingOf(rest string, typeOf adapter.Reply) string {
 
 // found takes up a queue that the walk has found.
 func (s *session) found(spelling string) {
-	// One that is left out stands for all: where there is one there are many.
 	leaveOut := func(why string) {
-		s.walk.leftOutNow = fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", spelling, why)
+		s.walk.LeaveOut(fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", spelling, why))
 	}
 	if err := protocol.CheckQueueName(spelling); err != nil {
 		leaveOut(err.Error())
@@ -184,10 +166,8 @@ func (s *session) walkProblems() []protocol.Problem {
 	switch {
 	case w == nil:
 		return nil
-	case w.leftOut+w.leftOutNow != "":
-		return []protocol.Problem{{Reason: cmp.Or(w.leftOut, w.leftOutNow)}}
-	case !w.Through():
-		return []protocol.Problem{{Reason: adapter.StillLooking}}
+	case w.Problem() != "":
+		return []protocol.Problem{{Reason: w.Problem()}}
 	case len(s.queues) == 0:
 		return []protocol.Problem{{Reason: fmt.Sprintf("no queue was found under %s: none has a job, or the prefix is wrong", s.keys)}}
 	}

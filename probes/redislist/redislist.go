@@ -10,7 +10,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -54,8 +53,7 @@ func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Sessi
 		s.lists[key] = newList(key, true)
 	}
 	if s.patterns.HasGlob() {
-		s.match = adapter.EscapeGlob(commonStart(s.patterns)) + "*"
-		s.walk = adapter.NewWalk(s.match, "TYPE", "list")
+		s.walk = adapter.NewKeyWalk(s.patterns, "list", explain)
 	}
 	s.setOrder()
 	return s, nil
@@ -70,13 +68,7 @@ type session struct {
 	order       []*list           // all of them, sorted by key
 	requests    []adapter.Request // one a list, in that order
 
-	walk     *adapter.Walk // nil where every pattern is a key
-	match    string        // what SCAN is told to MATCH
-	askTypes bool          // this Redis is older than 6: its SCAN takes no TYPE
-	newKeys  []string      // found by the poll under way, not known before
-	// A key that was found and cannot be reported, and why: of the last whole walk, and of the one
-	// under way.
-	leftOut, leftOutNow string
+	walk *adapter.KeyWalk // nil where every pattern is a key
 
 	now      time.Time
 	problems []protocol.Problem
@@ -94,36 +86,6 @@ func newList(key string, named bool) *list {
 	return &list{key: key, named: named, request: adapter.Request{"LLEN", key}}
 }
 
-// commonStart is the literal text that all globs of ps begin with.
-func commonStart(ps adapter.Patterns) string {
-	start, first := "", true
-	for _, p := range ps {
-		if !adapter.IsGlob(p) {
-			continue
-		}
-		literal := literalStart(p)
-		if first {
-			start, first = literal, false
-		}
-		for !strings.HasPrefix(literal, start) {
-			start = start[:len(start)-1]
-		}
-	}
-	return start
-}
-
-// literalStart is the text before a glob's first '*', '?' or '['.
-func literalStart(glob string) string {
-	var b strings.Builder
-	for i := 0; i < len(glob) && !strings.ContainsRune("*?[", rune(glob[i])); i++ {
-		if glob[i] == '\\' && i+1 < len(glob) {
-			i++
-		}
-		b.WriteByte(glob[i])
-	}
-	return b.String()
-}
-
 // setOrder follows a change of s.lists.
 func (s *session) setOrder() {
 	s.order = make([]*list, 0, len(s.lists))
@@ -136,9 +98,9 @@ func (s *session) setOrder() {
 
 // Poll implements [adapter.Session].
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
-	s.now, s.problems, s.newKeys = now, nil, nil
+	s.now, s.problems = now, nil
 	if s.walk != nil && !s.walk.Rests(now) {
-		return s.scan()
+		return s.find()
 	}
 	return s.count()
 }

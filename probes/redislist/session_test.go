@@ -3,9 +3,7 @@ package redislist
 import (
 	"fmt"
 	"maps"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -50,58 +49,27 @@ func (k keys) answer(r adapter.Request) adapter.Reply {
 	return adapter.Int(k.lists[r[1]])
 }
 
-// scan gives COUNT keys at a time, in order, with the place as its cursor.
+// scan answers a SCAN; one that is old refuses a TYPE.
 func (k keys) scan(r adapter.Request) adapter.Reply {
-	options := map[string]string{}
-	for i := 2; i+1 < len(r); i += 2 {
-		options[r[i]] = r[i+1]
-	}
-	if options["TYPE"] != "" && k.old {
+	if k.old && slices.Contains(r, "TYPE") {
 		return adapter.Refusal("ERR syntax error")
 	}
 	all := k.all
 	if all == nil {
 		all = append(slices.Sorted(maps.Keys(k.lists)), slices.Sorted(maps.Keys(k.others))...)
 	}
-	from, _ := strconv.Atoi(r[1])
-	count, _ := strconv.Atoi(options["COUNT"])
-	to := min(from+count, len(all))
-	var found []adapter.Reply
-	for _, key := range all[min(from, to):to] {
-		_, isOther := k.others[key]
-		if ok, _ := path.Match(options["MATCH"], key); ok && (options["TYPE"] == "" || !isOther) {
-			found = append(found, adapter.Text(key))
+	return adaptertest.Scan(r, all, func(key string) string {
+		if other, ok := k.others[key]; ok {
+			return other
 		}
-	}
-	next := strconv.Itoa(to)
-	if to == len(all) {
-		next = "0"
-	}
-	return adapter.List(adapter.Text(next), adapter.List(found...))
+		return "list"
+	})
 }
 
 func (k keys) poll(t *testing.T, s adapter.Session, now time.Time) (*protocol.QueueSnapshot, int, error) {
 	t.Helper()
-	asked := 0
-	allowed := Adapter{}.Describe().Commands
-	step := s.Poll(t.Context(), now)
-	for len(step.Requests) > 0 {
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			if !slices.Contains(allowed, r[0]) {
-				t.Fatalf("%v was asked, but is not described", r)
-			}
-			replies[i] = k.answer(r)
-		}
-		asked += len(step.Requests)
-		step = s.Next(t.Context(), replies)
-	}
-	if step.Snapshot != nil {
-		if _, err := step.Snapshot.Encode(); err != nil {
-			t.Fatalf("the snapshot breaks the protocol: %v", err)
-		}
-	}
-	return step.Snapshot, asked, step.Err
+	snapshot, asked, err := adaptertest.Poll(t, Adapter{}, s, now, k.answer)
+	return snapshot, adaptertest.Count(asked), err
 }
 
 func openFor(t testing.TB, list string) *session {
@@ -191,7 +159,7 @@ func TestWhatGlobsBeginWithNarrowsTheSearch(t *testing.T) {
 	for list, want := range map[string]string{
 		"*": "*", "jobs:*": "jobs:*", "jobs:*,jobless?": "job*", "jobs:*,work:*": "*", "named,jobs:[a]": "jobs:*", `a\*b[c],a\*b?`: `a\*b*`,
 	} {
-		if got := openFor(t, list).match; got != want {
+		if got := openFor(t, list).walk.Request()[3]; got != want {
 			t.Errorf("%s is looked for with MATCH %s, want %s", list, got, want)
 		}
 	}
@@ -353,53 +321,12 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte{5, 2, 1, 0, 5, 3, 3, 1}, "ERR syntax error")
 	f.Fuzz(func(t *testing.T, shape []byte, text string) {
 		s := openFor(t, "*,q")
-		n := 0
-		next := func() byte {
-			n++
-			if len(shape) == 0 {
-				return 0
-			}
-			return shape[n%len(shape)]
-		}
-		var value func(depth int) adapter.Reply
-		value = func(depth int) adapter.Reply {
-			switch next() % 7 {
-			case 0:
-				return adapter.Reply{}
-			case 1:
-				return adapter.Int(int64(int8(next())))
-			case 2:
-				return adapter.Text(text)
-			case 3:
-				return adapter.Refusal(text)
-			case 4:
-				return adapter.Int(int64(next()) << 55)
-			case 5:
-				return adapter.List(adapter.Text(strconv.Itoa(int(next()%2))), adapter.List(adapter.Text(text), adapter.Int(1), adapter.Text("x"+text)))
-			}
-			var items []adapter.Reply
-			for i := byte(0); i < next()%8 && depth < 3; i++ {
-				items = append(items, value(depth+1))
-			}
-			return adapter.List(items...)
-		}
+		page := adaptertest.Reply([]any{text, 1, "x" + text})
+		anything := adaptertest.Anything{Shape: shape, Also: adaptertest.Fixed(
+			adapter.Text(text), adapter.Refusal(text), adapter.List(adapter.Text("0"), page), adapter.List(adapter.Text("1"), page),
+		)}
 		for round := range 3 {
-			step := s.Poll(t.Context(), noon.Add(time.Duration(round)*time.Hour))
-			for range 64 {
-				if step.Requests == nil {
-					break
-				}
-				replies := make([]adapter.Reply, len(step.Requests))
-				for i := range replies {
-					replies[i] = value(0)
-				}
-				step = s.Next(t.Context(), replies)
-			}
-			if step.Snapshot != nil {
-				if _, err := step.Snapshot.Encode(); err != nil {
-					t.Fatal(err)
-				}
-			}
+			_, _, _ = adaptertest.Poll(t, Adapter{}, s, noon.Add(time.Duration(round)*time.Hour), anything.Reply)
 		}
 	})
 }

@@ -95,7 +95,7 @@ func (s *session) unread(st *stream, err error) {
 }
 
 func (s *session) fail(queue string, err error) {
-	reason := explain(err, "+xlen +xinfo +xrange", queue)
+	reason := explain(err, "xlen +xinfo +xrange", queue)
 	if s.failed == nil {
 		s.failed = fmt.Errorf("read stream %.80q: %s", queue, reason)
 	}

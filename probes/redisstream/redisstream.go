@@ -45,8 +45,7 @@ func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Sessi
 	}
 	s.named = s.patterns.Names()
 	if s.patterns.HasGlob() {
-		s.match = adapter.EscapeGlob(commonStart(s.patterns)) + "*"
-		s.walk = adapter.NewWalk(s.match, "TYPE", "stream")
+		s.walk = adapter.NewKeyWalk(s.patterns, "stream", explain)
 	}
 	s.setStreams(nil)
 	return s, nil
@@ -60,13 +59,7 @@ type session struct {
 	streams     []*stream         // sorted by key
 	requests    []adapter.Request // of the first round, perStream each
 
-	walk     *adapter.Walk // nil where every pattern is a key
-	match    string        // what SCAN is told to MATCH
-	askTypes bool          // this Redis is older than 6: its SCAN takes no TYPE
-	newKeys  []string      // found by the poll under way, not known before
-	// A key that was found and cannot be reported, and why: of the last whole walk, and of the one
-	// under way.
-	leftOut, leftOutNow string
+	walk *adapter.KeyWalk // nil where every pattern is a key
 
 	polls    int // how many there were: which one a group was last seen by
 	now      time.Time
@@ -155,10 +148,10 @@ func (s *session) setStreams(found []string) {
 // Poll implements [adapter.Session].
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
 	s.polls++
-	s.now, s.problems, s.failed, s.newKeys = now, nil, nil, nil
+	s.now, s.problems, s.failed = now, nil, nil
 	s.groups, s.wrongName = s.groups[:0], ""
 	if s.walk != nil && !s.walk.Rests(now) {
-		return s.scan()
+		return s.find()
 	}
 	return s.count()
 }

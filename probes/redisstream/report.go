@@ -78,7 +78,7 @@ func timeOf(i id, now time.Time) (ms int64, ok bool) {
 func explain(err error, commands, key string) string {
 	switch adapter.CodeOf(err) {
 	case "NOPERM":
-		return fmt.Sprintf("%v; allow %s on ~%.80s (docs/acl.md)", err, commands, key)
+		return fmt.Sprintf("%v; allow +%s on ~%.80s (docs/acl.md)", err, commands, key)
 	case "WRONGTYPE":
 		return fmt.Sprintf("%v; this key is no stream: name another, or leave it out", err)
 	}

@@ -3,7 +3,6 @@ package redisstream
 import (
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -150,52 +150,21 @@ func (st *stub) info(old bool) adapter.Reply {
 
 // scan gives COUNT keys at a time, in order, with the place as its cursor.
 func (k *redis) scan(r adapter.Request) adapter.Reply {
-	options := map[string]string{}
-	for i := 2; i+1 < len(r); i += 2 {
-		options[r[i]] = r[i+1]
-	}
-	if options["TYPE"] != "" && k.old {
+	if k.old && slices.Contains(r, "TYPE") {
 		return adapter.Refusal("ERR syntax error")
 	}
-	all := slices.Sorted(maps.Keys(k.streams))
-	from, _ := strconv.Atoi(r[1])
-	count, _ := strconv.Atoi(options["COUNT"])
-	to := min(from+count, len(all))
-	var found []adapter.Reply
-	for _, key := range all[min(from, to):to] {
-		if ok, _ := path.Match(options["MATCH"], key); ok && (options["TYPE"] == "" || !k.streams[key].other) {
-			found = append(found, adapter.Text(key))
+	return adaptertest.Scan(r, slices.Sorted(maps.Keys(k.streams)), func(key string) string {
+		if k.streams[key].other {
+			return "list"
 		}
-	}
-	next := strconv.Itoa(to)
-	if to == len(all) {
-		next = "0"
-	}
-	return adapter.List(adapter.Text(next), adapter.List(found...))
+		return "stream"
+	})
 }
 
-func (k *redis) poll(t *testing.T, s adapter.Session, now time.Time) (*protocol.QueueSnapshot, error) {
+func (k *redis) poll(t *testing.T, s adapter.Session, now time.Time) (snapshot *protocol.QueueSnapshot, err error) {
 	t.Helper()
-	k.asked = nil
-	allowed := Adapter{}.Describe().Commands
-	step := s.Poll(t.Context(), now)
-	for len(step.Requests) > 0 {
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			if !slices.Contains(allowed, r.Command()) {
-				t.Fatalf("%v was asked, but is not described", r)
-			}
-			replies[i] = k.answer(r)
-		}
-		k.asked = append(k.asked, step.Requests)
-		step = s.Next(t.Context(), replies)
-	}
-	if step.Snapshot != nil {
-		if _, err := step.Snapshot.Encode(); err != nil {
-			t.Fatalf("the snapshot breaks the protocol: %v", err)
-		}
-	}
-	return step.Snapshot, step.Err
+	snapshot, k.asked, err = adaptertest.Poll(t, Adapter{}, s, now, k.answer)
+	return snapshot, err
 }
 
 func openFor(t testing.TB, list string) *session {
@@ -558,64 +527,23 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte{5, 2, 1, 0, 5, 3, 3, 1}, "ERR syntax error")
 	f.Fuzz(func(t *testing.T, shape []byte, text string) {
 		s := openFor(t, "*,q")
-		n := 0
-		next := func() byte {
-			n++
-			if len(shape) == 0 {
-				return 0
+		page := adaptertest.Reply([]any{text, 1, "x" + text})
+		id := func(next func() byte, seq string) string { return strconv.Itoa(int(next())) + seq }
+		anything := adaptertest.Anything{Shape: shape, Also: append(adaptertest.Fixed(
+			adapter.Text(text), adapter.Refusal(text), adapter.List(adapter.Text("0"), page), adapter.List(adapter.Text("1"), page),
+		), func(next func() byte) adapter.Reply { // groups
+			var groups []any
+			for _, name := range []string{text, "x", text + "/"} {
+				groups = append(groups, []any{"name", name, "pending", int64(int8(next())), "last-delivered-id", id(next, "-1"), "lag", int64(int8(next()))})
 			}
-			return shape[n%len(shape)]
-		}
-		var value func(depth int) adapter.Reply
-		value = func(depth int) adapter.Reply {
-			switch next() % 10 {
-			case 0:
-				return adapter.Reply{}
-			case 1:
-				return adapter.Int(int64(int8(next())))
-			case 2:
-				return adapter.Text(text)
-			case 3:
-				return adapter.Refusal(text)
-			case 4:
-				return adapter.Int(int64(next()) << 55)
-			case 5:
-				return adapter.List(adapter.Text(strconv.Itoa(int(next()%2))), adapter.List(adapter.Text(text), adapter.Int(1), adapter.Text("x"+text)))
-			case 6: // groups
-				g := func(name string) adapter.Reply {
-					return adapter.List(adapter.Text("name"), adapter.Text(name), adapter.Text("pending"), adapter.Int(int64(int8(next()))),
-						adapter.Text("last-delivered-id"), adapter.Text(strconv.Itoa(int(next()))+"-1"), adapter.Text("lag"), adapter.Int(int64(int8(next()))))
-				}
-				return adapter.List(g(text), g("x"), g(text+"/"))
-			case 7: // a stream
-				return adapter.List(adapter.Text("length"), adapter.Int(int64(next())), adapter.Text("entries-added"), adapter.Int(int64(next())),
-					adapter.Text("last-generated-id"), adapter.Text(strconv.Itoa(int(next()))+"-1"), adapter.Text("first-entry"), adapter.List(adapter.Text(text)))
-			case 8: // entries
-				return adapter.List(adapter.List(adapter.Text(strconv.Itoa(int(next()))+"-2"), adapter.List(adapter.Text(text))))
-			}
-			var items []adapter.Reply
-			for i := byte(0); i < next()%8 && depth < 3; i++ {
-				items = append(items, value(depth+1))
-			}
-			return adapter.List(items...)
-		}
+			return adaptertest.Reply(groups)
+		}, func(next func() byte) adapter.Reply { // a stream
+			return adaptertest.Reply([]any{"length", int64(next()), "entries-added", int64(next()), "last-generated-id", id(next, "-1"), "first-entry", []any{text}})
+		}, func(next func() byte) adapter.Reply { // entries
+			return adaptertest.Reply([]any{[]any{id(next, "-2"), []any{text}}})
+		})}
 		for round := range 4 {
-			step := s.Poll(t.Context(), noon.Add(time.Duration(round)*time.Hour))
-			for range 64 {
-				if step.Requests == nil {
-					break
-				}
-				replies := make([]adapter.Reply, len(step.Requests))
-				for i := range replies {
-					replies[i] = value(0)
-				}
-				step = s.Next(t.Context(), replies)
-			}
-			if step.Snapshot != nil {
-				if _, err := step.Snapshot.Encode(); err != nil {
-					t.Fatal(err)
-				}
-			}
+			_, _, _ = adaptertest.Poll(t, Adapter{}, s, noon.Add(time.Duration(round)*time.Hour), anything.Reply)
 		}
 	})
 }
