@@ -302,7 +302,7 @@ func TestBadEnvironmentIsOneSentenceAndStatus2(t *testing.T) {
 		{sqsReporter, []string{redis, "PULSE_APP=shop", "PULSE_SQS_QUEUES=arn:aws:sqs:us-east-1:123456789012"}, `PULSE_SQS_QUEUES is "arn:aws:sqs:us-east-1:123456789012"`},
 		{redisReporter, []string{"PULSE_REDIS_URL=redis://127.0.0.1:99999", "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*"}, `PULSE_REDIS_URL is "redis://127.0.0.1:99999": a port is 1 to 65535`},
 		{redisReporter, []string{redis, "PULSE_APP=shop", "PULSE_LIST_KEYS=jobs", "PULSE_SETTINGS=PULSE_BULLMQ_QUEUES"}, `PULSE_SETTINGS has "PULSE_BULLMQ_QUEUES": it takes NAME=value`},
-		{local, []string{redis, "PULSE_SETTINGS=PULSE_NO_QUEUES=*"}, `PULSE_SETTINGS has "PULSE_NO_QUEUES=*": it takes NAME=value`},
+		{local, []string{redis, "PULSE_SETTINGS=PULSE_NO_QUEUES=*"}, `PULSE_SETTINGS has "PULSE_NO_QUEUES=…": it takes NAME=value`},
 		{host, []string{"PULSE_REDIS_URL=http://user:hunter2@x", "PULSE_APP=shop"}, `PULSE_REDIS_URL is no URL of a Redis`},
 		{aggregator, []string{redis, "PULSE_LISTEN=0.0.0.0:0"}, `PULSE_LISTEN is "0.0.0.0:0": it takes a loopback address`},
 		{aggregator, []string{redis, "PULSE_LOG_FORMAT=xml"}, `PULSE_LOG_FORMAT is "xml": it takes json or text`},
