@@ -166,10 +166,10 @@ func (s *QueueSnapshot) Validate() error {
 }
 
 // DriverName is what q's driver is called: of a driver that has no name of its own here it is in
-// meta.driver. A snapshot has each driver's queues by their names.
+// meta.driver, unless that is too long for a name. A snapshot has each driver's queues by their names.
 func (q *Queue) DriverName() string {
 	if q.Driver == DriverOther {
-		if name := q.Meta.Text("driver"); name != "" {
+		if name := q.Meta.Text("driver"); name != "" && len(name) <= MaxQueueName {
 			return name
 		}
 	}

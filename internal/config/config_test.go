@@ -87,10 +87,12 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		{"redis-reporter", forSQS.with(env{"PULSE_BULLMQ_QUEUES": " "}), noQueues},
 		{"redis-reporter", forSQS.with(env{"PULSE_BULLMQ_QUEUES": ","}), `PULSE_BULLMQ_QUEUES is ",": it takes ` + globs},
 		{"redis-reporter", forRedis.with(env{"PULSE_MONITOR_REDIS_URL": "cache:sesame"}), "PULSE_MONITOR_REDIS_URL is no URL of a Redis; it is not shown here because it may hold a password: " + redisURL},
+		{"redis-reporter", forRedis.with(env{"PULSE_ADAPTERS": "rq.wasm"}), `PULSE_ADAPTERS is "rq.wasm": it takes nothing yet: this version runs no adapters in WebAssembly; unset it`},
 		// What a template passes on in one variable is refused by its own names.
 		{"redis-reporter", forSQS.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_QUEUES=a["}), `PULSE_BULLMQ_QUEUES is "a[": it takes ` + globs},
 		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_PREFIX"}), block("PULSE_BULLMQ_PREFIX")},
-		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": " ; PULSE_TOKEN=x"}), block("PULSE_TOKEN=x")},
+		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": " ; PULSE_TOKEN=x"}), block("PULSE_TOKEN=…")},
+		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": "PULSE_REDIS_URL=redis://:hunter2@cache"}), block("PULSE_REDIS_URL=…")},
 		{"redis-reporter", env{"PULSE_APP": "shop", "PULSE_BULLMQ_QUEUES": "*", "PULSE_MONITOR_REDIS_URL": "redis://app"}, noRedis},
 
 		{"host", env{}, noApp + "\n" + noRedis},

@@ -47,10 +47,13 @@ func redisVariables() []string {
 	return names
 }
 
+// notYet are variables of what this version cannot do: refused rather than ignored.
+var notYet = []string{"PULSE_ADAPTERS", "PULSE_ADAPTER_CONFIG"}
+
 // WantsRedisReporter says that the environment asks for queues that live in a Redis.
 func WantsRedisReporter(get Getenv) bool {
 	r := newReader(get)
-	return len(r.problems) > 0 || slices.ContainsFunc(redisVariables(), func(name string) bool { return r.get(name) != "" })
+	return len(r.problems) > 0 || slices.ContainsFunc(append(redisVariables(), notYet...), func(name string) bool { return r.get(name) != "" })
 }
 
 // blockVariable holds the drivers' variables, for what can pass on only one: a template of
@@ -76,7 +79,11 @@ func (r *reader) withBlock(get Getenv) Getenv {
 		}
 		name, value, ok := strings.Cut(setting, "=")
 		if name = strings.TrimSpace(name); !ok || !slices.Contains(known, name) {
-			r.problems = append(r.problems, fmt.Errorf("%s has %.100q: it takes NAME=value, separated by semicolons, of %s", blockVariable, setting, strings.Join(known, ", ")))
+			// Only its name: what stands behind it may be a token, or a URL with a password.
+			if ok {
+				name += "=…"
+			}
+			r.problems = append(r.problems, fmt.Errorf("%s has %.100q: it takes NAME=value, separated by semicolons, of %s", blockVariable, name, strings.Join(known, ", ")))
 			continue
 		}
 		block[name] = strings.TrimSpace(value)

@@ -40,6 +40,9 @@ func Parse(text string) (*Address, error) {
 		if err != nil {
 			return nil, wrong(takes) // not err, which may quote the URL with its password
 		}
+		if one.DB < 0 { // go-redis would use database 0
+			return nil, wrong("a database is a number from 0")
+		}
 		if o.MasterName != "" && strings.LastIndexByte(host, ':') <= strings.LastIndexByte(host, ']') {
 			one.Addr = net.JoinHostPort(strings.Trim(host, "[]"), "26379") // no port of its own: a sentinel's
 		}

@@ -89,6 +89,8 @@ func TestAWrongRedisURLIsShownWithoutWhatMayBeAPassword(t *testing.T) {
 		"redis://ada:sesame":            `"redis://***": ` + takes,
 		"redis://cache/one":             `"redis://cache/one": ` + takes,
 		"redis://cache/1/2":             `"redis://cache/1/2": ` + takes,
+		"redis://cache/-1":              `"redis://cache/-1": a database is a number from 0`,
+		"redis://cache?db=-1":           `"redis://cache": a database is a number from 0`,
 		"redis://cache?password=sesame": `"redis://cache": ` + takes,
 		"redis://:sesame@cache/one":     `"redis://***@cache/one": ` + takes,
 		"redis://:ses/ame@cache":        `"redis://***@cache": ` + takes,

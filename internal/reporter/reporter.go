@@ -166,7 +166,8 @@ func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 		out.Queues = append(out.Queues, s.Queues...)
 	}
 	if failed == len(r.Pollers) {
-		return nil, errors.Join(errs...)
+		// A Redis that is gone is gone for all of them: that is one sentence.
+		return nil, errors.Join(slices.CompactFunc(errs, func(a, b error) bool { return a.Error() == b.Error() })...)
 	}
 	if len(out.Problems) > maxProblems {
 		out.Problems = append(out.Problems[:maxProblems], protocol.Problem{Reason: tooMany})

@@ -433,6 +433,15 @@ func TestAnAdapterThatFailsDoesNotHideTheOthersQueues(t *testing.T) {
 	}
 }
 
+func TestWhatAllAdaptersSayIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	gone := func() *poll.Poller { return failing(func() error { return errors.New("connection refused") }) }
+	r := &Reporter{App: "shop", Interval: time.Second, Pollers: []*poll.Poller{gone(), gone(), failing(func() error { return errors.New("NOPERM") }), gone()}}
+	if _, err := r.Poll(t.Context()); err == nil || err.Error() != "connection refused\nNOPERM\nconnection refused" {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // TestAnAdapterThatHangsHidesNobody: each has a deadline of its own, and all are asked at once.
 func TestAnAdapterThatHangsHidesNobody(t *testing.T) {
 	t.Parallel()
