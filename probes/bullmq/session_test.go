@@ -165,20 +165,14 @@ func TestMarkerIsNotAJob(t *testing.T) {
 // A pipeline is not atomic: a marker may come between a list's length and its ends.
 func TestMarkerThatComesBetweenTwoCommandsIsNoMinusOne(t *testing.T) {
 	k := keys{"bull:q:meta": v4}
-	s := openFor(t, "q")
-	step := s.Poll(t.Context(), noon)
-	for len(step.Requests) > 0 {
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			if r[0] == "LRANGE" {
-				k["bull:q:wait"] = list("0:1764000000000")
-			}
-			replies[i] = adaptertest.Reply(k.answer(r))
+	s, _, err := adaptertest.Poll(t, Adapter{}, openFor(t, "q"), noon, func(r adapter.Request) adapter.Reply {
+		if r[0] == "LRANGE" {
+			k["bull:q:wait"] = list("0:1764000000000")
 		}
-		step = s.Next(t.Context(), replies)
-	}
-	if step.Err != nil || step.Snapshot.Queues[0].Metrics.Waiting != 0 {
-		t.Errorf("%+v, %v", step.Snapshot, step.Err)
+		return adaptertest.Reply(k.answer(r))
+	})
+	if err != nil || s.Queues[0].Metrics.Waiting != 0 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 
@@ -514,16 +508,12 @@ func TestRunnableIsWhatIsNotHeldBack(t *testing.T) {
 func requestsOf(t *testing.T, k keys, s adapter.Session) map[string]int {
 	t.Helper()
 	asked := map[string]int{}
-	for step := s.Poll(t.Context(), noon); step.Snapshot == nil; {
-		if step.Err != nil {
-			t.Fatal(step.Err)
-		}
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			asked[strings.Join(r, " ")]++
-			replies[i] = adaptertest.Reply(k.answer(r))
-		}
-		step = s.Next(t.Context(), replies)
+	_, rounds, err := adaptertest.Poll(t, Adapter{}, s, noon, func(r adapter.Request) adapter.Reply { return adaptertest.Reply(k.answer(r)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range slices.Concat(rounds...) {
+		asked[strings.Join(r, " ")]++
 	}
 	return asked
 }

@@ -445,20 +445,14 @@ func TestEntryThatComesBetweenTwoCommandsIsNoJobYet(t *testing.T) {
 	all := ids(10)
 	st := &stub{entries: all[:9], groups: []stubGroup{{name: "g", last: all[8]}}}
 	k := &redis{streams: map[string]*stub{"s": st}}
-	s := openFor(t, "s")
-	step := s.Poll(t.Context(), noon)
-	for len(step.Requests) > 0 {
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			if r[0] == "XRANGE" {
-				st.entries = all
-			}
-			replies[i] = k.answer(r)
+	s, _, err := adaptertest.Poll(t, Adapter{}, openFor(t, "s"), noon, func(r adapter.Request) adapter.Reply {
+		if r[0] == "XRANGE" {
+			st.entries = all
 		}
-		step = s.Next(t.Context(), replies)
-	}
-	if step.Err != nil || step.Snapshot.Queues[0].Metrics.Waiting != 0 {
-		t.Errorf("%+v, %v", step.Snapshot, step.Err)
+		return k.answer(r)
+	})
+	if err != nil || s.Queues[0].Metrics.Waiting != 0 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 
