@@ -183,6 +183,9 @@ func TestEachSettingComesFromItsVariable(t *testing.T) {
 			}
 		}
 	}
+	if !WantsRedisReporter(env{"PULSE_SETTINGS": "PULSE_BULMQ_QUEUES=*"}.get) {
+		t.Error("a block that is wrong is not read by the reporter that would say so")
+	}
 	if WantsRedisReporter(env{"PULSE_SQS_QUEUES": "*"}.get) {
 		t.Error("a queue of SQS asks for a reporter of a Redis")
 	}

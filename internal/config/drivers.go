@@ -31,9 +31,9 @@ func (r *reader) open(ctx context.Context, drivers []builtin.Driver, reporting R
 		}
 		if err != nil {
 			r.problems = append(r.problems, err)
-			continue
+		} else {
+			opened = append(opened, Driver{d.Adapter.Describe(), session})
 		}
-		opened = append(opened, Driver{d.Adapter.Describe(), session})
 	}
 	return opened
 }

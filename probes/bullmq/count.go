@@ -285,7 +285,7 @@ func (c *counts) take(what what, r adapter.Reply) {
 		if len(pair) == 2 {
 			score, _ := pair[1].Text()
 			ms, _ := strconv.ParseFloat(score, 64)
-			c.oldestFailed = int64(min(max(ms, 0), maxTime))
+			c.oldestFailed = int64(min(ms, maxTime))
 		}
 		return
 	}

@@ -70,7 +70,7 @@ func (s *session) queue(q *queue, c *counts, numbers []int64) protocol.Queue {
 	}
 	runnable := c.waiting
 	if most > 0 && out.Metrics.Active != nil {
-		runnable = min(runnable, max(most-*out.Metrics.Active, 0))
+		runnable = max(most-*out.Metrics.Active, 0)
 	}
 	if isPaused || c.limited {
 		runnable = 0

@@ -147,6 +147,7 @@ func TestMarkerIsNotAJob(t *testing.T) {
 		{"in a paused list", keys{"bull:q:paused": list("3", "0:0", "2")}, 2},
 		{"alone in a paused list", keys{"bull:q:paused": list("0:0")}, 0},
 		{"a job of Bull 4 that looks a little like one", keys{"bull:q:wait": list("0:order")}, 1},
+		{"and more like one", keys{"bull:q:wait": list("0:7.order")}, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.k["bull:q:meta"] = v4
@@ -164,20 +165,14 @@ func TestMarkerIsNotAJob(t *testing.T) {
 // A pipeline is not atomic: a marker may come between a list's length and its ends.
 func TestMarkerThatComesBetweenTwoCommandsIsNoMinusOne(t *testing.T) {
 	k := keys{"bull:q:meta": v4}
-	s := openFor(t, "q")
-	step := s.Poll(t.Context(), noon)
-	for len(step.Requests) > 0 {
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			if r[0] == "LRANGE" {
-				k["bull:q:wait"] = list("0:1764000000000")
-			}
-			replies[i] = adaptertest.Reply(k.answer(r))
+	s, _, err := adaptertest.Poll(t, Adapter{}, openFor(t, "q"), noon, func(r adapter.Request) adapter.Reply {
+		if r[0] == "LRANGE" {
+			k["bull:q:wait"] = list("0:1764000000000")
 		}
-		step = s.Next(t.Context(), replies)
-	}
-	if step.Err != nil || step.Snapshot.Queues[0].Metrics.Waiting != 0 {
-		t.Errorf("%+v, %v", step.Snapshot, step.Err)
+		return adaptertest.Reply(k.answer(r))
+	})
+	if err != nil || s.Queues[0].Metrics.Waiting != 0 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 
@@ -398,6 +393,8 @@ func TestWorkersAreCountedByTheirClientName(t *testing.T) {
 		{"without CLIENT INFO", []string{us, client(worker, "db=2")}, keys{"CLIENT INFO": nil}, 0, 1},
 		{"without it, and two who ask", []string{us, client(worker, "db=2"), client("", "db=3 cmd=client|list")}, keys{"CLIENT INFO": nil}, 0, -1},
 		{"without it, and two who ask of one database", []string{us, client(worker, "db=2"), us}, keys{"CLIENT INFO": nil}, 0, 1},
+		{"without it, of an older Redis", []string{client("", "db=2 cmd=client"), client(worker, "db=2")}, keys{"CLIENT INFO": nil}, 0, 1},
+		{"without a list", []string{us}, keys{"CLIENT LIST": ""}, 0, -1},
 		{"on a replica by its role", []string{us, client(worker, "db=2")}, keys{"ROLE": []any{"slave", "10.0.0.1", int64(6379)}}, 0, -1},
 		{"on a replica by its link", []string{us, client("", "flags=M db=0")}, keys{"ROLE": adapter.Refusal("NOPERM")}, 0, -1},
 		{"in a cluster whose clients have no such name", []string{us}, keys{"CLUSTER INFO": "cluster_enabled:1"}, 0, -1},
@@ -511,16 +508,12 @@ func TestRunnableIsWhatIsNotHeldBack(t *testing.T) {
 func requestsOf(t *testing.T, k keys, s adapter.Session) map[string]int {
 	t.Helper()
 	asked := map[string]int{}
-	for step := s.Poll(t.Context(), noon); step.Snapshot == nil; {
-		if step.Err != nil {
-			t.Fatal(step.Err)
-		}
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			asked[strings.Join(r, " ")]++
-			replies[i] = adaptertest.Reply(k.answer(r))
-		}
-		step = s.Next(t.Context(), replies)
+	_, rounds, err := adaptertest.Poll(t, Adapter{}, s, noon, func(r adapter.Request) adapter.Reply { return adaptertest.Reply(k.answer(r)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range slices.Concat(rounds...) {
+		asked[strings.Join(r, " ")]++
 	}
 	return asked
 }
@@ -608,6 +601,47 @@ func TestMarkerOfAnUpgradeIsRememberedUntilItIsGone(t *testing.T) {
 	}
 }
 
+// TestMarkerThatIsGoneIsNotTakenOffALongList: what is remembered of a marker ends with it, and a list that
+// is longer than a search goes hides nothing else.
+func TestMarkerThatIsGoneIsNotTakenOffALongList(t *testing.T) {
+	const marker = "0:1764000000000"
+	jobs := func(n int) (ids []any) {
+		for i := range n {
+			ids = append(ids, fmt.Sprint(1000+i))
+		}
+		return ids
+	}
+	hidden := list("4", marker, "3", "2", "1") // behind the head, before the last two
+	v3, v4, v5 := map[string]string{"version": "bullmq:3.16.2"}, map[string]string{"version": "bullmq:4.18.3"}, map[string]string{"version": "bullmq:5.81.5"}
+	type poll struct {
+		meta         map[string]string
+		wait, paused []any
+		want         int64
+	}
+	for name, polls := range map[string][]poll{
+		"it is still there":             {{v5, hidden, nil, 4}, {v5, hidden, nil, 4}, {v5, hidden, nil, 4}},
+		"the queue was empty":           {{v5, hidden, nil, 4}, {v5, nil, nil, 0}, {v5, jobs(300), nil, 300}},
+		"the queue was short":           {{v5, hidden, nil, 4}, {v5, jobs(2), nil, 2}, {v5, jobs(300), nil, 300}},
+		"the whole list was searched":   {{v5, hidden, nil, 4}, {v5, jobs(200), nil, 200}, {v5, jobs(300), nil, 300}},
+		"it is in a paused list":        {{v5, nil, hidden, 4}, {v5, nil, list(marker, "1"), 1}, {v5, nil, append(list("5", marker, "1"), jobs(300)...), 302}},
+		"a version that makes them":     {{v4, hidden, nil, 4}, {v4, jobs(300), nil, 300}},
+		"a version that makes them new": {{v3, jobs(4), nil, 4}, {v3, hidden, nil, 4}},
+		"it came before an upgrade":     {{v4, jobs(4), nil, 4}, {v5, hidden, nil, 4}},
+	} {
+		k, s := keys{}, openFor(t, "q")
+		for i, p := range polls {
+			k["bull:q:meta"], k["bull:q:wait"], k["bull:q:paused"] = p.meta, p.wait, p.paused
+			got, _, err := k.poll(t, s, noon.Add(time.Duration(i)*time.Second))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := got.Queues[0].Metrics.Waiting; n != p.want {
+				t.Errorf("%s: at poll %d %d wait, want %d", name, i+1, n, p.want)
+			}
+		}
+	}
+}
+
 // TestBothListsAreSearchedForAMarker: looking at wait must not end the search of paused.
 func TestBothListsAreSearchedForAMarker(t *testing.T) {
 	k := keys{"bull:q:meta": map[string]string{"version": "bullmq:5.81.5"}, "bull:q:wait": list("3", "2", "1"), "bull:q:paused": list("7", "6", "0:0", "5")}
@@ -616,6 +650,51 @@ func TestBothListsAreSearchedForAMarker(t *testing.T) {
 		got, _, err := k.poll(t, s, noon)
 		if err != nil || got.Queues[0].Metrics.Waiting != 6 {
 			t.Errorf("%+v, %v: 6 wait", got.Queues, err)
+		}
+	}
+}
+
+// TestQueueThatHasAnythingIsThere: the hint is for a name that is wrong.
+func TestQueueThatHasAnythingIsThere(t *testing.T) {
+	for _, part := range []string{"failed", "delayed", "prioritized", "completed", "waiting-children"} {
+		s, _, err := keys{"bull:q:" + part: int64(3)}.poll(t, openFor(t, "q"), noon)
+		if err != nil || s.Queues[0].Meta.Has("error") {
+			t.Errorf("with %s jobs: %+v, %v", part, s, err)
+		}
+	}
+	s, _, err := keys{"bull:q:groups": int64(3)}.poll(t, openFor(t, "q"), noon)
+	if err != nil || strings.Contains(s.Queues[0].Meta.Text("error"), "no job of this queue") {
+		t.Errorf("with groups: %+v, %v", s, err)
+	}
+	s, _, err = keys{"bull:q:id": "17"}.poll(t, openFor(t, "*"), noon)
+	if err != nil || s.Queues[0].Meta.Has("error") {
+		t.Errorf("found, and idle: %+v, %v", s, err)
+	}
+}
+
+// TestActiveThatIsUnknownLeavesOthersUnknown: how many more may run, and that nobody works.
+func TestActiveThatIsUnknownLeavesOthersUnknown(t *testing.T) {
+	us := client("", "db=0")
+	s, _, err := keys{
+		"bull:q:meta": map[string]string{"version": "bullmq:6.7.0", "concurrency": "3"}, "bull:q:wait": list("1", "2", "3", "4"), "bull:q:active": "rubbish",
+		"CLIENT LIST": us, "CLIENT INFO": us, "CLUSTER INFO": adapter.Refusal(noCluster),
+	}.poll(t, openFor(t, "q"), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := s.Queues[0]; q.Metrics.Active != nil || q.Meta.Has("runnable") || q.Meta.Has("workers") {
+		t.Errorf("%+v", q.Meta.Map())
+	}
+}
+
+func TestOldestFailureIsATimeOrAbsent(t *testing.T) {
+	for score, want := range map[string]int64{"1763999000000": 1763999000000, "1763999000000.5": 1763999000000, "1e+30": maxTime, "inf": maxTime, "-5": 0, "-inf": 0, "0": 0, "x": 0} {
+		s, _, err := keys{"bull:q:failed": int64(1), "bull:q:failed first": score}.poll(t, openFor(t, "q"), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := s.Queues[0].Meta.Int("oldest_failed_at"); got != want || ok != (want > 0) {
+			t.Errorf("of the score %s it is %d, want %d", score, got, want)
 		}
 	}
 }

@@ -43,7 +43,6 @@ func (s *session) found(key string) (isNew bool) {
 // check asks what the new keys are: anybody may have keys that begin with this prefix.
 func (s *session) check() adapter.Step {
 	slices.SortFunc(s.newKeys, func(a, b candidate) int { return strings.Compare(a.key, b.key) })
-	s.newKeys = slices.Compact(s.newKeys) // SCAN may tell a key twice
 	requests := make([]adapter.Request, len(s.newKeys))
 	for i, c := range s.newKeys {
 		requests[i] = adapter.Request{"TYPE", c.key}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -223,6 +224,67 @@ func TestStrandedJobsAreToldAndAreNotWaiting(t *testing.T) {
 	if n, _ := got.Queues[0].Meta.Int("stranded"); n != 3 {
 		t.Errorf("%d are stranded, want 3", n)
 	}
+	// One that is empty again is asked once more, and then no longer.
+	delete(k, "queue:mail:0")
+	for i, want := range []int{perQueue + 1, perQueue} {
+		if got, asked, err := k.poll(t, s, noon.Add(time.Duration(i+1)*time.Second)); err != nil || asked != want || got.Queues[0].Meta.Has("stranded") {
+			t.Errorf("poll %d asks %d requests, want %d; %v, %v", i, asked, want, numbers(got), err)
+		}
+	}
+}
+
+func TestStrandedJobsOfAKnownQueueAreFound(t *testing.T) {
+	k := keys{"queue:mail": list(1)}
+	s := openFor(t, "*")
+	if _, asked, err := k.poll(t, s, noon); err != nil || asked != 1+1+perQueue { // SCAN, TYPE
+		t.Errorf("%d requests, %v: where there is a walk no priority is tried", asked, err)
+	}
+	k["queue:mail:7"] = list(2)
+	got, _, err := k.poll(t, s, noon.Add(time.Minute))
+	if n, _ := got.Queues[0].Meta.Int("stranded"); err != nil || n != 2 {
+		t.Errorf("%v, %v", numbers(got), err)
+	}
+}
+
+func TestStrandedJobsOfABrokenRedisStayExact(t *testing.T) {
+	k := keys{"queue:mail": list(1), "queue:mail:7": list(protocol.MaxCount), "queue:mail:8": list(protocol.MaxCount)}
+	got, _, err := k.poll(t, openFor(t, "mail"), noon)
+	if n, _ := got.Queues[0].Meta.Int("stranded"); err != nil || n != protocol.MaxCount {
+		t.Errorf("%v, %v", numbers(got), err)
+	}
+}
+
+// TestLongNumberIsPartOfAName: it is an id, and no priority.
+func TestLongNumberIsPartOfAName(t *testing.T) {
+	k := keys{"queue:tenant:123": list(1), "queue:tenant:07": list(2)}
+	got, _, err := k.poll(t, openFor(t, "*"), noon)
+	if err != nil || !slices.Equal(names(got), []string{"tenant:07", "tenant:123"}) {
+		t.Errorf("%v, %v", numbers(got), err)
+	}
+}
+
+func TestQueueThatIsOnlyPausedIsThere(t *testing.T) {
+	k := keys{"queue:mail:paused": value("1")}
+	for _, queues := range []string{"mail", "*"} {
+		s := openFor(t, queues)
+		for i := range 4 {
+			got, _, err := k.poll(t, s, noon.Add(time.Duration(i)*50*time.Minute))
+			if want := map[string]string{"mail": `0 - 0 0 {"paused":true}`}; err != nil || cmp.Diff(want, numbers(got)) != "" {
+				t.Errorf("%s, poll %d: %v, %v", queues, i, numbers(got), err)
+			}
+		}
+	}
+}
+
+func TestMoreQueuesThanAReportHasRoomForAreSaid(t *testing.T) {
+	s := openFor(t, "*")
+	for i := range protocol.MaxQueues {
+		s.queues[strconv.Itoa(i)] = nil
+	}
+	s.add(candidate{queue: "one-more", kind: "list", stranded: notStranded})
+	if len(s.queues) != protocol.MaxQueues || !strings.Contains(s.walk.Problem(), "100000 queues are the most that one reporter reports") {
+		t.Errorf("%d queues, it says %q", len(s.queues), s.walk.Problem())
+	}
 }
 
 func TestPrioritiesOfNamedQueuesAreAskedNowAndThen(t *testing.T) {
@@ -311,7 +373,7 @@ func TestFoundQueueThatEmptiesStaysForAnHour(t *testing.T) {
 	for _, tc := range []struct {
 		after time.Duration
 		want  []string
-	}{{time.Minute, []string{"a", "b"}}, {59 * time.Minute, []string{"a", "b"}}, {61 * time.Minute, []string{"a", "b"}}, {62 * time.Minute, []string{"a"}}} {
+	}{{time.Minute, []string{"a", "b"}}, {59 * time.Minute, []string{"a", "b"}}, {60 * time.Minute, []string{"a", "b"}}, {61 * time.Minute, []string{"a"}}} {
 		got, _, err := k.poll(t, s, noon.Add(tc.after))
 		if err != nil {
 			t.Fatal(err)

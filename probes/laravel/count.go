@@ -82,7 +82,7 @@ func (s *session) count() adapter.Step {
 				r = r[1:]
 			}
 		}
-		if s.changed && !s.poll.again {
+		if s.changed { // by another spelling, once a poll
 			s.poll.again = true
 			return s.count()
 		}

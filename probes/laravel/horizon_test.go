@@ -214,6 +214,16 @@ func TestTooManyFailedJobsAreNotTold(t *testing.T) {
 	}
 }
 
+func TestLongestIDOfAFailedJobIsRead(t *testing.T) {
+	for length, read := range map[int]bool{maxJobID: true, maxJobID + 1: false} {
+		var tally tally
+		tally.takeJobs(adapter.List(adapter.Text(strings.Repeat("x", length))))
+		if tally.why == "" != read || len(tally.ids) == 1 != read {
+			t.Errorf("an id of %d bytes: %d are read, %q", length, len(tally.ids), tally.why)
+		}
+	}
+}
+
 func TestTallyThatIsRefusedIsUnknown(t *testing.T) {
 	for _, command := range []string{"HGET", "ZCARD laravel_horizon:failed_jobs"} {
 		s := failedServer(3)

@@ -184,8 +184,8 @@ func TestFoundListThatEmptiesStaysForAnHour(t *testing.T) {
 	}{
 		{10 * time.Second, map[string]int64{"a": 1, "b": 0}},
 		{59 * time.Minute, map[string]int64{"a": 1, "b": 0}},
-		{61 * time.Minute, map[string]int64{"a": 1, "b": 0}}, // and then it is forgotten
-		{62 * time.Minute, map[string]int64{"a": 1}},
+		{60 * time.Minute, map[string]int64{"a": 1, "b": 0}}, // and then it is forgotten
+		{61 * time.Minute, map[string]int64{"a": 1}},
 	} {
 		got, _, err := k.poll(t, s, noon.Add(tc.after))
 		if err != nil {
@@ -193,6 +193,28 @@ func TestFoundListThatEmptiesStaysForAnHour(t *testing.T) {
 		}
 		if diff := cmp.Diff(tc.want, waiting(got)); diff != "" {
 			t.Errorf("after %s (-want +got):\n%s", tc.after, diff)
+		}
+	}
+}
+
+// TestListThatIsTakenEmptyAsItIsFoundStays: between SCAN and its length a list may lose its last item.
+func TestListThatIsTakenEmptyAsItIsFoundStays(t *testing.T) {
+	k := keys{lists: map[string]int64{"a": 0, "b": 1}}
+	s := openFor(t, "*")
+	for i := range 3 {
+		got, _, err := k.poll(t, s, noon.Add(time.Duration(i)*10*time.Second))
+		if err != nil || len(got.Queues) != 2 || got.Queues[0].Meta.Has("error") {
+			t.Fatalf("poll %d: %+v, %v", i, got, err)
+		}
+	}
+}
+
+func TestNothingIsLookedForWhileTheWalkRests(t *testing.T) {
+	k := keys{lists: map[string]int64{"a": 1, "b": 1}}
+	s := openFor(t, "*")
+	for i, want := range []int{3, 2, 2, 3} {
+		if _, asked, err := k.poll(t, s, noon.Add(time.Duration(i)*10*time.Second)); err != nil || asked != want {
+			t.Errorf("poll %d asks %d requests, %v; want %d", i, asked, err, want)
 		}
 	}
 }
@@ -209,13 +231,19 @@ func TestEmptyListsAreRememberedUpToABound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	maps.DeleteFunc(k.lists, func(key string, _ int64) bool { return strings.HasPrefix(key, "task:") })
+	last := "task:00000" // it empties last
+	maps.DeleteFunc(k.lists, func(key string, _ int64) bool { return strings.HasPrefix(key, "task:") && key != last })
 	if _, _, err := k.poll(t, s, noon.Add(time.Minute)); err != nil { // after which the first are forgotten
 		t.Fatal(err)
 	}
-	got, _, _ := k.poll(t, s, noon.Add(2*time.Minute))
-	if n := len(got.Queues); n != mostEmpty+5+mostEmpty {
-		t.Errorf("%d lists are reported: all that hold something and %d empty ones are due", n, mostEmpty)
+	delete(k.lists, last)
+	if _, _, err := k.poll(t, s, noon.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	got, _, _ := k.poll(t, s, noon.Add(3*time.Minute))
+	n, kept := waiting(got)[last]
+	if len(got.Queues) != mostEmpty+5+mostEmpty || n != 0 || !kept {
+		t.Errorf("%d lists are reported, the last that emptied is one: %v; all that hold something and %d empty ones are due", len(got.Queues), kept, mostEmpty)
 	}
 }
 

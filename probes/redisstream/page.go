@@ -138,12 +138,11 @@ func (g *group) worth(budget int) bool {
 func (g *group) giveUp() {
 	c := &g.count
 	c.due = false
-	g.known.before = base{}
 	if g.lag < 0 {
 		g.waiting = min(c.n, mostCounted)
 		g.note = fmt.Sprintf("%d or more wait: Redis doesn't tell this group's lag, and no more entries are counted in a poll", g.waiting)
 		return
 	}
-	g.waiting = max(min(g.lag, g.length), c.n)
+	g.waiting = min(g.lag, g.length)
 	g.note = "waiting is the lag as Redis tells it, which may be too high: entries were removed from this stream, perhaps before this group read them, and too many wait to be counted"
 }

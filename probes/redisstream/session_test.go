@@ -228,6 +228,7 @@ func TestWaitingIsExactWhereverItCanBe(t *testing.T) {
 		rounds  int
 	}{
 		{"lag of a stream that nothing was removed from", stub{entries: all, groups: []stubGroup{{last: all[4], lag: 15}}}, false, 15, 2},
+		{"a lag beyond the stream's length", stub{entries: all, groups: []stubGroup{{last: all[4], lag: 99}}}, false, 20, 2},
 		{"caught up", stub{entries: all, removed: 3, groups: []stubGroup{{last: all[19], lag: 0}}}, false, 0, 1},
 		{"a lag where nothing waits", stub{entries: all, removed: 3, groups: []stubGroup{{last: all[19], lag: 3}}}, false, 0, 2},
 		{"a lag that counts entries removed unread", stub{entries: all, removed: 3, groups: []stubGroup{{last: all[15], lag: 7}}}, false, 4, 3},
@@ -271,6 +272,7 @@ func TestWhatCannotBeCountedIsSaid(t *testing.T) {
 		{"no lag and large entries", stub{entries: ids(200), body: 100_000, groups: []stubGroup{{last: ids(200)[0]}}}, 41, "41 or more wait"},
 		{"no lag and an entry beyond all bounds", stub{entries: ids(200), body: 5 << 20, groups: []stubGroup{{last: ids(200)[0]}}}, 1, "1 or more wait"},
 		{"a doubtful lag and many", stub{entries: ids(20_000), removed: 1, groups: []stubGroup{{last: ids(20_000)[0], lag: 20_000}}}, 20_000, "may be too high"},
+		{"a lag beyond the stream's length and many", stub{entries: ids(20_000), removed: 90_000, groups: []stubGroup{{last: ids(20_000)[0], lag: 110_000}}}, 20_000, "may be too high"},
 		{"a doubtful lag and large entries", stub{entries: ids(200), body: 100_000, removed: 1, groups: []stubGroup{{last: ids(200)[0], lag: 199}}}, 199, "may be too high"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -283,7 +285,74 @@ func TestWhatCannotBeCountedIsSaid(t *testing.T) {
 			if got := s.Queues[0]; got.Metrics.Waiting != tc.waiting || !strings.Contains(got.Meta.Text("error"), tc.says) {
 				t.Errorf("waiting is %d, want %d; meta %s", got.Metrics.Waiting, tc.waiting, got.Meta.AppendJSON(nil))
 			}
+			if doubtful := tc.st.groups[0].lag != nil; doubtful && len(k.asked) != 2 {
+				t.Errorf("counting is begun: %d rounds", len(k.asked))
+			}
 		})
+	}
+}
+
+// TestRangeThatIsNoneIsSaid: a broken Redis may answer anything.
+func TestRangeThatIsNoneIsSaid(t *testing.T) {
+	all := ids(60)
+	for name, change := range map[string]func(round int, entries []id) []id{
+		"more than was asked for":             func(_ int, entries []id) []id { return append(entries, id{1 << 60, uint64(len(entries))}) },
+		"out of order":                        func(_ int, entries []id) []id { slices.Reverse(entries); return entries },
+		"the same twice":                      func(_ int, entries []id) []id { entries[len(entries)-1] = entries[0]; return entries },
+		"from the beginning on the next page": func(int, []id) []id { return all[10:20] },
+		"read already":                        func(_ int, entries []id) []id { entries[0] = all[0]; return entries },
+	} {
+		says := "something other than the entries of a range"
+		if name == "more than was asked for" {
+			says = "more entries than were asked for"
+		}
+		k := &redis{streams: map[string]*stub{"s": {entries: all, groups: []stubGroup{{name: "g", last: all[9]}}}, "t": {groups: []stubGroup{{name: "g"}}}}}
+		round := 0
+		s, _, err := adaptertest.Poll(t, Adapter{}, openFor(t, "s,t"), noon, func(r adapter.Request) adapter.Reply {
+			if r[0] != "XRANGE" {
+				return k.answer(r)
+			}
+			if round++; round == 1 && name != "read already" {
+				return k.answer(r) // the first that waits
+			}
+			count, _ := strconv.Atoi(r[5])
+			var found []adapter.Reply
+			for _, e := range change(round, slices.Clone(all[11:min(11+count, len(all))])) {
+				found = append(found, k.streams["s"].entry(e))
+			}
+			return adapter.List(found...)
+		})
+		if err != nil || len(s.Queues) != 1 || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].String(), `queue "s/g": XRANGE answered `+says) {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+}
+
+func TestGroupWithoutANameIsSaid(t *testing.T) {
+	k := &redis{streams: map[string]*stub{"s": {groups: []stubGroup{{name: ""}, {name: "g"}}}}}
+	s, err := k.poll(t, openFor(t, "s"), noon)
+	if err != nil || len(s.Queues) != 1 || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Reason, "one of its groups") {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestMoreGroupsThanAReportHasRoomForAreSaid(t *testing.T) {
+	st := &stub{groups: make([]stubGroup, protocol.MaxQueues+2)}
+	for i := range st.groups {
+		st.groups[i].name = strconv.Itoa(i)
+	}
+	k := &redis{streams: map[string]*stub{"s": st}}
+	s := openFor(t, "s")
+	step := s.Poll(t.Context(), noon)
+	for len(step.Requests) > 0 {
+		replies := make([]adapter.Reply, len(step.Requests))
+		for i, r := range step.Requests {
+			replies[i] = k.answer(r)
+		}
+		step = s.Next(t.Context(), replies)
+	}
+	if step.Err != nil || len(step.Snapshot.Queues) != protocol.MaxQueues || len(step.Snapshot.Problems) != 1 || !strings.Contains(step.Snapshot.Problems[0].Reason, "more than 100000 groups") {
+		t.Errorf("%v, %d queues, %v", step.Err, len(step.Snapshot.Queues), step.Snapshot.Problems)
 	}
 }
 
@@ -335,25 +404,55 @@ func TestBacklogThatNobodyReadsIsCountedOnce(t *testing.T) {
 	}
 }
 
+// Before Redis 7 nothing tells how many entries were ever added, so that a length alone says nothing of
+// what was removed.
+func TestBacklogOfAnOldRedisIsCountedEachTime(t *testing.T) {
+	all := ids(21)
+	st := &stub{entries: all[:20], groups: []stubGroup{{name: "g", last: all[9], lag: "none"}}}
+	k := &redis{old: true, streams: map[string]*stub{"s": st}}
+	s := openFor(t, "s")
+	for i, want := range []int64{10, 11} {
+		got, err := k.poll(t, s, noon.Add(time.Duration(i)*10*time.Second))
+		if err != nil || got.Queues[0].Metrics.Waiting != want {
+			t.Errorf("poll %d: %+v, %v; want %d", i, got.Queues, err, want)
+		}
+		st.entries = all[1:] // as long as before
+	}
+}
+
+// TestEntriesThatComeWhileOthersAreCountedAreNoJobsYet: all numbers of a poll are of one moment.
+func TestEntriesThatComeWhileOthersAreCountedAreNoJobsYet(t *testing.T) {
+	all := ids(100)
+	st := &stub{entries: all[:60], groups: []stubGroup{{name: "g", last: all[0]}}}
+	k := &redis{streams: map[string]*stub{"s": st}}
+	s := openFor(t, "s")
+	first, _, err := adaptertest.Poll(t, Adapter{}, s, noon, func(r adapter.Request) adapter.Reply {
+		if r[0] == "XRANGE" && r[5] != "1" {
+			st.entries = all
+		}
+		return k.answer(r)
+	})
+	if err != nil || first.Queues[0].Metrics.Waiting != 59 {
+		t.Errorf("%+v, %v", first, err)
+	}
+	if second, err := k.poll(t, s, noon.Add(time.Second)); err != nil || second.Queues[0].Metrics.Waiting != 99 {
+		t.Errorf("then %+v, %v", second, err)
+	}
+}
+
 // A pipeline is not atomic: an entry may come between the answer about the stream and the first page.
 func TestEntryThatComesBetweenTwoCommandsIsNoJobYet(t *testing.T) {
 	all := ids(10)
 	st := &stub{entries: all[:9], groups: []stubGroup{{name: "g", last: all[8]}}}
 	k := &redis{streams: map[string]*stub{"s": st}}
-	s := openFor(t, "s")
-	step := s.Poll(t.Context(), noon)
-	for len(step.Requests) > 0 {
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			if r[0] == "XRANGE" {
-				st.entries = all
-			}
-			replies[i] = k.answer(r)
+	s, _, err := adaptertest.Poll(t, Adapter{}, openFor(t, "s"), noon, func(r adapter.Request) adapter.Reply {
+		if r[0] == "XRANGE" {
+			st.entries = all
 		}
-		step = s.Next(t.Context(), replies)
-	}
-	if step.Err != nil || step.Snapshot.Queues[0].Metrics.Waiting != 0 {
-		t.Errorf("%+v, %v", step.Snapshot, step.Err)
+		return k.answer(r)
+	})
+	if err != nil || s.Queues[0].Metrics.Waiting != 0 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 
