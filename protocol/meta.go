@@ -34,9 +34,6 @@ func (m Meta) IsZero() bool { return len(m.text) <= len("{") }
 // Equal says that m and other are the same text.
 func (m Meta) Equal(other Meta) bool { return bytes.Equal(m.text, other.text) }
 
-// Size is how many bytes m has as JSON.
-func (m Meta) Size() int { return len(m.AppendJSON(nil)) }
-
 // AppendJSON appends m to dst.
 func (m Meta) AppendJSON(dst []byte) []byte {
 	if m.IsZero() {
