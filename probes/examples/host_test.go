@@ -1,4 +1,4 @@
-//go:build ignore // until probes/wasmhost is in main, which it runs the examples in
+//go:build ignore
 
 // Package examples_test builds the adapters of this folder, each by its own build.sh, and runs them as a
 // reporter does: in the WebAssembly host, over a source that only reads.
