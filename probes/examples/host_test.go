@@ -4,7 +4,9 @@ package examples_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +25,7 @@ import (
 	"github.com/gravito-framework/pulse/internal/servertest"
 	source "github.com/gravito-framework/pulse/internal/source/redis"
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/wasmhost"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -132,9 +135,8 @@ func (e example) open(t testing.TB, settings adapter.Settings) (adapter.Descript
 	t.Helper()
 	m := e.load(t)
 	all := adapter.Settings{"app": "shop"}
-	for name, value := range settings {
-		all[name] = value
-	}
+	maps.Copy(all, e.settings)
+	maps.Copy(all, settings)
 	s, err := m.Open(t.Context(), all)
 	if err == nil {
 		t.Cleanup(func() { _ = s.Close() })
@@ -284,48 +286,127 @@ func (i instance) give(export string, data []byte) (tag byte, rest []byte) {
 	return i.call(export, uint64(at), uint64(len(data)))
 }
 
-// FuzzGuestTakesAnyReply hands any bytes to each example as settings and as replies. A poll may end with a
-// sentence, but not with a trap, nor with a snapshot that a reader refuses or has to mend.
+// open hands the instance the example's settings with these, and says whether it takes them.
+func (i instance) open(e example, settings adapter.Settings) bool {
+	i.t.Helper()
+	all := adapter.Settings{"app": "shop"}
+	maps.Copy(all, e.settings)
+	maps.Copy(all, settings)
+	tag, said := i.give("pulse_open", adapter.AppendSettings(nil, all))
+	if tag != 'K' && (tag != 'E' || len(said) == 0) {
+		i.t.Fatalf("pulse_open answers %q %q", tag, said)
+	}
+	return tag == 'K'
+}
+
+// poll drives one poll, and checks how it ends.
+func (i instance) poll(now time.Time, answer func(round int, requests []adapter.Request) []byte) (tag byte, rest []byte) {
+	i.t.Helper()
+	tag, rest = i.call("pulse_poll", uint64(now.UnixMilli()))
+	for round := 0; tag == 'R'; round++ {
+		requests, err := adapter.ParseRequests(rest, adapter.MaxRequests)
+		if err != nil || len(requests) == 0 || round == adapter.MaxRounds {
+			i.t.Fatalf("in round %d it asks %.200q: %v", round, rest, err)
+		}
+		tag, rest = i.give("pulse_next", answer(round, requests))
+	}
+	check(i.t, tag, rest)
+	return tag, rest
+}
+
+// TestExamplesKeepTheirMemory: a poll's memory is used again by the next.
+func TestExamplesKeepTheirMemory(t *testing.T) {
+	var names, keys []adapter.Reply
+	for i := range 1000 {
+		names = append(names, adapter.Text(fmt.Sprintf("queue-%d", i)))
+		keys = append(keys, adapter.Text(fmt.Sprintf("bq:queue-%d:id", i)))
+	}
+	reply := func(r adapter.Request) adapter.Reply {
+		switch {
+		case r[0] == "SCAN":
+			return adapter.List(adapter.Text("0"), adapter.List(keys...))
+		case r[0] == "SMEMBERS":
+			return adapter.List(names...)
+		case r[0] == "GET":
+			return adapter.Text(`{"queue":"queue-1"}`)
+		case strings.HasSuffix(r[1], ":failed"):
+			return adapter.Int(0)
+		}
+		return adapter.Int(1234567)
+	}
+	for _, e := range examples {
+		t.Run(e.folder, func(t *testing.T) {
+			i := e.compile(t).instance(t)
+			if !i.open(e, nil) {
+				t.Fatal("it doesn't open")
+			}
+			for poll := range 1000 {
+				tag, rest := i.poll(noon.Add(time.Duration(poll)*10*time.Second), func(_ int, requests []adapter.Request) []byte {
+					replies := make([]adapter.Reply, len(requests))
+					for i, r := range requests {
+						replies[i] = reply(r)
+					}
+					return adapter.AppendReplies(nil, replies)
+				})
+				if s, _, _ := protocol.DecodeSnapshot(rest); tag != 'S' || poll == 0 && len(s.Queues) != 1000 {
+					t.Fatalf("poll %d ends with %q %.200q", poll, tag, rest)
+				}
+			}
+			if size := i.module.Memory().Size(); size > 8<<20 {
+				t.Errorf("after 1,000 polls of 1,000 queues it has %d KiB of memory", size>>10)
+			}
+		})
+	}
+}
+
+// FuzzGuestTakesAnyReply hands any bytes to each example as settings and as replies, and any replies that are
+// RESP. A poll may end with a sentence, but not with a trap, nor with a snapshot that a reader refuses or has
+// to mend.
 func FuzzGuestTakesAnyReply(f *testing.F) {
 	for which := range examples {
-		for _, replies := range []string{
-			"*1\r\n$4\r\nmail\r\n", ":3\r\n", "$-1\r\n", "-NOPERM no\r\n", "*2\r\n$1\r\n0\r\n*1\r\n$10\r\nbq:mail:id\r\n", "*-1\r\n", "+OK\r\n",
-			"*1\r\n$4\r\nmail\r\n*1\r\n$3\r\nh:1\r\n:0\r\n:0\r\n", "$18\r\n{\"queue\":\"mail\\\"\"}\r\n:1\r\n", "$999999999\r\nx", "*99999999\r\n", ":99999999999999999999\r\n", "*1\r\n$2\r\n\xff\x00\r\n",
+		w := uint8(which)
+		for _, raw := range []string{
+			"*1\r\n$4\r\nmail\r\n*1\r\n$3\r\nh:1\r\n:0\r\n:0\r\n", "*2\r\n$1\r\n0\r\n*1\r\n$10\r\nbq:mail:id\r\n", "*1\r\n$2\r\n\xff\x00\r\n",
+			":3\r\n", "$-1\r\n", "-NOPERM no\r\n", "*-1\r\n", "+OK\r\n", "$4\r\nma", "$999999999\r\nx", "*99999999\r\n", ":99999999999999999999\r\n", "$-2\r\n\r\n", "*\r\n", "\r\n", "x",
 		} {
-			f.Add(uint8(which), "", []byte(replies), []byte(":1\r\n:2\r\n:3\r\n:4\r\n"))
+			f.Add(w, "", []byte(raw), []byte{1})
 		}
+		f.Add(w, "a,b\xff,,*", []byte{}, []byte{})
+		f.Add(w, "mail", []byte{}, []byte{3, 3, 3, 3})
+		f.Add(w, "", []byte{}, []byte{5, 6, 3, 2, 5, 7, 3, 9, 1, 10, 3})
 	}
-	f.Add(uint8(0), "a,b\xff,,*", []byte("*0\r\n:0\r\n:0\r\n"), []byte(":1\r\n"))
-	var all []compiled
-	for _, e := range examples {
-		all = append(all, e.compile(f))
+	all := make([]compiled, len(examples))
+	for i, e := range examples {
+		all[i] = e.compile(f)
 	}
-	f.Fuzz(func(t *testing.T, which uint8, queues string, first, later []byte) {
+	texts := []adapter.Reply{
+		adapter.Text("mail"), adapter.Text("m\"\\\x01\u00fc"), adapter.Text("\xed\xa0\x80"), adapter.Text(`{"queue":"mail"}`), adapter.Text("bq:mail:id"), adapter.Refusal("NOPERM \xff"), adapter.Int(0),
+	}
+	known := append([]adapter.Reply{
+		adapter.List(texts[:3]...), adapter.List(adapter.Text("0"), adapter.List(texts[4])), adapter.List(adapter.Text("17"), adapter.List(texts...)),
+	}, texts...)
+	f.Fuzz(func(t *testing.T, which uint8, queues string, raw, shape []byte) {
 		at := int(which) % len(all)
 		i := all[at].instance(t)
-		settings := adapter.Settings{"app": "shop", "queues": queues}
-		for name, value := range examples[at].settings {
-			settings[name] = value
-		}
-		if tag, said := i.give("pulse_open", adapter.AppendSettings(nil, settings)); tag != 'K' {
-			if tag != 'E' || len(said) == 0 {
-				t.Fatalf("pulse_open answers %q %q", tag, said)
-			}
+		if !i.open(examples[at], adapter.Settings{"queues": queues}) {
 			return
 		}
-		for poll := range 2 {
-			tag, rest := i.call("pulse_poll", uint64(noon.UnixMilli())+uint64(poll)*60_000)
-			for round := 0; tag == 'R' && round < 70; round++ {
-				if _, err := adapter.ParseRequests(rest, adapter.MaxRequests); err != nil {
-					t.Fatalf("its requests %q are no requests: %v", rest, err)
+		anything := adaptertest.Anything{Shape: shape, Also: adaptertest.Fixed(known...)}
+		for poll := range 3 {
+			i.poll(noon.Add(time.Duration(poll)*time.Minute), func(_ int, requests []adapter.Request) []byte {
+				if len(raw) > 0 && poll == 1 {
+					return raw
 				}
-				replies := later
-				if round == 0 {
-					replies = first
+				replies := make([]adapter.Reply, len(requests))
+				for i, r := range requests {
+					replies[i] = anything.Reply(r)
 				}
-				tag, rest = i.give("pulse_next", replies)
-			}
-			check(t, tag, rest)
+				data := adapter.AppendReplies(nil, replies)
+				if len(raw) > 0 && poll == 2 { // cut somewhere
+					return data[:int(raw[0])*len(data)/255]
+				}
+				return data
+			})
 		}
 	})
 }
