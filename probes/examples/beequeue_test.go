@@ -22,8 +22,7 @@ func fillBeeQueue(t *testing.T, server *servertest.RedisServer, prefix string) m
 	t.Helper()
 	out, err := servertest.Node(t, filepath.Join("beequeue", "seed.cjs"), server.Port(), prefix).Output()
 	if err != nil {
-		var ended *exec.ExitError
-		if errors.As(err, &ended) {
+		if ended, ok := errors.AsType[*exec.ExitError](err); ok {
 			t.Fatalf("seed.cjs: %v\n%s", err, ended.Stderr)
 		}
 		t.Fatal(err)
@@ -108,10 +107,10 @@ func TestBeeQueuesAreFoundAndForgotten(t *testing.T) {
 	if got, said := poll(noon.Add(40 * time.Second)); got != "a" || said != "" {
 		t.Errorf("while the walk rests it has %q, %q", got, said)
 	}
-	for _, after := range []time.Duration{60, 70} { // what the walk left out is said until the next
-		got, said := poll(noon.Add(after * time.Second))
+	for _, after := range []time.Duration{60 * time.Second, 70 * time.Second} { // what the walk left out is said until the next
+		got, said := poll(noon.Add(after))
 		if want := "b " + strings.Repeat("x", 1024); len(got) != len(want) || said != "queues are left out: the name of one is not UTF-8" {
-			t.Errorf("after %d s it has %.50q, %q", after, got, said)
+			t.Errorf("after %s it has %.50q, %q", after, got, said)
 		}
 	}
 	c.Del(ctx, "bq:\xff:id")

@@ -30,6 +30,8 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
+func TestMain(m *testing.M) { servertest.Main(m) }
+
 // example is an adapter in a folder of this one.
 type example struct {
 	folder   string
@@ -88,7 +90,7 @@ func (e example) module(t testing.TB) []byte {
 		return wasm
 	}
 	dependOn(t, e.folder)
-	out := filepath.Join(t.TempDir(), e.folder+".wasm")
+	out := filepath.Join(t.TempDir(), "adapter.wasm")
 	cmd := exec.Command("sh", filepath.Join(e.folder, "build.sh"), out)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", e.folder, err, said)
@@ -314,27 +316,38 @@ func (i instance) poll(now time.Time, answer func(round int, requests []adapter.
 	return tag, rest
 }
 
-// TestExamplesKeepTheirMemory: a poll's memory is used again by the next.
-func TestExamplesKeepTheirMemory(t *testing.T) {
-	const queues = 200
+// manyQueues answers for a Redis with so many queues of each example's library, of which each has jobs.
+func manyQueues(queues int) func(adapter.Request) adapter.Reply {
 	var names, keys []adapter.Reply
 	for i := range queues {
 		names = append(names, adapter.Text(fmt.Sprintf("queue-%d", i)))
 		keys = append(keys, adapter.Text(fmt.Sprintf("bq:queue-%d:id", i)))
 	}
-	reply := func(r adapter.Request) adapter.Reply {
-		switch {
-		case r[0] == "SCAN":
+	return func(r adapter.Request) adapter.Reply {
+		switch r[0] {
+		case "SCAN":
 			return adapter.List(adapter.Text("0"), adapter.List(keys...))
-		case r[0] == "SMEMBERS":
+		case "SMEMBERS":
 			return adapter.List(names...)
-		case r[0] == "GET":
+		case "GET":
 			return adapter.Text(`{"queue":"queue-1"}`)
-		case strings.HasSuffix(r[1], ":failed"):
-			return adapter.Int(0)
 		}
 		return adapter.Int(1234567)
 	}
+}
+
+func answers(requests []adapter.Request, answer func(adapter.Request) adapter.Reply) []adapter.Reply {
+	replies := make([]adapter.Reply, len(requests))
+	for i, r := range requests {
+		replies[i] = answer(r)
+	}
+	return replies
+}
+
+// TestExamplesKeepTheirMemory: a poll's memory is used again by the next.
+func TestExamplesKeepTheirMemory(t *testing.T) {
+	const queues = 200
+	answer := manyQueues(queues)
 	for _, e := range examples {
 		t.Run(e.folder, func(t *testing.T) {
 			i := e.compile(t).instance(t)
@@ -343,11 +356,7 @@ func TestExamplesKeepTheirMemory(t *testing.T) {
 			}
 			for poll := range 1000 {
 				tag, rest := i.poll(noon.Add(time.Duration(poll)*10*time.Second), func(_ int, requests []adapter.Request) []byte {
-					replies := make([]adapter.Reply, len(requests))
-					for i, r := range requests {
-						replies[i] = reply(r)
-					}
-					return adapter.AppendReplies(nil, replies)
+					return adapter.AppendReplies(nil, answers(requests, answer))
 				})
 				if s, _, _ := protocol.DecodeSnapshot(rest); tag != 'S' || len(s.Queues) != queues {
 					t.Fatalf("poll %d ends with %q %.200q", poll, tag, rest)
@@ -398,11 +407,7 @@ func FuzzGuestTakesAnyReply(f *testing.F) {
 				if len(raw) > 0 && poll == 1 {
 					return raw
 				}
-				replies := make([]adapter.Reply, len(requests))
-				for i, r := range requests {
-					replies[i] = anything.Reply(r)
-				}
-				data := adapter.AppendReplies(nil, replies)
+				data := adapter.AppendReplies(nil, answers(requests, anything.Reply))
 				if len(raw) > 0 && poll == 2 { // cut somewhere
 					return data[:int(raw[0])*len(data)/255]
 				}
@@ -439,5 +444,27 @@ func check(t testing.TB, tag byte, rest []byte) {
 		}
 	default:
 		t.Fatalf("the poll ends with %q %q", tag, rest)
+	}
+}
+
+// BenchmarkPoll is what a poll of a thousand queues costs beside Redis: in the guest, and in the host for it.
+func BenchmarkPoll(b *testing.B) {
+	answer := manyQueues(1000)
+	for _, e := range examples {
+		b.Run(e.folder, func(b *testing.B) {
+			_, s, err := e.open(b, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				step := s.Poll(b.Context(), noon)
+				for len(step.Requests) > 0 {
+					step = s.Next(b.Context(), answers(step.Requests, answer))
+				}
+				if step.Err != nil || len(step.Snapshot.Queues) != 1000 {
+					b.Fatal(step.Err)
+				}
+			}
+		})
 	}
 }
