@@ -1,0 +1,44 @@
+/**
+ * What went wrong, for a program to decide by:
+ *
+ * - `module`: the module cannot be used at all
+ * - `settings`: the adapter, or the host, doesn't take its settings
+ * - `adapter`: the adapter ended its poll with a sentence for a person
+ * - `refused`: the adapter asked or reported what it may not; it goes on with the next poll
+ * - `closed`: the adapter broke the rules or trapped, its instance is closed, and it is started again
+ *   later; or the session was closed by its owner
+ * - `source`: what `send` returned is not one reply a request
+ */
+export type ErrorCode = 'module' | 'settings' | 'adapter' | 'refused' | 'closed' | 'source'
+
+/** An error of this package. Its message is a sentence for a person, which names the adapter. */
+export class AdapterError extends Error {
+  override readonly name = 'AdapterError'
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** Why an instance can't go on. The sentence follows the adapter's name. */
+export class Broken extends Error {}
+
+/** Why a request or a snapshot is refused. The sentence follows the adapter's name. */
+export class Refused extends Error {}
+
+/** What an adapter wrote, as part of a sentence: one line, without control characters, not too long. */
+export function quote(text: string, most = 80): string {
+  return JSON.stringify(shorten(text, most))
+}
+
+/** One line of printable text, at most `most` characters and an ellipsis. */
+export function shorten(text: string, most: number): string {
+  const line = text.slice(0, most + 1).replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').toWellFormed()
+  return line.length > most ? line.slice(0, most).toWellFormed() + '…' : line
+}
+
+export function messageOf(err: unknown): string {
+  return err instanceof Error || (typeof err === 'object' && err !== null && 'message' in err) ? String(err.message) : String(err)
+}
