@@ -11,7 +11,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags lambda.norpc -ldflags '-s -w'
 FUNCTIONS := sqs-reporter redis-reporter aggregator
 
 .PHONY: build
-build: $(FUNCTIONS:%=build/%/bootstrap) build/pulse-host build/pulse-local ## Build every program for this machine, into build/
+build: $(FUNCTIONS:%=build/%/bootstrap) build/pulse-host build/pulse-local build/adapters.wasm ## Build every program for this machine, into build/
 
 # FORCE: go knows better than make what is out of date.
 .PHONY: FORCE
@@ -21,6 +21,8 @@ build/pulse-host: FORCE
 	$(GO_BUILD) -o $@ ./probes/host
 build/pulse-local: FORCE
 	$(GO_BUILD) -o $@ ./scripts/local
+build/adapters.wasm: FORCE
+	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags '-s -w' -o $@ ./probes/wasm
 
 .PHONY: test
 test: ## Run every test

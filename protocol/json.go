@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Documents are checked once, by encoding/json, and then walked here: member by member, by their
+// Documents are checked once, and then walked here: member by member, by their
 // exact names, without taking apart what nobody asks for. encoding/json itself takes "Waiting" for
 // "waiting", fails a whole document for one huge number, and makes twenty times its size of a meta.
 
@@ -24,7 +24,7 @@ func object(data []byte) ([]byte, error) {
 	if trimmed[0] != '{' {
 		return nil, fmt.Errorf("it is not a JSON object: it starts with %s", quote(string(trimmed[:min(len(trimmed), 20)])))
 	}
-	if !json.Valid(trimmed) {
+	if !isValid(trimmed) {
 		return nil, fmt.Errorf("it is not JSON: %w", json.Unmarshal(trimmed, &struct{}{}))
 	}
 	return trimmed, nil
@@ -124,9 +124,7 @@ func unquoted(value []byte) []byte {
 	if isPlain(value) {
 		return value[1 : len(value)-1]
 	}
-	var s string
-	_ = json.Unmarshal(value, &s) // it is valid, and a text
-	return []byte(s)
+	return unquote(value)
 }
 
 // isPlain says that a quoted text stands for itself: it has no escape and is UTF-8.

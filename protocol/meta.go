@@ -59,9 +59,6 @@ func readMeta(value []byte) Meta {
 	return Meta{text[:len(text)-1]}
 }
 
-// maxNesting is what encoding/json takes, so nothing valid is deeper.
-const maxNesting = 10_000
-
 // All are m's names and values, each value a JSON text. A name is good until the next one.
 func (m Meta) All() iter.Seq2[[]byte, []byte] { return members(m.text) }
 
@@ -90,6 +87,15 @@ func (m Meta) Has(name string) bool { return m.get(name) != nil }
 
 // Bool is the member called name, false where it is missing or something else.
 func (m Meta) Bool(name string) bool { return string(m.get(name)) == "true" }
+
+// Object is the member called name, without members where it is missing or something else. It shares m's
+// memory.
+func (m Meta) Object(name string) Meta {
+	if value := m.get(name); len(value) > 0 && value[0] == '{' {
+		return ObjectOf(value)
+	}
+	return Meta{}
+}
 
 // Text is the member called name, empty where it is missing or something else.
 func (m Meta) Text(name string) string { return readText(m.get(name)) }

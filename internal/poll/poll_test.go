@@ -90,8 +90,8 @@ func TestASessionGetsItsRepliesUntilItHasItsSnapshot(t *testing.T) {
 func TestTheMostThatAPollMayAskIsAsked(t *testing.T) {
 	t.Parallel()
 	for name, step := range map[string]adapter.Step{
-		"requests": ask(make([]string, maxRequests)...),
-		"bytes":    ask(strings.Repeat("x", maxBytes-len("LLEN"))),
+		"requests": ask(make([]string, adapter.MaxRequests)...),
+		"bytes":    ask(strings.Repeat("x", adapter.MaxRequestBytes-len("LLEN"))),
 	} {
 		source := &echo{}
 		if _, err := (&Poller{Adapter: described, Session: &steps{list: []adapter.Step{step, snapshot("shop")}}, Source: source}).Poll(t.Context(), noon); err != nil || source.asked != len(step.Requests) {
@@ -130,13 +130,13 @@ func TestAPollHasBoundsAndAReasonWhereItEndsWithoutASnapshot(t *testing.T) {
 		err   error
 		asked int // the most
 	}{
-		"the adapter test asked 1 requests in round 65: a poll may take 64 rounds of 200000 requests":     {steps: []adapter.Step{ask("a")}, asked: maxRounds},
-		"the adapter test asked 200001 requests in round 1: a poll may take 64 rounds of 200000 requests": {steps: []adapter.Step{ask(make([]string, maxRequests+1)...)}},
+		"the adapter test asked 1 requests in round 65: a poll may take 64 rounds of 200000 requests":     {steps: []adapter.Step{ask("a")}, asked: adapter.MaxRounds},
+		"the adapter test asked 200001 requests in round 1: a poll may take 64 rounds of 200000 requests": {steps: []adapter.Step{ask(make([]string, adapter.MaxRequests+1)...)}},
 		"the adapter ended its poll with neither a snapshot nor a reason":                                 {steps: []adapter.Step{ask("a"), {}}, asked: 1},
 		"NOPERM for SCAN":                     {steps: []adapter.Step{ask("a"), adapter.Fail("NOPERM for SCAN")}, asked: 1},
 		"read from redis: connection refused": {steps: []adapter.Step{ask("a"), snapshot("shop")}, err: down, asked: 1},
 		`the adapter test asked "GET", which it does not describe: it describes ["LLEN"]`:         {steps: []adapter.Step{{Requests: []adapter.Request{{"LLEN", "a"}, {"GET", "a"}}}}},
-		"the adapter test asked 16777220 bytes of requests in round 1: a round may have 16777216": {steps: []adapter.Step{ask(strings.Repeat("x", maxBytes))}},
+		"the adapter test asked 16777220 bytes of requests in round 1: a round may have 16777216": {steps: []adapter.Step{ask(strings.Repeat("x", adapter.MaxRequestBytes))}},
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()

@@ -132,3 +132,50 @@ func (r Reply) unexpected(want kind) error {
 	}
 	return errors.New("the answer is " + r.kind.String() + " where " + want.String() + " is due")
 }
+
+// ReplyOf is what a Redis client answered, as one of go-redis does with its Cmd.Result in RESP2: nil, an
+// integer, text, a list of these, or an error. What Redis says with an error is a reply; err is an error
+// that is not Redis' own, so that there is no reply.
+func ReplyOf(value any, err error) (Reply, error) {
+	switch {
+	case err == nil:
+		return replyOf(value), nil
+	case err.Error() == "redis: nil": // how a client says that a value is missing
+		return Reply{}, nil
+	}
+	var said interface {
+		error
+		RedisError()
+	}
+	if errors.As(err, &said) {
+		return Refusal(err.Error()), nil
+	}
+	return Reply{}, err
+}
+
+func replyOf(value any) Reply {
+	switch v := value.(type) {
+	case int64:
+		return Int(v)
+	case string:
+		return Text(v)
+	case []any:
+		items := make([]Reply, len(v))
+		for i, item := range v {
+			items[i] = replyOf(item)
+		}
+		return List(items...)
+	case error:
+		return Refusal(v.Error())
+	}
+	return Reply{}
+}
+
+// Arguments are r as a Redis client's Do takes them.
+func (r Request) Arguments() []any {
+	out := make([]any, len(r))
+	for i, word := range r {
+		out[i] = word
+	}
+	return out
+}

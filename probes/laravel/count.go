@@ -1,7 +1,6 @@
 package laravel
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -228,9 +227,8 @@ func madeAt(payload string) int64 {
 	if len(payload) > maxPayload || !strings.Contains(payload, `"createdAt"`) && !strings.Contains(payload, `"pushedAt"`) {
 		return 0
 	}
-	data := []byte(payload)
-	var m protocol.Meta // reads members by their exact names
-	if !json.Valid(data) || m.UnmarshalJSON(data) != nil {
+	m, err := protocol.ReadObject([]byte(payload))
+	if err != nil {
 		return 0
 	}
 	var created, pushed int64

@@ -1,12 +1,12 @@
 package laravel
 
 import (
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 const (
@@ -129,14 +129,15 @@ func (w *workers) take(r adapter.Reply) {
 	if processes == "" || processes == "[]" { // it ended since, or has none: PHP's empty map is a list
 		return
 	}
-	var byPool map[string]int64
-	if json.Unmarshal([]byte(processes), &byPool) != nil {
+	byPool, err := protocol.ReadObject([]byte(processes))
+	if err != nil {
 		w.unknown = true
 		return
 	}
-	for name, n := range byPool {
-		_, queues, ok := strings.Cut(name, ":") // behind the connection
-		if !ok || n < 0 || n > mostProcesses {
+	for name, value := range byPool.All() {
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		_, queues, ok := strings.Cut(string(name), ":") // behind the connection
+		if err != nil || !ok || n < 0 || n > mostProcesses {
 			w.unknown = true
 			return
 		}

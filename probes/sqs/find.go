@@ -1,7 +1,6 @@
 package sqs
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,32 +29,30 @@ func (s *session) listIsDue() bool {
 // list asks for the queues there are, page by page.
 func (s *session) list(token string) adapter.Step {
 	// Without MaxResults SQS gives no NextToken, and no more than 1,000 queues.
-	input := map[string]any{"MaxResults": 1000}
+	var input protocol.Meta
+	input.SetInt("MaxResults", 1000)
 	if token != "" {
-		input["NextToken"] = token
+		input.SetText("NextToken", token)
 		s.budget.allow(1, 0) // a list that was begun is read to its end
 	}
 	if s.prefix != "" {
-		input["QueueNamePrefix"] = s.prefix
+		input.SetText("QueueNamePrefix", s.prefix)
 	}
 	s.pages++
 	return s.Ask([]adapter.Request{request(opList, input)}, func(r []adapter.Reply) adapter.Step {
-		var page struct {
-			QueueUrls []string
-			NextToken string
-		}
-		if err := output(r[0], &page); err != nil {
+		page, err := output(r[0])
+		if err != nil {
 			s.unlisted = &failure{opList, err, s.now}
 			return s.locate()
 		}
-		for _, url := range page.QueueUrls {
+		for _, url := range page.Texts("QueueUrls") {
 			if s.patterns.Match(nameOf(url)) {
 				s.target(url).wanted = true
 				s.listed[url] = true
 			}
 		}
-		if page.NextToken != "" {
-			return s.list(page.NextToken)
+		if token := page.Text("NextToken"); token != "" {
+			return s.list(token)
 		}
 		for url, t := range s.targets {
 			if t.wanted && !t.named && !s.listed[url] {
@@ -155,21 +152,24 @@ func (s *session) seek(names []string, missing map[string]failure, patience time
 
 // urlRequest asks for the URL of a queue given as a name, or as an ARN with its owner.
 func urlRequest(nameOrARN string) adapter.Request {
-	input := map[string]any{"QueueName": nameOrARN}
+	var input protocol.Meta
 	if isARN(nameOrARN) {
 		parts := strings.Split(nameOrARN, ":")
-		input = map[string]any{"QueueName": parts[5], "QueueOwnerAWSAccountId": parts[4]}
+		input.SetText("QueueName", parts[5])
+		input.SetText("QueueOwnerAWSAccountId", parts[4])
+	} else {
+		input.SetText("QueueName", nameOrARN)
 	}
 	return request(opURL, input)
 }
 
 func readURL(r adapter.Reply) (string, error) {
-	var out struct{ QueueUrl string }
-	err := output(r, &out)
-	if err == nil && out.QueueUrl == "" {
+	out, err := output(r)
+	url := out.Text("QueueUrl")
+	if err == nil && url == "" {
 		err = fmt.Errorf("%s answered no QueueUrl", opURL)
 	}
-	return out.QueueUrl, err
+	return url, err
 }
 
 // isARN says that s is an ARN of SQS: arn, partition, service, region, account, name.
@@ -211,23 +211,21 @@ func isNamePattern(p string) bool {
 // nameOf is the queue's name: the last part of its URL or ARN.
 func nameOf(url string) string { return url[strings.LastIndexAny(url, "/:")+1:] }
 
-func request(operation string, input map[string]any) adapter.Request {
-	data, err := json.Marshal(input)
-	if err != nil {
-		panic(err) // unreachable: texts, numbers and lists of text only
-	}
-	return adapter.Request{operation, string(data)}
+func request(operation string, input protocol.Meta) adapter.Request {
+	return adapter.Request{operation, string(input.AppendJSON(nil))}
 }
 
-func output(r adapter.Reply, into any) error {
+// output is what SQS answered.
+func output(r adapter.Reply) (protocol.Meta, error) {
 	text, err := r.Text()
 	if err != nil {
-		return err
+		return protocol.Meta{}, err
 	}
-	if err := json.Unmarshal([]byte(text), into); err != nil {
-		return fmt.Errorf("the answer is not the JSON of SQS: %w", err)
+	out, err := protocol.ReadObject([]byte(text))
+	if err != nil {
+		err = fmt.Errorf("the answer is not the JSON of SQS: %w", err)
 	}
-	return nil
+	return out, err
 }
 
 func (s *session) problem(queue, reason string) {

@@ -1,7 +1,6 @@
 package sqs
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -66,16 +65,20 @@ func (s *session) drop(t *target) {
 }
 
 func attributesRequest(url string) adapter.Request {
-	return request(opAttributes, map[string]any{"QueueUrl": url, "AttributeNames": attributeNames})
+	var input protocol.Meta
+	input.SetTexts("AttributeNames", attributeNames)
+	input.SetText("QueueUrl", url)
+	return request(opAttributes, input)
 }
 
 // take takes the answer, whole or not at all.
 func (t *target) take(r adapter.Reply) error {
-	var out struct{ Attributes map[string]string }
-	if err := output(r, &out); err != nil {
+	out, err := output(r)
+	if err != nil {
 		return err
 	}
-	a := attributes{arn: out.Attributes["QueueArn"]}
+	given := out.Object("Attributes")
+	a := attributes{arn: given.Text("QueueArn")}
 	switch {
 	case t.asked == "" || a.arn == t.asked:
 	case t.wanted:
@@ -85,17 +88,16 @@ func (t *target) take(r adapter.Reply) error {
 	}
 	for i, into := range []*int64{&a.waiting, &a.active, &a.delayed} {
 		name := attributeNames[i]
-		n, err := strconv.ParseInt(out.Attributes[name], 10, 64)
+		n, err := strconv.ParseInt(given.Text(name), 10, 64)
 		if err != nil || n < 0 {
-			return fmt.Errorf("%s is %q in the answer: a number is due", name, out.Attributes[name])
+			return fmt.Errorf("%s is %q in the answer: a number is due", name, given.Text(name))
 		}
 		*into = n
 	}
-	if policy := out.Attributes["RedrivePolicy"]; policy != "" {
+	if policy := given.Text("RedrivePolicy"); policy != "" {
 		// maxReceiveCount may be a number or text there; nothing but the target is needed.
-		var p struct{ DeadLetterTargetArn string }
-		if err := json.Unmarshal([]byte(policy), &p); err == nil {
-			a.dlq = p.DeadLetterTargetArn
+		if p, err := protocol.ReadObject([]byte(policy)); err == nil {
+			a.dlq = p.Text("deadLetterTargetArn")
 		}
 	}
 	t.attributes = a

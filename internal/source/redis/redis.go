@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -34,7 +33,7 @@ func New(client redis.UniversalClient, name string) *Source { return &Source{cli
 // means; err is that Redis could not be asked. Nothing is sent if one request is not read-only.
 func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
 	for _, r := range requests {
-		if err := check(r); err != nil {
+		if _, err := r.ReadOnly(); err != nil {
 			return nil, err
 		}
 	}
@@ -62,13 +61,13 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	}
 	args := make([]any, 0, size) // of all commands: one allocation instead of one each
 	for i, r := range requests {
-		rule := ruleOf(r)
-		if cluster != nil && rule.key == 0 {
+		command, _ := r.ReadOnly() // Do has checked it
+		if cluster != nil && command.Key == 0 {
 			cmds[i] = askCluster(ctx, cluster, r)
 			continue
 		}
 		first := len(args)
-		args = appendArguments(args, r, rule, cluster != nil)
+		args = appendArguments(args, r, command, cluster != nil)
 		cmds[i] = redis.NewCmd(ctx, args[first:len(args):len(args)]...)
 		piped = append(piped, cmds[i])
 	}
@@ -79,7 +78,7 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	}
 	for i, cmd := range cmds {
 		var err error
-		if replies[i], err = readReply(cmd); err != nil {
+		if replies[i], err = adapter.ReplyOf(cmd.Result()); err != nil {
 			return err
 		}
 	}
@@ -89,10 +88,10 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 // appendArguments appends r's as go-redis takes them. Texts are passed by reference: boxing each would
 // cost more memory than all the replies. But go-redis looks at a command's name and, to find its node in
 // a cluster, at its key.
-func appendArguments(args []any, r adapter.Request, rule *rule, routed bool) []any {
-	args = append(args, rule.name)
+func appendArguments(args []any, r adapter.Request, command adapter.ReadCommand, routed bool) []any {
+	args = append(args, boxed[command.Word])
 	for i := 1; i < len(r); i++ {
-		if routed && i == rule.key {
+		if routed && i == command.Key {
 			args = append(args, r[i])
 			continue
 		}
@@ -102,36 +101,16 @@ func appendArguments(args []any, r adapter.Request, rule *rule, routed bool) []a
 }
 
 // arguments are those of a command that no key sends to a node.
-func arguments(r adapter.Request) []any { return appendArguments(nil, r, ruleOf(r), false) }
-
-func readReply(cmd *redis.Cmd) (adapter.Reply, error) {
-	v, err := cmd.Result()
-	switch {
-	case err == nil:
-		return toReply(v), nil
-	case errors.Is(err, redis.Nil):
-		return adapter.Reply{}, nil
-	case redisconn.IsRefusal(err):
-		return adapter.Refusal(err.Error()), nil
-	}
-	return adapter.Reply{}, err
+func arguments(r adapter.Request) []any {
+	command, _ := r.ReadOnly() // Do has checked it
+	return appendArguments(nil, r, command, false)
 }
 
-// toReply is a value as go-redis reads it from RESP2.
-func toReply(v any) adapter.Reply {
-	switch v := v.(type) {
-	case int64:
-		return adapter.Int(v)
-	case string:
-		return adapter.Text(v)
-	case []any:
-		items := make([]adapter.Reply, len(v))
-		for i, item := range v {
-			items[i] = toReply(item)
-		}
-		return adapter.List(items...)
-	case error:
-		return adapter.Refusal(v.Error())
+// boxed are the commands' first words as go-redis takes them: boxed once, not for each request.
+var boxed = func() map[string]any {
+	words := map[string]any{}
+	for _, c := range adapter.ReadCommands() {
+		words[c.Word] = c.Word
 	}
-	return adapter.Reply{}
-}
+	return words
+}()

@@ -1,0 +1,299 @@
+package adapter
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The adapter ABI's values as bytes: RESP2, as Redis speaks it. A host and a guest share this file.
+
+// maxNesting is how deep a list of replies may nest. Redis' own nest to 4.
+const maxNesting = 32
+
+// AppendRequests appends requests as RESP arrays of bulk strings, back to back.
+func AppendRequests(dst []byte, requests []Request) []byte {
+	size := 0
+	for _, r := range requests {
+		size += r.size() + len("*1000\r\n")
+	}
+	dst = slices.Grow(dst, size)
+	for _, r := range requests {
+		dst = appendHead(dst, '*', len(r))
+		for _, argument := range r {
+			dst = appendBulk(dst, argument)
+		}
+	}
+	return dst
+}
+
+// AppendReplies appends replies, one RESP value each, back to back.
+func AppendReplies(dst []byte, replies []Reply) []byte {
+	for i := range replies {
+		dst = appendReply(dst, &replies[i])
+	}
+	return dst
+}
+
+func appendReply(dst []byte, r *Reply) []byte {
+	switch r.kind {
+	case integer:
+		dst = strconv.AppendInt(append(dst, ':'), r.integer, 10)
+		return append(dst, "\r\n"...)
+	case text:
+		return appendBulk(dst, r.text)
+	case list:
+		return AppendReplies(appendHead(dst, '*', len(r.list)), r.list)
+	case refusal:
+		line := r.text
+		if strings.ContainsAny(line, "\r\n") { // it would end there
+			line = strings.NewReplacer("\r", " ", "\n", " ").Replace(line)
+		}
+		return append(append(append(dst, '-'), line...), "\r\n"...)
+	default:
+		return append(dst, "$-1\r\n"...)
+	}
+}
+
+// AppendSettings appends settings as one RESP array of name, value, name, value: the app, the source,
+// then the others by name. A setting that is empty is not set, and left out.
+func AppendSettings(dst []byte, s Settings) []byte {
+	rank := func(name string) int { return (slices.Index([]string{"app", "source"}, name) + 3) % 3 }
+	names := slices.SortedFunc(maps.Keys(s), func(a, b string) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+	names = slices.DeleteFunc(names, func(name string) bool { return s[name] == "" })
+	dst = appendHead(dst, '*', 2*len(names))
+	for _, name := range names {
+		dst = appendBulk(appendBulk(dst, name), s[name])
+	}
+	return dst
+}
+
+func appendHead(dst []byte, kind byte, n int) []byte {
+	return append(strconv.AppendInt(append(dst, kind), int64(n), 10), "\r\n"...)
+}
+
+func appendBulk(dst []byte, s string) []byte {
+	return append(append(appendHead(dst, '$', len(s)), s...), "\r\n"...)
+}
+
+// ParseRequests reads what AppendRequests wrote: no more than most, or it is an error. The requests
+// share one copy of data.
+func ParseRequests(data []byte, most int) ([]Request, error) {
+	p := parser{data: data}
+	// One pass counts, so that all requests share one list of words.
+	count, words := 0, 0
+	for p.at < len(data) {
+		n, err := p.head('*')
+		switch {
+		case err != nil:
+			return nil, err
+		case n < 1:
+			return nil, fmt.Errorf("request %d has %d words: it takes a command at least", count, n)
+		case count == most:
+			return nil, fmt.Errorf("there are more than %d requests", most)
+		}
+		count++
+		words += n
+		for range n {
+			if _, _, err := p.bulk(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	p.at = 0
+	shared := string(data)
+	requests := make([]Request, count)
+	all := make([]string, 0, words)
+	for i := range requests {
+		n, _ := p.head('*')
+		first := len(all)
+		for range n {
+			from, to, _ := p.bulk()
+			all = append(all, shared[from:to])
+		}
+		requests[i] = all[first:len(all):len(all)]
+	}
+	return requests, nil
+}
+
+// ParseReplies reads what AppendReplies wrote: RESP2 values of any kind.
+func ParseReplies(data []byte) ([]Reply, error) {
+	p := parser{data: data}
+	const usual = 8 // bytes a reply
+	replies := make([]Reply, 0, len(data)/usual)
+	for p.at < len(data) {
+		r, err := p.reply(0)
+		if err != nil {
+			return nil, err
+		}
+		replies = append(replies, r)
+	}
+	return replies, nil
+}
+
+// ParseSettings reads what AppendSettings wrote.
+func ParseSettings(data []byte) (Settings, error) {
+	p := parser{data: data}
+	n, err := p.head('*')
+	if err != nil {
+		return nil, err
+	}
+	if n < 0 || n%2 != 0 {
+		return nil, fmt.Errorf("the settings are %d words: they take a name and a value each", n)
+	}
+	s := Settings{}
+	var words [2]string
+	for range n / 2 {
+		for i := range words {
+			from, to, err := p.bulk()
+			if err != nil {
+				return nil, err
+			}
+			words[i] = string(data[from:to])
+		}
+		s[words[0]] = words[1]
+	}
+	if p.at < len(data) {
+		return nil, p.broken("there is more behind the settings")
+	}
+	return s, nil
+}
+
+// parser reads RESP2. A length is believed only as far as there are bytes for it.
+type parser struct {
+	data []byte
+	at   int
+}
+
+func (p *parser) broken(what string) error {
+	return fmt.Errorf("at byte %d of %d: %s; this is not RESP2", p.at, len(p.data), what)
+}
+
+// line is the rest of the line, without its end.
+func (p *parser) line() ([]byte, error) {
+	n := bytes.IndexByte(p.data[p.at:], '\r')
+	if n < 0 || p.at+n+1 == len(p.data) || p.data[p.at+n+1] != '\n' {
+		return nil, p.broken("a line has no end")
+	}
+	line := p.data[p.at : p.at+n]
+	p.at += n + len("\r\n")
+	return line, nil
+}
+
+// head reads the first line of a list or a text, and returns its length; -1 where there is none.
+func (p *parser) head(kind byte) (int, error) {
+	if p.at >= len(p.data) || p.data[p.at] != kind {
+		return 0, p.broken("'" + string(kind) + "' is due")
+	}
+	p.at++
+	line, err := p.line()
+	if err != nil {
+		return 0, err
+	}
+	n, ok := length(line)
+	if !ok || n > len(p.data)-p.at { // an item has a byte at least
+		return 0, p.broken(fmt.Sprintf("a length is %.40q", line))
+	}
+	return n, nil
+}
+
+// length reads a length, or -1.
+func length(line []byte) (int, bool) {
+	if string(line) == "-1" {
+		return -1, true
+	}
+	const most = 9 // digits: more than any message holds
+	if len(line) == 0 || len(line) > most {
+		return 0, false
+	}
+	n := 0
+	for _, c := range line {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
+
+// bulk is where in data a text is.
+func (p *parser) bulk() (from, to int, err error) {
+	n, err := p.head('$')
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case n < 0:
+		return 0, 0, p.broken("a text is missing")
+	}
+	return p.body(n)
+}
+
+func (p *parser) body(n int) (from, to int, err error) {
+	from, to = p.at, p.at+n
+	if len(p.data) < to+2 || p.data[to] != '\r' || p.data[to+1] != '\n' {
+		return 0, 0, p.broken("a text has no end")
+	}
+	p.at = to + len("\r\n")
+	return from, to, nil
+}
+
+func (p *parser) reply(depth int) (Reply, error) {
+	kind := p.data[p.at]
+	switch kind {
+	case ':', '+', '-':
+		p.at++
+		line, err := p.line()
+		if err != nil {
+			return Reply{}, err
+		}
+		switch kind {
+		case '+':
+			return Text(string(line)), nil
+		case '-':
+			return Refusal(string(line)), nil
+		}
+		n, err := strconv.ParseInt(string(line), 10, 64)
+		if err != nil {
+			return Reply{}, p.broken(fmt.Sprintf("an integer is %.40q", line))
+		}
+		return Int(n), nil
+	case '$':
+		n, err := p.head('$')
+		if err != nil || n < 0 {
+			return Reply{}, err
+		}
+		from, to, err := p.body(n)
+		// A text of its own: to keep one name is not to keep everything that was answered.
+		return Text(string(p.data[from:to])), err
+	case '*':
+		n, err := p.head('*')
+		if err != nil || n < 0 {
+			return Reply{}, err
+		}
+		if depth == maxNesting {
+			return Reply{}, p.broken(fmt.Sprintf("lists nest deeper than %d", maxNesting))
+		}
+		const usual = 64 // a length that lies gets no more memory than this
+		items := make([]Reply, 0, min(n, usual))
+		for range n {
+			if p.at >= len(p.data) {
+				return Reply{}, p.broken("a list ends early")
+			}
+			item, err := p.reply(depth + 1)
+			if err != nil {
+				return Reply{}, err
+			}
+			items = append(items, item)
+		}
+		return List(items...), nil
+	}
+	return Reply{}, p.broken(fmt.Sprintf("a value begins with %q", kind))
+}

@@ -1,0 +1,218 @@
+package wasmhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// After an instance was closed for what it did, the next one waits.
+const (
+	firstRetry = time.Second
+	lastRetry  = 5 * time.Minute
+)
+
+// Session is an opened module: an instance, or the wait for the next one.
+type Session struct {
+	module      *Module
+	settings    []byte // as RESP
+	app, source string
+	about       adapter.Description
+
+	guest *guest // nil after it was closed
+	guard adapter.Guard
+	now   time.Time // of the poll
+	asked int       // requests in the last step
+
+	failures int       // one after another
+	retryAt  time.Time // by the polls' clock
+	failure  error     // the last one's
+}
+
+// The tags that a result begins with.
+const (
+	tagDone     = 'K'
+	tagRequests = 'R'
+	tagSnapshot = 'S'
+	tagError    = 'E'
+)
+
+// Bounds of what is read from an instance.
+const (
+	maxRequestsSize = 2 * adapter.MaxRequestBytes // of their bytes as RESP
+	maxSnapshot     = protocol.MaxDocument
+	maxSentence     = 500
+)
+
+// Describe is what the adapter says of itself once it is open.
+func (s *Session) Describe() adapter.Description { return s.about }
+
+func (s *Session) open(ctx context.Context) error {
+	g, err := s.module.start(ctx)
+	if err != nil {
+		return err
+	}
+	about, err := g.open(ctx, s.settings)
+	if err != nil {
+		g.instance.close(ctx)
+		return err
+	}
+	s.guest, s.about = g, about
+	return nil
+}
+
+func (g *guest) open(ctx context.Context, settings []byte) (adapter.Description, error) {
+	tag, text, err := g.give(ctx, "pulse_open", settings)
+	switch {
+	case err != nil:
+		return adapter.Description{}, err
+	case tag == tagError:
+		return adapter.Description{}, errors.New(sentence(text))
+	case tag != tagDone:
+		return adapter.Description{}, fmt.Errorf("pulse_open answered with the tag %q: it takes K or E", tag)
+	}
+	return g.describe(ctx)
+}
+
+// Poll begins a poll. Where the last instance was closed for what it did, it starts another one, or
+// says again why there is none.
+func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
+	s.now, s.asked = now, 0
+	if s.guest == nil {
+		if now.Before(s.retryAt) {
+			return adapter.Step{Err: s.failure}
+		}
+		if err := s.open(ctx); err != nil {
+			return s.failed(ctx, err)
+		}
+	}
+	s.guard = adapter.Guard{Adapter: s.about}
+	s.guest.left = s.module.options.runTime()
+	s.guest.log.reset()
+	tag, data, err := s.guest.tagged(ctx, "pulse_poll", uint64(now.UnixMilli()))
+	return s.step(ctx, tag, data, err)
+}
+
+// Next hands the replies to what was asked.
+func (s *Session) Next(ctx context.Context, replies []adapter.Reply) adapter.Step {
+	if s.guest == nil || s.asked == 0 || len(replies) != s.asked {
+		return adapter.Step{Err: adapter.ErrReplies}
+	}
+	s.asked = 0
+	s.guest.buffer = adapter.AppendReplies(s.guest.buffer[:0], replies)
+	tag, data, err := s.guest.give(ctx, "pulse_next", s.guest.buffer)
+	return s.step(ctx, tag, data, err)
+}
+
+// Close closes the instance.
+func (s *Session) Close() error {
+	if s.guest != nil {
+		s.guest.instance.close(context.Background())
+		s.guest = nil
+	}
+	return nil
+}
+
+// step is a result as a step.
+func (s *Session) step(ctx context.Context, tag byte, data []byte, err error) adapter.Step {
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	switch tag {
+	case tagRequests:
+		requests, err := adapter.ParseRequests(data, adapter.MaxRequests)
+		switch {
+		case err != nil:
+			err = fmt.Errorf("its requests cannot be read: %w", err)
+		case len(requests) == 0:
+			err = errors.New("it asked nothing: a poll ends with S or E")
+		default:
+			if err = s.guard.Check(requests); err != nil {
+				err = fmt.Errorf("it %w", err)
+			}
+		}
+		if err != nil {
+			return s.failed(ctx, err)
+		}
+		s.asked = len(requests)
+		return adapter.Step{Requests: requests}
+	case tagSnapshot:
+		snapshot, err := s.snapshot(data)
+		if err != nil {
+			return s.failed(ctx, err)
+		}
+		s.failures = 0
+		s.guest.log.flush()
+		return adapter.Done(snapshot)
+	case tagError:
+		s.failures = 0
+		s.guest.log.flush()
+		return adapter.Step{Err: errors.New(sentence(data))}
+	}
+	return s.failed(ctx, fmt.Errorf("its result has the tag %q: a poll takes R, S or E", tag))
+}
+
+// snapshot reads a snapshot by the rules of everything that anybody may have written. Whose it is and
+// when it was read are the host's to say.
+func (s *Session) snapshot(data []byte) (*protocol.QueueSnapshot, error) {
+	if len(data) > maxSnapshot {
+		return nil, fmt.Errorf("its snapshot has %d bytes: at most %d are read", len(data), maxSnapshot)
+	}
+	snapshot, problems, err := protocol.DecodeSnapshot(data)
+	if err != nil {
+		return nil, fmt.Errorf("its snapshot cannot be read: %w", err)
+	}
+	if snapshot.App != s.app {
+		return nil, fmt.Errorf("its snapshot is of the app %.80q: it was given %q", snapshot.App, s.app)
+	}
+	snapshot.Source, snapshot.Timestamp = s.source, s.now.UnixMilli()
+	snapshot.Problems = problems
+	return &snapshot, nil
+}
+
+// failed closes the instance, and is the step that says why. The wait for the next one doubles each time.
+func (s *Session) failed(ctx context.Context, err error) adapter.Step {
+	if s.guest != nil {
+		s.guest.log.flush()
+		s.guest.instance.close(ctx)
+		s.guest = nil
+	}
+	if errors.Is(ctx.Err(), context.Canceled) { // by the caller; the module did nothing wrong
+		return adapter.Step{Err: ctx.Err()}
+	}
+	wait := lastRetry
+	if s.failures < 10 { // so that it does not overflow
+		wait = min(firstRetry<<s.failures, lastRetry)
+	}
+	s.failures++
+	s.retryAt = s.now.Add(wait)
+	// The same words each time, so that who reads them every few seconds says them once.
+	s.failure = fmt.Errorf("it was closed, and will be started again: %w", err)
+	return adapter.Step{Err: s.failure}
+}
+
+// sentence is somebody else's text for a person: UTF-8, on one line, and not too long.
+func sentence(data []byte) string {
+	if len(data) == 0 {
+		return "the adapter gave no reason"
+	}
+	return protocol.Shorten(oneLine(data[:min(len(data), 2*maxSentence)]), maxSentence)
+}
+
+// Usage is what a session's instance has used.
+type Usage struct {
+	Memory  int64         // bytes, now
+	RunTime time.Duration // in the last poll
+}
+
+// Usage is what the instance has used; nothing where it was closed.
+func (s *Session) Usage() Usage {
+	if s.guest == nil {
+		return Usage{}
+	}
+	return Usage{Memory: s.guest.instance.memory(), RunTime: s.module.options.runTime() - s.guest.left}
+}

@@ -1,0 +1,183 @@
+// Package wasmhost runs adapters that are WebAssembly modules, with wazero: the built-in ones inside
+// somebody else's program, or a stranger's inside ours. A [Module] is an ordinary adapter.Adapter.
+//
+// A module computes and nothing else. It has no clock, no files, no network and no environment; what it
+// wants to know it asks the host, which sends only commands that read. Whatever a module does, its host
+// goes on: memory, run time, requests and log lines are bounded, and an instance that breaks a bound is
+// closed, and started again later.
+package wasmhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Options are how a module is run. The zero value is the adapter ABI's own limits.
+type Options struct {
+	Memory  int64         // the most memory in bytes that an instance has; 0 is 64 MiB
+	RunTime time.Duration // the longest that an instance computes in one poll; 0 is 5 s
+
+	// Trusted is for a module that you built yourself: it runs several times faster, because nothing
+	// looks at its run time, and it cannot be stopped.
+	Trusted bool
+	// CacheDir is a directory of compiled modules, which load several times faster; "" is none. What
+	// is in it runs with the rights of this program: nobody else may write there. An entry is for one
+	// version of wazero and one kind of processor; where none fits, the module is compiled.
+	CacheDir string
+	// Log takes what instances print, 8 KiB a poll; nil drops it.
+	Log *slog.Logger
+}
+
+const (
+	defaultMemory  = 64 << 20
+	defaultRunTime = 5 * time.Second
+)
+
+func (o *Options) memory() int64 {
+	if o.Memory <= 0 {
+		return defaultMemory
+	}
+	return max(o.Memory, pageSize)
+}
+
+func (o *Options) runTime() time.Duration {
+	if o.RunTime <= 0 {
+		return defaultRunTime
+	}
+	return o.RunTime
+}
+
+// Module is a compiled adapter. It is safe for concurrent use; its sessions are for one poll at a time.
+type Module struct {
+	engine  *engine
+	about   adapter.Description
+	options Options
+}
+
+// Load compiles a module and asks it what it is. The error says what is wrong with it.
+func Load(ctx context.Context, wasm []byte, o Options) (*Module, error) {
+	wasm, err := bounded(wasm)
+	if err != nil {
+		return nil, err
+	}
+	e, err := compile(ctx, wasm, o)
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be compiled: %w", err)
+	}
+	m := &Module{engine: e, options: o}
+	if err := e.checkExports(); err != nil {
+		_ = m.Close(ctx)
+		return nil, err
+	}
+	// An instance only to be asked, and gone again.
+	guest, err := m.start(ctx)
+	if err == nil {
+		m.about, err = guest.describe(ctx)
+		guest.instance.close(ctx)
+	}
+	if err != nil {
+		_ = m.Close(ctx)
+		return nil, err
+	}
+	return m, nil
+}
+
+// Describe is what the module says of itself. The built-in module says which of its adapters it is only
+// once that is open: see [Session.Describe].
+func (m *Module) Describe() adapter.Description { return m.about }
+
+// Open starts an instance with these settings. A setting that the adapter doesn't take is an error in
+// the adapter's words.
+func (m *Module) Open(ctx context.Context, settings adapter.Settings) (adapter.Session, error) {
+	s := &Session{module: m, settings: adapter.AppendSettings(nil, settings), app: settings["app"], source: settings["source"]}
+	if err := protocol.CheckName("app", s.app); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close frees the module. Its sessions must not be used any more.
+func (m *Module) Close(ctx context.Context) error { return m.engine.close(ctx) }
+
+func (m *Module) start(ctx context.Context) (*guest, error) {
+	g := &guest{log: &lines{log: m.options.Log, name: m.about.Name}, left: m.options.runTime()}
+	err := g.timed(ctx, func(ctx context.Context) (err error) {
+		g.instance, err = m.engine.start(ctx, g.log)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	abi, err := g.call(ctx, "pulse_abi")
+	if err == nil && uint32(abi) != 1 {
+		err = fmt.Errorf("it speaks version %d of the adapter ABI: this host speaks 1", uint32(abi))
+	}
+	if err != nil {
+		g.instance.close(ctx)
+		return nil, err
+	}
+	return g, nil
+}
+
+// Bounds of a description.
+const (
+	maxDescription = 64 << 10
+	maxCommands    = 100
+)
+
+func (g *guest) describe(ctx context.Context) (adapter.Description, error) {
+	data, err := g.result(ctx, "pulse_describe", maxDescription)
+	if err != nil {
+		return adapter.Description{}, err
+	}
+	about, err := protocol.ReadObject(data)
+	if err != nil {
+		return adapter.Description{}, fmt.Errorf("its description is %.80q: %w", data, err)
+	}
+	d := adapter.Description{
+		Name: about.Text("name"), Version: about.Text("version"), Source: adapter.Source(about.Text("source")), Commands: about.Texts("commands"),
+	}
+	switch {
+	case !protocol.ValidName(d.Name):
+		err = protocol.CheckName("name", d.Name)
+	case d.Source != adapter.Redis && d.Source != adapter.SQS:
+		err = fmt.Errorf("source is %.80q: it takes redis or sqs", d.Source)
+	case len(d.Commands) == 0 || len(d.Commands) > maxCommands:
+		err = fmt.Errorf("commands are %d: it takes those that it asks, 1 to %d", len(d.Commands), maxCommands)
+	case d.Source == adapter.Redis:
+		err = checkCommands(d.Commands)
+	}
+	if err != nil {
+		return adapter.Description{}, fmt.Errorf("of its description %w", err)
+	}
+	d.Version = protocol.Shorten(d.Version, 80)
+	return d, nil
+}
+
+// checkCommands refuses a description of what would be refused when it is asked.
+func checkCommands(commands []string) error {
+	allowed := map[string]bool{}
+	for _, c := range adapter.ReadCommands() {
+		allowed[c.Name] = true
+	}
+	var others []string
+	for _, c := range commands {
+		if !allowed[c] {
+			others = append(others, fmt.Sprintf("%.40q", c))
+		}
+	}
+	if len(others) > 0 {
+		return errors.New("commands has " + strings.Join(others, ", ") + ": a host sends only commands that read, by their names in capitals")
+	}
+	return nil
+}
