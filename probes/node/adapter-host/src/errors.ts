@@ -4,12 +4,11 @@
  * - `module`: the module cannot be used at all
  * - `settings`: the adapter, or the host, doesn't take its settings
  * - `adapter`: the adapter ended its poll with a sentence for a person
- * - `refused`: the adapter asked or reported what it may not; it goes on with the next poll
- * - `closed`: the adapter broke the rules or trapped, its instance is closed, and it is started again
- *   later; or the session was closed by its owner
+ * - `broken`: the adapter trapped, or broke a rule: its instance is closed, and is started again later
+ * - `session`: the session is closed, or is being polled already
  * - `source`: what `send` returned is not one reply a request
  */
-export type ErrorCode = 'module' | 'settings' | 'adapter' | 'refused' | 'closed' | 'source'
+export type ErrorCode = 'module' | 'settings' | 'adapter' | 'broken' | 'session' | 'source'
 
 /** An error of this package. Its message is a sentence for a person, which names the adapter. */
 export class AdapterError extends Error {
@@ -24,9 +23,6 @@ export class AdapterError extends Error {
 
 /** Why an instance can't go on. The sentence follows the adapter's name. */
 export class Broken extends Error {}
-
-/** Why a request or a snapshot is refused. The sentence follows the adapter's name. */
-export class Refused extends Error {}
 
 /** What an adapter wrote, as part of a sentence: one line, without control characters, not too long. */
 export function quote(text: string, most = 80): string {

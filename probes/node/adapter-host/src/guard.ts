@@ -1,4 +1,4 @@
-import { Broken, quote, Refused } from './errors.js'
+import { Broken, quote } from './errors.js'
 import type { Limits } from './limits.js'
 import { readCommands, readOperations, withSubcommands } from './read-commands.js'
 import type { Description } from './description.js'
@@ -34,10 +34,10 @@ export class Guard {
         last = withSubcommands.has(first.toString('latin1').toUpperCase()) ? undefined : first
       }
       if (this.#description.source === 'sqs' && request.length !== 2) {
-        throw new Refused(`asked ${quote(first.toString())} with ${request.length} words: an operation takes its input as JSON, and nothing else`)
+        throw new Broken(`asked ${quote(first.toString())} with ${request.length} words: an operation takes its input as JSON, and nothing else`)
       }
       if (key > 0 && !request[key]?.length) {
-        throw new Refused(`asked ${nameOf(request)} without a key: it is refused, and nothing of its round is sent`)
+        throw new Broken(`asked ${nameOf(request)} without a key: nothing of its round is sent`)
       }
       for (const word of request) size += word.length
     }
@@ -54,10 +54,10 @@ export class Guard {
     // A first word that holds a space is not two words, to Redis.
     const known = redis ? readCommands.has(name) && !(request[0] as Buffer).includes(' ') : readOperations.has(name)
     if (!known) {
-      throw new Refused(`asked ${quote(name)}, which is not on the list of what only reads: it is refused, and nothing of its round is sent`)
+      throw new Broken(`asked ${quote(name)}, which is not on the list of what only reads: nothing of its round is sent`)
     }
     if (!commands.includes(name)) {
-      throw new Refused(`asked ${quote(name)}, which it does not describe: it describes ${commands.join(', ')}`)
+      throw new Broken(`asked ${quote(name)}, which it does not describe: it describes ${commands.join(', ')}`)
     }
     return readCommands.get(name) ?? 0
   }

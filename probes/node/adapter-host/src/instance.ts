@@ -24,6 +24,7 @@ const tags: ReadonlyMap<number, Tag> = new Map([
 
 const abiVersion = 1
 const maxDescription = 64 << 10
+const maxSnapshot = 8 << 20
 
 interface Exports {
   readonly memory: WebAssembly.Memory
@@ -87,7 +88,6 @@ export class Instance {
 
   poll(now: number): Step {
     this.#time = this.#limits.runTime
-    this.#wasi.now = now
     return this.#step('pulse_poll', this.#run('pulse_poll', () => this.#exports.pulse_poll(BigInt(now))))
   }
 
@@ -144,6 +144,8 @@ export class Instance {
     const at = Number((returned >> 32n) & 0xffff_ffffn)
     const size = Number(returned & 0xffff_ffffn)
     const { buffer } = this.#exports.memory
+    const most = Math.max(2 * this.#limits.requestBytes, maxSnapshot) + 1 // as RESP they are twice as large at most
+    if (size > most) throw new Broken(`returned ${size} bytes from ${name}: at most ${most} are read`)
     if (size === 0 || at + size > buffer.byteLength) {
       throw new Broken(`returned ${size} bytes at ${at} from ${name}: its memory ends at ${buffer.byteLength}, and a result has a byte at least`)
     }

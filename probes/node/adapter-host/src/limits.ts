@@ -12,7 +12,7 @@ export interface Limits {
   runTime: number
   /** Bytes that the guest may print in one poll; what is beyond is left out of the log. Default 8 KiB. */
   outputBytes: number
-  /** Bytes of a module. Default 32 MiB. */
+  /** Bytes of a module. Default 16 MiB. */
   moduleBytes: number
 }
 
@@ -23,7 +23,7 @@ export const defaultLimits: Limits = {
   memoryBytes: 64 << 20,
   runTime: 5_000,
   outputBytes: 8 << 10,
-  moduleBytes: 32 << 20,
+  moduleBytes: 16 << 20,
 }
 
 /** The defaults with what the caller changed. */

@@ -84,7 +84,7 @@ export class AdapterModule {
       return { instance, description: instance.describe() }
     }
     try {
-      return new AdapterSession({ app: settings.app, limits: this.#limits, log: this.#log, start })
+      return new AdapterSession({ app: settings.app, source: given.source ?? '', limits: this.#limits, log: this.#log, start })
     } catch (err) {
       if (!(err instanceof Broken)) throw err
       throw new AdapterError('settings', `the adapter ${this.#description.name} ${err.message}`, { cause: err })

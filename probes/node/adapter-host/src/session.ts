@@ -1,5 +1,5 @@
 import type { Description } from './description.js'
-import { AdapterError, Broken, messageOf, Refused } from './errors.js'
+import { AdapterError, Broken, messageOf } from './errors.js'
 import { Guard } from './guard.js'
 import type { Instance, Step } from './instance.js'
 import type { Limits } from './limits.js'
@@ -23,6 +23,7 @@ const longestWait = 300_000
 /** @internal What a session is made of. */
 export interface SessionParts {
   readonly app: string
+  readonly source: string
   readonly limits: Limits
   readonly log: (line: string) => void
   /** Starts an instance and opens the adapter. */
@@ -78,8 +79,8 @@ export class AdapterSession {
    * @param now the only clock that the adapter sees, in Unix milliseconds; by default the time it is
    */
   async poll(send: Send, now: number = Date.now()): Promise<Poll> {
-    if (this.#closed) throw this.#error('closed', 'was closed: open another session')
-    if (this.#polling) throw this.#error('closed', 'is being polled: it serves one poll at a time; open another session for more')
+    if (this.#closed) throw this.#error('session', 'was closed: open another session')
+    if (this.#polling) throw this.#error('session', 'is being polled: it serves one poll at a time; open another session for more')
     if (!Number.isSafeInteger(now) || now < 0) throw new TypeError(`now is ${now}: it takes Unix milliseconds, such as Date.now()`)
     this.#polling = true
     try {
@@ -88,7 +89,6 @@ export class AdapterSession {
       return poll
     } catch (err) {
       if (err instanceof Broken) throw this.#break(err, now)
-      if (err instanceof Refused) throw this.#error('refused', err.message)
       if (err instanceof AdapterError && err.code === 'adapter') this.#recover()
       throw err
     } finally {
@@ -111,12 +111,12 @@ export class AdapterSession {
     while (step.kind === 'requests') {
       guard.check(step.requests)
       const replies = await this.#ask(send, step.requests)
-      if (this.#closed) throw this.#error('closed', 'was closed while it was polled')
+      if (this.#closed) throw this.#error('session', 'was closed while it was polled')
       step = instance.next(replies)
     }
     switch (step.kind) {
       case 'snapshot':
-        return readSnapshot(step.json, this.#parts.app)
+        return readSnapshot(step.json, { app: this.#parts.app, source: this.#parts.source, now })
       case 'error':
         throw this.#error('adapter', `has no snapshot: ${step.message}`)
       case 'done':
@@ -148,9 +148,7 @@ export class AdapterSession {
     if (this.#opened !== undefined) return this.#opened
     const wait = this.#retryAt - now
     // A clock that was set back must not stop it for longer than it was going to wait.
-    if (wait > 0 && wait <= longestWait) {
-      throw this.#error('closed', `${this.#reason}; its instance is closed, and is started again in ${Math.ceil(wait / 1000)} s`)
-    }
+    if (wait > 0 && wait <= longestWait) throw this.#broken()
     return (this.#opened = this.#parts.start())
   }
 
@@ -160,11 +158,19 @@ export class AdapterSession {
     const wait = Math.min(firstWait * 2 ** this.#failures, longestWait)
     this.#failures++
     this.#retryAt = now + wait
-    if (this.#reason !== err.message) {
-      this.#parts.log(`${err.message}; its instance is closed, and is started again at a poll in ${wait / 1000} s or later`)
-    }
+    const known = this.#reason === err.message
     this.#reason = err.message
-    return this.#error('closed', `${err.message}; its instance is closed, and is started again in ${wait / 1000} s`, err)
+    if (!known) this.#parts.log(this.#sentence())
+    return this.#broken(err)
+  }
+
+  /** The same words each time, so that who sees them every few seconds can say them once. */
+  #sentence(): string {
+    return `${this.#reason}; its instance is closed, and will be started again`
+  }
+
+  #broken(cause?: Broken): AdapterError {
+    return this.#error('broken', this.#sentence(), cause)
   }
 
   #recover(): void {

@@ -1,5 +1,5 @@
 import { namePattern } from './description.js'
-import { Refused, quote, shorten } from './errors.js'
+import { Broken, quote, shorten } from './errors.js'
 import { utf8 } from './instance.js'
 
 /** Jobs of one queue. A count that its adapter cannot know is absent, never 0. */
@@ -58,26 +58,34 @@ export interface ReadSnapshot {
   snapshot: QueueSnapshot
 }
 
+/** What the host says of a snapshot: whose it is, and when it was read. */
+export interface Context {
+  readonly app: string
+  readonly source: string
+  readonly now: number
+}
+
 /**
  * Reads a snapshot by the rules for one from Redis: a queue or a count that can't be read is left out and
  * becomes a problem, and its neighbours stay. Throws if nothing is usable, or if it is another app's.
  */
-export function readSnapshot(data: Uint8Array, app: string): ReadSnapshot {
+export function readSnapshot(data: Uint8Array, { app, source, now }: Context): ReadSnapshot {
   const { document, text } = parse(data)
   const reading = new Reading()
   if (typeof document.app !== 'string' || !namePattern.test(document.app)) {
-    throw new Refused(`reported a snapshot whose app is ${shown(document.app)}: it takes letters, digits and . _ @ -, at most 128`)
+    throw new Broken(`reported a snapshot whose app is ${shown(document.app)}: it takes letters, digits and . _ @ -, at most 128`)
   }
-  if (document.app !== app) throw new Refused(`reported a snapshot of the app ${quote(document.app)}: it was opened for ${quote(app)}`)
+  if (document.app !== app) throw new Broken(`reported a snapshot of the app ${quote(document.app)}: it was opened for ${quote(app)}`)
   const { timestamp } = document
   if (!isCount(timestamp) || timestamp < minTimestamp || timestamp > maxTimestamp) {
-    throw new Refused(`reported a snapshot whose timestamp is ${shown(timestamp)}: it takes Unix milliseconds, such as 1764000000000`)
+    throw new Broken(`reported a snapshot whose timestamp is ${shown(timestamp)}: it takes Unix milliseconds, such as 1764000000000`)
   }
-  const snapshot: QueueSnapshot = { timestamp, app, queues: [] }
-  if (typeof document.source === 'string' && document.source !== '') {
-    if (namePattern.test(document.source)) snapshot.source = document.source
-    else reading.problem(`its source is ${shown(document.source)}: it takes letters, digits and . _ @ -, at most 128`)
-  } else reading.changed ||= document.source !== undefined
+  const snapshot: QueueSnapshot = { timestamp: now, app, queues: [] }
+  if (source !== '') snapshot.source = source
+  reading.changed ||= timestamp !== now || document.source !== snapshot.source
+  if (typeof document.source === 'string' && document.source !== '' && !namePattern.test(document.source)) {
+    reading.problem(`its source is ${shown(document.source)}: it takes letters, digits and . _ @ -, at most 128`)
+  }
   if (isCount(document.interval_ms) && document.interval_ms > 0 && document.interval_ms <= maxInterval) snapshot.interval_ms = document.interval_ms
   else reading.changed ||= document.interval_ms !== undefined
   snapshot.queues = reading.queues(document.queues)
@@ -91,16 +99,16 @@ export function readSnapshot(data: Uint8Array, app: string): ReadSnapshot {
 }
 
 function parse(data: Uint8Array): { document: Fields; text: string } {
-  if (data.length > maxDocument) throw new Refused(`reported a snapshot of ${data.length} bytes: at most ${maxDocument} can be read`)
+  if (data.length > maxDocument) throw new Broken(`reported a snapshot of ${data.length} bytes: at most ${maxDocument} can be read`)
   const text = utf8(data, 'a snapshot')
   let document: unknown
   try {
     document = JSON.parse(text)
   } catch {
-    throw new Refused(`reported a snapshot that is not JSON: it starts with ${quote(text, 40)} and has ${data.length} bytes`)
+    throw new Broken(`reported a snapshot that is not JSON: it starts with ${quote(text, 40)} and has ${data.length} bytes`)
   }
-  if (!isObject(document)) throw new Refused(`reported a snapshot that is not a JSON object: it starts with ${quote(text, 40)}`)
-  if (nesting(data) > maxNesting) throw new Refused(`reported a snapshot that nests deeper than ${maxNesting} levels`)
+  if (!isObject(document)) throw new Broken(`reported a snapshot that is not a JSON object: it starts with ${quote(text, 40)}`)
+  if (nesting(data) > maxNesting) throw new Broken(`reported a snapshot that nests deeper than ${maxNesting} levels`)
   return { document, text }
 }
 

@@ -8,10 +8,10 @@ import type { Output } from './output.js'
 export const wasiModule = 'wasi_snapshot_preview1'
 
 /** Error numbers of WASI. */
-const [success, badFile, fault, invalid, notSeekable] = [0, 8, 21, 28, 70]
+const [success, badFile, fault, invalid, notSupported, notSeekable] = [0, 8, 21, 28, 52, 70]
 
-/** When the clock stands before the first poll: 1 January 2022. A clock at 0 is none, to Go. */
-const before = 1_640_995_200_000
+/** Where both clocks stand, in nanoseconds: at 1 s. A clock at 0 is none, to Go. */
+const standstill = 1_000_000_000n
 
 /** Functions about files. There are none, so each answers that it is no file. */
 const aboutFiles = [
@@ -54,13 +54,11 @@ type Result = number
 /** What one instance is given. */
 export class Wasi {
   /** Set once the instance has its memory. */
-  memory: WebAssembly.Memory | undefined
+  memory: { readonly buffer: ArrayBuffer } | undefined
   /** Why the guest ended itself. It may have caught what `proc_exit` throws. */
   exit: Exit | undefined
   readonly imports: Record<string, (...args: never[]) => Result>
   readonly #output: Output
-  #wall = before
-  #monotonic = before
   #random = 0x2545f491
 
   constructor(output: Output) {
@@ -73,9 +71,9 @@ export class Wasi {
       args_sizes_get: (count: number, size: number) => this.#zeros(count, size),
       environ_get: () => success,
       environ_sizes_get: (count: number, size: number) => this.#zeros(count, size),
-      clock_res_get: (_id: number, to: number) => this.#write((view) => view.setBigUint64(to >>> 0, 1_000_000n, true)),
-      clock_time_get: (id: number, _precision: bigint, to: number) =>
-        this.#write((view) => view.setBigUint64(to >>> 0, BigInt(id === 0 ? this.#wall : this.#monotonic) * 1_000_000n, true)),
+      clock_res_get: (_id: number, to: number) => this.#write((view) => view.setBigUint64(to >>> 0, 1n, true)),
+      clock_time_get: (_id: number, _precision: bigint, to: number) =>
+        this.#write((view) => view.setBigUint64(to >>> 0, standstill, true)),
       fd_close: (fd: number) => (standard(fd) ? success : badFile),
       fd_fdstat_get: (fd: number, to: number) => (standard(fd) ? this.#status(to) : badFile),
       fd_fdstat_set_flags: (fd: number) => (standard(fd) ? success : badFile),
@@ -90,15 +88,10 @@ export class Wasi {
         this.exit = new Exit(code)
         throw this.exit
       },
+      proc_raise: () => notSupported,
       random_get: (to: number, size: number) => this.#fill(to, size),
       sched_yield: () => success,
     }
-  }
-
-  /** The clock of the next poll. */
-  set now(ms: number) {
-    this.#wall = ms
-    this.#monotonic = Math.max(this.#monotonic, ms)
   }
 
   #write(write: (view: DataView, bytes: Uint8Array) => void): Result {
