@@ -47,13 +47,10 @@ func redisVariables() []string {
 	return names
 }
 
-// notYet are variables of what this version cannot do: refused rather than ignored.
-var notYet = []string{"PULSE_ADAPTERS", "PULSE_ADAPTER_CONFIG"}
-
 // WantsRedisReporter says that the environment asks for queues that live in a Redis.
 func WantsRedisReporter(get Getenv) bool {
 	r := newReader(get)
-	return len(r.problems) > 0 || slices.ContainsFunc(append(redisVariables(), notYet...), func(name string) bool { return r.get(name) != "" })
+	return len(r.problems) > 0 || slices.ContainsFunc(append(redisVariables(), adaptersVariable, adapterConfigVariable), func(name string) bool { return r.get(name) != "" })
 }
 
 // blockVariable holds the drivers' variables, for what can pass on only one: a template of
@@ -66,7 +63,7 @@ func (r *reader) withBlock(get Getenv) Getenv {
 	if text == "" {
 		return get
 	}
-	var known []string
+	known := []string{adaptersVariable, adapterConfigVariable}
 	for _, d := range builtin.Drivers {
 		for _, s := range d.Settings {
 			known = append(known, s.Variable)

@@ -19,7 +19,7 @@ type Source interface {
 
 // Poller polls one session over one source. It is for one poll at a time.
 type Poller struct {
-	Adapter adapter.Description // what the session may ask
+	Adapter adapter.Description // what the session may ask, unless it describes that itself
 	Session adapter.Session
 	Source  Source
 }
@@ -28,9 +28,13 @@ type Poller struct {
 func (p *Poller) Poll(ctx context.Context, now time.Time) (*protocol.QueueSnapshot, error) {
 	step := p.Session.Poll(ctx, now)
 	guard := adapter.Guard{Adapter: p.Adapter}
+	// A session that is a module says what it is only once it is open.
+	if s, ok := p.Session.(interface{ Describe() adapter.Description }); ok {
+		guard.Adapter = s.Describe()
+	}
 	for len(step.Requests) > 0 {
 		if err := guard.Check(step.Requests); err != nil {
-			return nil, fmt.Errorf("the adapter %s %w", p.Adapter.Name, err)
+			return nil, fmt.Errorf("the adapter %s %w", guard.Adapter.Name, err)
 		}
 		replies, err := p.Source.Do(ctx, step.Requests)
 		if err != nil {

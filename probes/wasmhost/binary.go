@@ -18,8 +18,8 @@ const (
 	maxTables = 200_000
 )
 
-// wasi is the only module to import from.
-const wasi = "wasi_snapshot_preview1"
+// WASI is the only module to import from.
+const WASI = "wasi_snapshot_preview1"
 
 // wasiFunctions are all of that module but those of sockets. The host gives no files, so those of
 // files fail in the guest; a C library imports them all the same.
@@ -36,62 +36,132 @@ var wasiFunctions = strings.Fields(`
 const (
 	sectionImports = 2
 	sectionTables  = 4
+	sectionExports = 7
 )
-
-// The kinds of what is imported.
-var kinds = []string{"function", "table", "memory", "global", "tag"}
 
 // bounded checks a module, and returns it with tables that cannot grow.
 func bounded(wasm []byte) ([]byte, error) {
 	if len(wasm) > MaxModule {
 		return nil, fmt.Errorf("it has %d bytes: at most %d are loaded", len(wasm), MaxModule)
 	}
-	const header = "\x00asm\x01\x00\x00\x00"
-	if !strings.HasPrefix(string(wasm[:min(len(wasm), len(header))]), header) {
-		return nil, fmt.Errorf("it is not WebAssembly: it begins with %.8q", wasm[:min(len(wasm), len(header))])
-	}
 	out := append(make([]byte, 0, len(wasm)+16), header...)
-	r := reader{data: wasm, at: len(header)}
 	entries := uint32(0)
+	err := sections(wasm, func(id byte, section []byte) (err error) {
+		switch id {
+		case sectionImports:
+			err = checkImports(section)
+		case sectionTables:
+			section, err = boundTables(section, &entries)
+		}
+		out = binary.AppendUvarint(append(out, id), uint64(len(section)))
+		out = append(out, section...)
+		return err
+	})
+	return out, err
+}
+
+// header is what a module begins with.
+const header = "\x00asm\x01\x00\x00\x00"
+
+// sections calls each with a module's sections, until one is an error.
+func sections(wasm []byte, each func(id byte, section []byte) error) error {
+	if start := wasm[:min(len(wasm), len(header))]; string(start) != header {
+		return fmt.Errorf("it is not WebAssembly: it begins with %.8q", start)
+	}
+	r := reader{data: wasm, at: len(header)}
 	for r.at < len(wasm) {
 		id := r.byte()
 		section := r.bytes(r.u32())
 		if r.err != nil {
-			return nil, r.err
+			return r.err
 		}
+		if err := each(id, section); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Inspect lists what a module imports and the names of what it exports. It says nothing of whether the
+// host would run it.
+func Inspect(wasm []byte) (imports []Import, exports []string, err error) {
+	err = sections(wasm, func(id byte, section []byte) error {
+		r := reader{data: section}
 		switch id {
 		case sectionImports:
-			if err := checkImports(section); err != nil {
-				return nil, err
+			for range r.u32() {
+				i := r.imported()
+				if r.err != nil {
+					return r.err
+				}
+				imports = append(imports, i)
 			}
-		case sectionTables:
-			var err error
-			if section, err = boundTables(section, &entries); err != nil {
-				return nil, err
+		case sectionExports:
+			for range r.u32() {
+				name := r.bytes(r.u32())
+				r.byte() // its kind
+				r.u32()  // its place
+				if r.err != nil {
+					return r.err
+				}
+				exports = append(exports, oneLine(name))
 			}
 		}
-		out = binary.AppendUvarint(append(out, id), uint64(len(section)))
-		out = append(out, section...)
+		return nil
+	})
+	return imports, exports, err
+}
+
+// Import is something that a module wants of its host.
+type Import struct {
+	Kind         string // "function", "table", "memory" or "global"
+	Module, Name string // untrusted text
+}
+
+func (i Import) String() string { return fmt.Sprintf("%s %.80q of %.80q", i.Kind, i.Name, i.Module) }
+
+// imported reads an import and what it is of.
+func (r *reader) imported() Import {
+	i := Import{Module: string(r.bytes(r.u32())), Name: string(r.bytes(r.u32()))}
+	switch r.byte() {
+	case 0:
+		i.Kind = "function"
+		r.u32() // its type
+	case 1:
+		i.Kind = "table"
+		r.byte()
+		r.limits()
+	case 2:
+		i.Kind = "memory"
+		r.limits()
+	case 3:
+		i.Kind = "global"
+		r.byte() // its type
+		r.byte() // whether it changes
+	default:
+		r.err = errCut
 	}
-	return out, nil
+	return i
+}
+
+func (r *reader) limits() {
+	hasMost := r.byte()
+	r.u32()
+	if hasMost&1 == 1 {
+		r.u32()
+	}
 }
 
 func checkImports(section []byte) error {
 	r := reader{data: section}
 	for range r.u32() {
-		module, name := string(r.bytes(r.u32())), string(r.bytes(r.u32()))
-		kind := r.byte()
+		i := r.imported()
 		if r.err != nil {
 			return r.err
 		}
-		if kind != 0 || module != wasi || !slices.Contains(wasiFunctions, name) {
-			what := "value"
-			if int(kind) < len(kinds) {
-				what = kinds[kind]
-			}
-			return fmt.Errorf("it imports the %s %.80q from %.80q: the host gives functions of %s only, and none of sockets", what, name, module, wasi)
+		if i.Kind != "function" || i.Module != WASI || !slices.Contains(wasiFunctions, i.Name) {
+			return fmt.Errorf("it imports the %v: the host gives functions of %s only, and none of sockets", i, WASI)
 		}
-		r.u32() // the function's type
 	}
 	return r.err
 }

@@ -44,7 +44,7 @@ func compile(ctx context.Context, wasm []byte, o Options) (*engine, error) {
 	return compileWith(ctx, wasm, o, nil)
 }
 
-func compileWith(ctx context.Context, wasm []byte, o Options, cache wazero.CompilationCache) (e *engine, err error) {
+func compileWith(ctx context.Context, wasm []byte, o Options, cache wazero.CompilationCache) (_ *engine, err error) {
 	config := wazero.NewRuntimeConfig().
 		WithMemoryLimitPages(uint32(o.memory() / pageSize)).
 		WithCloseOnContextDone(!o.Trusted).
@@ -52,20 +52,20 @@ func compileWith(ctx context.Context, wasm []byte, o Options, cache wazero.Compi
 	if cache != nil {
 		config = config.WithCompilationCache(cache)
 	}
-	e = &engine{runtime: wazero.NewRuntimeWithConfig(ctx, config)}
+	runtime := wazero.NewRuntimeWithConfig(ctx, config)
 	defer func() {
 		if err != nil {
-			_ = e.runtime.Close(ctx)
+			_ = runtime.Close(ctx)
 		}
 	}()
-	if e.module, err = e.runtime.CompileModule(ctx, wasm); err != nil {
+	module, err := runtime.CompileModule(ctx, wasm)
+	if err != nil {
 		return nil, errors.New(firstLine(err))
 	}
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, e.runtime); err != nil {
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, runtime); err != nil {
 		return nil, fmt.Errorf("make WASI: %w", err)
 	}
-	e.cache = cache
-	return e, nil
+	return &engine{runtime, cache, module}, nil
 }
 
 // checkExports checks that the module has the functions that the host calls.

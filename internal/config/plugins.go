@@ -1,0 +1,219 @@
+package config
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/builtin"
+	"github.com/gravito-framework/pulse/probes/wasmhost"
+)
+
+// The variables of adapters that are WebAssembly modules.
+const (
+	adaptersVariable      = "PULSE_ADAPTERS"
+	adapterConfigVariable = "PULSE_ADAPTER_CONFIG"
+)
+
+// plugin is a module that the environment asks for.
+type plugin struct {
+	path string
+	wasm []byte
+}
+
+// plugins opens the modules that the environment asks for. In Lambda, where compiling one may take
+// longer than a poll, that goes on in the background: what is wrong with one is then in the log and not
+// here.
+func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Logger) []Driver {
+	settings := r.pluginSettings()
+	var drivers []Driver
+	named := map[string]string{} // paths by adapter name
+	for _, d := range builtin.Drivers {
+		named[d.Adapter.Describe().Name] = "the built-in adapter"
+	}
+	inLambda := InLambda(r.get)
+	for _, p := range r.pluginFiles() {
+		base := strings.TrimSuffix(filepath.Base(p.path), ".wasm")
+		load := func(ctx context.Context) (*wasmhost.Module, error) {
+			return wasmhost.Load(ctx, p.wasm, wasmhost.Options{CacheDir: cacheDir(p.path, inLambda), Log: log})
+		}
+		if inLambda {
+			// Its name is known once it is compiled: until then that of its file stands for it, and
+			// two that are the same then show as one queue twice, which is said.
+			drivers = append(drivers, Driver{
+				Adapter: adapter.Description{Name: base},
+				Session: wasmhost.OpenLater(ctx, func(ctx context.Context) (adapter.Session, error) {
+					m, err := load(ctx)
+					if err != nil {
+						return nil, err
+					}
+					return openPlugin(ctx, m, settings[m.Describe().Name], reporting)
+				}),
+			})
+			continue
+		}
+		m, err := load(ctx)
+		if err != nil {
+			r.add("%s has %s: %w", adaptersVariable, p.path, err)
+			continue
+		}
+		about := m.Describe()
+		if other, twice := named[about.Name]; twice {
+			r.add("%s has %s, which calls itself %s as %s does: leave one of them out", adaptersVariable, p.path, about.Name, other)
+			continue
+		}
+		named[about.Name] = p.path
+		session, err := openPlugin(ctx, m, settings[about.Name], reporting)
+		if err != nil {
+			r.add("%s for %s (%s): %w", adapterConfigVariable, about.Name, p.path, err)
+			continue
+		}
+		drivers = append(drivers, Driver{about, session})
+	}
+	if !inLambda {
+		for _, name := range slices.Sorted(maps.Keys(settings)) {
+			if _, ok := named[name]; !ok {
+				r.add("%s has settings of %.80q: %s has no adapter of this name", adapterConfigVariable, name, adaptersVariable)
+			}
+		}
+	}
+	return drivers
+}
+
+func openPlugin(ctx context.Context, m *wasmhost.Module, own adapter.Settings, reporting Reporting) (adapter.Session, error) {
+	if source := m.Describe().Source; source != adapter.Redis {
+		return nil, fmt.Errorf("it asks %s: this reporter asks a Redis only", source)
+	}
+	settings := adapter.Settings{}
+	maps.Copy(settings, own)
+	settings["app"], settings["source"] = reporting.App, reporting.Source
+	return m.Open(ctx, settings)
+}
+
+// pluginFiles reads the files that the environment names: one directory of them, or each.
+func (r *reader) pluginFiles() []plugin {
+	text := r.get(adaptersVariable)
+	if text == "" {
+		return nil
+	}
+	var paths []string
+	if info, err := os.Stat(text); err == nil && info.IsDir() {
+		paths, _ = filepath.Glob(filepath.Join(text, "*.wasm"))
+		if len(paths) == 0 {
+			r.wrong(adaptersVariable, "a directory with .wasm files in it, but this one has none")
+		}
+	} else {
+		for path := range strings.SplitSeq(text, ",") {
+			if path = strings.TrimSpace(path); path != "" {
+				paths = append(paths, path)
+			}
+		}
+		if len(paths) == 0 {
+			r.wrong(adaptersVariable, "a directory, or paths of .wasm files, comma-separated")
+		}
+	}
+	var files []plugin
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		var wasm []byte
+		if err == nil && info.Size() > wasmhost.MaxModule {
+			err = fmt.Errorf("it has %d bytes: at most %d are loaded", info.Size(), wasmhost.MaxModule)
+		}
+		if err == nil {
+			wasm, err = os.ReadFile(path)
+		}
+		if err != nil {
+			if wrapped := errors.Unwrap(err); wrapped != nil {
+				err = wrapped // the path is said already
+			}
+			r.add("%s has %s, which cannot be read: %w", adaptersVariable, path, err)
+			continue
+		}
+		files = append(files, plugin{path, wasm})
+	}
+	return files
+}
+
+// pluginSettings are the settings of each adapter by its name.
+func (r *reader) pluginSettings() map[string]adapter.Settings {
+	text := r.get(adapterConfigVariable)
+	if text == "" {
+		return nil
+	}
+	if r.get(adaptersVariable) == "" {
+		r.add("%s is set, but %s is not: it takes the adapters that the settings are for", adapterConfigVariable, adaptersVariable)
+	}
+	var settings map[string]adapter.Settings
+	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+	if err := decoder.Decode(&settings); err != nil || decoder.More() {
+		// Without what it holds: that may be a password.
+		r.add(`%s is not JSON of the form {"adapter": {"setting": "text"}}`, adapterConfigVariable)
+		return nil
+	}
+	for name, own := range settings {
+		for _, ours := range []string{"app", "source"} {
+			if _, ok := own[ours]; ok {
+				r.add("%s sets %s of %.80q: that is PULSE_%s's", adapterConfigVariable, ours, name, strings.ToUpper(ours))
+			}
+		}
+	}
+	return settings
+}
+
+// compiledDir is a directory of compiled modules beside the modules, as a Lambda package may bring it.
+const compiledDir = "compiled"
+
+// cacheDir is where modules are kept compiled; "" is nowhere. In Lambda that is /tmp, with links to what
+// the package brings: a package cannot be written to.
+func cacheDir(module string, inLambda bool) string {
+	if !inLambda {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return ""
+		}
+		return private(filepath.Join(dir, "gravito-pulse", "adapters"))
+	}
+	dir := private(filepath.Join(os.TempDir(), "gravito-pulse-adapters"))
+	if dir == "" {
+		return ""
+	}
+	packaged := filepath.Join(filepath.Dir(module), compiledDir)
+	_ = filepath.WalkDir(packaged, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return filepath.SkipAll // there is none
+		}
+		relative, err := filepath.Rel(packaged, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(dir, relative)
+		if entry.IsDir() {
+			return os.MkdirAll(target, 0o700)
+		}
+		if err := os.Symlink(path, target); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		return nil
+	})
+	return dir
+}
+
+// private makes a directory that only we can write to; "" where that cannot be done.
+func private(dir string) string {
+	if os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
+		return ""
+	}
+	return dir
+}

@@ -1,0 +1,519 @@
+package wasmhost_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/wasmhost"
+)
+
+var noon = time.UnixMilli(1_764_000_000_000)
+
+// limits are small, so that what breaks them does so soon.
+var limits = wasmhost.Options{Memory: 4 << 20, RunTime: 200 * time.Millisecond}
+
+func load(t testing.TB, m made, o wasmhost.Options) (*wasmhost.Module, error) {
+	t.Helper()
+	module, err := wasmhost.Load(t.Context(), m.module(), o)
+	if err == nil {
+		t.Cleanup(func() { _ = module.Close(context.Background()) })
+	}
+	return module, err
+}
+
+func open(t testing.TB, m made, o wasmhost.Options) adapter.Session {
+	t.Helper()
+	module, err := load(t, m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := module.Open(t.Context(), adapter.Settings{"app": "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close() })
+	return session
+}
+
+// drive drives a poll, and answers each request with 3. It counts what was asked.
+func drive(ctx context.Context, s adapter.Session, now time.Time) (step adapter.Step, asked int) {
+	step = s.Poll(ctx, now)
+	for len(step.Requests) > 0 {
+		asked += len(step.Requests)
+		replies := make([]adapter.Reply, len(step.Requests))
+		for i := range replies {
+			replies[i] = adapter.Int(3)
+		}
+		step = s.Next(ctx, replies)
+	}
+	return step, asked
+}
+
+func TestAGoodModuleIsAnAdapter(t *testing.T) {
+	t.Parallel()
+	module, err := load(t, made{}, wasmhost.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if about := module.Describe(); about.Name != "test" || about.Version != "1" || about.Source != adapter.Redis || !slices.Equal(about.Commands, []string{"LLEN"}) {
+		t.Errorf("%+v", about)
+	}
+	s := open(t, made{}, wasmhost.Options{})
+	for range 3 {
+		step, asked := drive(t.Context(), s, noon)
+		if step.Err != nil || asked != 1 || len(step.Snapshot.Queues) != 1 || step.Snapshot.Queues[0].Metrics.Waiting != 3 {
+			t.Fatalf("%+v, asked %d", step, asked)
+		}
+	}
+}
+
+// TestAModuleThatIsNoneIsRefused is about what is wrong before a module has run for the first poll.
+func TestAModuleThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	importing := func(module, name string, kind byte, of ...byte) made {
+		return made{imports: []imported{{module, name, kind, of}}}
+	}
+	described := func(text string) made {
+		var m made
+		m.describe = m.answer(text)
+		return m
+	}
+	const given = ": the host gives functions of wasi_snapshot_preview1 only, and none of sockets"
+	for name, c := range map[string]struct {
+		wasm []byte
+		want string
+	}{
+		"nothing":                       {nil, `it is not WebAssembly: it begins with ""`},
+		"text":                          {[]byte("#!/bin/sh\n"), `it is not WebAssembly: it begins with "#!/bin/s"`},
+		"cut":                           {made{}.module()[:60], "it is cut off, or not WebAssembly"},
+		"100 MB":                        {append(made{}.module(), make([]byte, 100<<20)...), "bytes: at most 16777216 are loaded"},
+		"env.abort":                     {importing("env", "abort", 0, typeNothing).module(), `it imports the function "abort" of "env"` + given},
+		"a socket":                      {importing("wasi_snapshot_preview1", "sock_accept", 0, typeNothing).module(), `it imports the function "sock_accept"`},
+		"another WASI":                  {importing("wasi_unstable", "fd_write", 0, typeNothing).module(), `of "wasi_unstable"` + given},
+		"a memory":                      {importing("env", "memory", 2, 0, 1).module(), `it imports the memory "memory" of "env"` + given},
+		"a table":                       {importing("env", "t", 1, 0x70, 0, 1).module(), `it imports the table "t" of "env"` + given},
+		"a global":                      {importing("env", "g", 3, i32, 0).module(), `it imports the global "g" of "env"` + given},
+		"a global of WASI":              {importing("wasi_snapshot_preview1", "fd_write", 3, i32, 0).module(), `it imports the global "fd_write"`},
+		"another type":                  {importing("wasi_snapshot_preview1", "fd_write", 0, typeNothing).module(), "fd_write"},
+		"a large table":                 {made{tables: []byte{1, 0x70, 0, 0x80, 0x80, 0x80, 0x80, 0x04}}.module(), "its tables have more than 200000 entries"},
+		"much memory":                   {made{pages: 65}.module(), "65 pages"},
+		"no pulse_next":                 {made{without: "pulse_next"}.module(), "it does not export pulse_next"},
+		"no memory":                     {made{without: "memory"}.module(), "it does not export memory"},
+		"ABI 2":                         {made{abi: constI32(2)}.module(), "it speaks version 2 of the adapter ABI: this host speaks 1"},
+		"a start that never ends":       {made{start: []byte{opLoop, 0x40, opBr, 0, 0x0b}}.module(), "it cannot be started: it ran until its time was over"},
+		"no description":                {described("").module(), "pulse_describe answered with nothing"},
+		"a description that is no JSON": {described("RESP").module(), `its description is "RESP": it is not a JSON object`},
+		"no name":                       {described(`{"version":"1","source":"redis","commands":["LLEN"]}`).module(), "of its description name is"},
+		"a hostile name":                {described(`{"name":"../x","source":"redis","commands":["LLEN"]}`).module(), "of its description name is"},
+		"no source":                     {described(`{"name":"test","version":"1","commands":["LLEN"]}`).module(), `source is "": it takes redis or sqs`},
+		"no commands":                   {described(`{"name":"test","source":"redis","commands":[]}`).module(), "commands are 0"},
+		"a write":                       {described(`{"name":"test","source":"redis","commands":["LLEN","DEL"]}`).module(), `commands has "DEL": a host sends only commands that read`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := wasmhost.Load(t.Context(), c.wasm, limits)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+// hostile are modules that load, and are then closed for what they do in a poll.
+func hostile() map[string]struct {
+	made made
+	want string
+} {
+	answering := func(poll, next string) (m made) {
+		m.poll = m.answer(poll)
+		if next != "" {
+			m.next = m.answer(next)
+		}
+		return m
+	}
+	const ask = "R*2\r\n$4\r\nLLEN\r\n$4\r\njobs\r\n"
+	const forever = "\x03\x40\x0c\x00\x0b" // a loop
+	exits := []imported{{"wasi_snapshot_preview1", "proc_exit", 0, []byte{typeI32}}}
+	return map[string]struct {
+		made made
+		want string
+	}{
+		"a loop":       {made{poll: append([]byte(forever), opUnreachable)}, "pulse_poll failed: it ran until its time was over"},
+		"a loop later": {made{next: append([]byte(forever), opUnreachable)}, "pulse_next failed: it ran until its time was over"},
+		"a trap":       {made{poll: []byte{opUnreachable}}, "pulse_poll failed: unreachable"},
+		// It grows until it is refused, and then stops.
+		"a memory bomb": {made{poll: slices.Concat([]byte{opLoop, 0x40}, constI32(1), []byte{opGrowMemory, 0}, constI32(-1), []byte{0x47, 0x0d, 0, 0x0b, opUnreachable})}, "pulse_poll failed: unreachable"},
+		// Of the time for its growing stack, and of the stack itself, one is over first.
+		"recursion":           {made{poll: []byte{0x20, 0, opCall, 4}}, "pulse_poll failed: "},
+		"a pointer outside":   {made{poll: result(1<<31, 8)}, "pulse_poll answered with 8 bytes at 2147483648: its memory has 131072"},
+		"a length too long":   {made{poll: result(textsAt, 1<<31)}, "pulse_poll answered with 2147483648 bytes at 1024: its memory has 131072"},
+		"a length that wraps": {made{poll: result(1<<32-16, 64)}, "pulse_poll answered with 64 bytes at 4294967280"},
+		"nothing":             {made{poll: result(0, 0)}, "pulse_poll answered with nothing"},
+		"another tag":         {answering("X", ""), `its result has the tag 'X'`},
+		"K in a poll":         {answering("K", ""), `its result has the tag 'K'`},
+		"no requests":         {answering("R", ""), "it asked nothing"},
+		"an empty request":    {answering("R*0\r\n", ""), "its requests cannot be read"},
+		"half a request":      {answering("R*2\r\n$4\r\nLLEN\r\n$9\r\njobs\r\n", ""), "its requests cannot be read"},
+		"a lying length":      {answering("R*999999999\r\n", ""), "its requests cannot be read"},
+		"65 rounds":           {answering(ask, ask), "it asked 1 requests in round 65: a poll may take 64 rounds"},
+		"a write":             {answering("R*2\r\n$3\r\nDEL\r\n$4\r\njobs\r\n", ""), `"DEL" is refused: only commands that read are sent`},
+		"undescribed":         {answering("R*2\r\n$3\r\nGET\r\n$4\r\njobs\r\n", ""), `it asked "GET", which it does not describe`},
+		"no key":              {answering("R*1\r\n$4\r\nLLEN\r\n", ""), "LLEN is refused: it names no key"},
+		"an empty key":        {answering("R*2\r\n$4\r\nLLEN\r\n$0\r\n\r\n", ""), "LLEN is refused: it names no key"},
+		"another app":         {answering(strings.Replace(goodSnapshot, "shop", "bank", 1), ""), `its snapshot is of the app "bank": it was given "shop"`},
+		"invalid JSON":        {answering("S{", ""), "its snapshot cannot be read"},
+		"no snapshot":         {answering("S[]", ""), "its snapshot cannot be read"},
+		"proc_exit":           {made{imports: exits, poll: slices.Concat(constI32(3), []byte{opCall, 0, opUnreachable})}, "pulse_poll failed: it ended itself with exit status 3"},
+		"proc_exit(0)":        {made{imports: exits, poll: slices.Concat(constI32(0), []byte{opCall, 0, opUnreachable})}, "pulse_poll failed: it ended itself with exit status 0"},
+	}
+}
+
+func TestAHostileModuleIsClosedAndStartedAgainLater(t *testing.T) {
+	t.Parallel()
+	for name, c := range hostile() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, c.made, limits)
+			step, _ := drive(t.Context(), s, noon)
+			const closed = "it was closed, and will be started again: "
+			if step.Err == nil || !strings.HasPrefix(step.Err.Error(), closed) || !strings.Contains(step.Err.Error(), c.want) {
+				t.Fatalf("%v, want %s", step.Err, c.want)
+			}
+			said := step.Err.Error()
+			if used := s.(*wasmhost.Session).Usage(); used.Memory != 0 {
+				t.Errorf("it still holds %d bytes", used.Memory)
+			}
+			if step, asked := drive(t.Context(), s, noon.Add(999*time.Millisecond)); step.Err == nil || step.Err.Error() != said || asked != 0 {
+				t.Errorf("during the wait: %+v", step)
+			}
+			if step, _ := drive(t.Context(), s, noon.Add(time.Second)); step.Err == nil || !strings.Contains(step.Err.Error(), c.want) {
+				t.Errorf("after the wait: %+v", step)
+			}
+		})
+	}
+}
+
+// printer is a module that prints text when it starts, and times times more in each poll, and is then
+// closed for a trap.
+func printer(text string, times int32) made {
+	m := made{imports: []imported{{"wasi_snapshot_preview1", "fd_write", 0, []byte{typeFourToI32}}}}
+	// The list of what to print has one part: where, and how long.
+	m.texts = binary.LittleEndian.AppendUint32(m.texts, textsAt+8)
+	m.texts = binary.LittleEndian.AppendUint32(m.texts, uint32(len(text)))
+	m.texts = append(m.texts, text...)
+	write := slices.Concat(constI32(1), constI32(textsAt), constI32(1), constI32(0), []byte{opCall, 0, opDrop})
+	m.start = write
+	m.poll = slices.Concat(bytes.Repeat(write, int(times)), []byte{opUnreachable})
+	return m
+}
+
+func logged(o wasmhost.Options) (wasmhost.Options, *bytes.Buffer) {
+	var b bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&b, nil))
+	return o, &b
+}
+
+// TestTheWaitDoublesUpToFiveMinutes counts starts by what each prints. Load and Open start one each.
+func TestTheWaitDoublesUpToFiveMinutes(t *testing.T) {
+	t.Parallel()
+	o, log := logged(limits)
+	s := open(t, printer("hello\n", 0), o)
+	log.Reset()
+	var starts []time.Duration
+	for at := time.Duration(0); at < 30*time.Minute; at += time.Second {
+		s.Poll(t.Context(), noon.Add(at))
+		if log.Len() > 0 || at == 0 {
+			starts = append(starts, at)
+			log.Reset()
+		}
+	}
+	var waits []string
+	for i := range starts[1:] {
+		waits = append(waits, (starts[i+1] - starts[i]).String())
+	}
+	if got, want := strings.Join(waits, " "), "1s 2s 4s 8s 16s 32s 1m4s 2m8s 4m16s 5m0s 5m0s 5m0s"; !strings.HasPrefix(got, want) || strings.Trim(got[len(want):], " 5m0s") != "" {
+		t.Errorf("it waits %s, want %s", got, want)
+	}
+}
+
+func TestAGoodPollEndsTheWaiting(t *testing.T) {
+	t.Parallel()
+	// Its third poll traps: a global would do, but memory does, too.
+	var m made
+	m.texts = []byte{0, 0, 0, 0}
+	load := append(constI32(textsAt), 0x28, 2, 0) // i32.load
+	m.poll = slices.Concat(
+		constI32(textsAt), load, constI32(1), []byte{0x6a, 0x36, 2, 0}, // i32.add, i32.store
+		load, constI32(3), []byte{0x46, 0x04, 0x40, opUnreachable, 0x0b}, // i32.eq, if
+		m.answer(goodSnapshot))
+	s := open(t, m, limits)
+	for round := range 3 { // each time after one second, not longer
+		for poll, fails := range []bool{false, false, true, true} {
+			at := noon.Add(time.Duration(round) * time.Second)
+			if step := s.Poll(t.Context(), at); (step.Err != nil) != fails {
+				t.Fatalf("round %d, poll %d: %+v", round, poll, step)
+			}
+		}
+	}
+}
+
+func TestWhatAnAdapterSaysForAPersonIsOneSentence(t *testing.T) {
+	t.Parallel()
+	var m made
+	m.poll = m.answer("EResque\x00 has\x1b[31m no\nqueues \xff" + strings.Repeat("!", 1000))
+	s := open(t, m, limits)
+	step := s.Poll(t.Context(), noon)
+	if step.Err == nil || !strings.HasPrefix(step.Err.Error(), "Resque  has [31m no queues \ufffd!!!") || len(step.Err.Error()) > 510 {
+		t.Errorf("%q", step.Err)
+	}
+	if s.(*wasmhost.Session).Usage().Memory == 0 {
+		t.Error("it was closed for a reason that it gave")
+	}
+	m = made{}
+	m.open = m.answer("Enamespace is not set")
+	module, err := load(t, m, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := module.Open(t.Context(), adapter.Settings{"app": "shop"}); err == nil || err.Error() != "namespace is not set" {
+		t.Error(err)
+	}
+	if _, err := module.Open(t.Context(), adapter.Settings{}); err == nil || !strings.HasPrefix(err.Error(), "app is") {
+		t.Error(err)
+	}
+}
+
+func TestALogFloodIsCut(t *testing.T) {
+	t.Parallel()
+	o, log := logged(limits)
+	s := open(t, printer(strings.Repeat("x", 99)+"\n", 1000), o)
+	for poll := range 3 { // each of another instance
+		log.Reset()
+		s.Poll(t.Context(), noon.Add(time.Duration(poll)*time.Hour))
+		lines := strings.Count(log.String(), "an adapter printed a line")
+		if most := 2 * (8<<10/100 + 2); lines < 81 || lines > most || log.Len() > 64<<10 {
+			t.Errorf("poll %d: %d lines, %d bytes", poll, lines, log.Len())
+		}
+		if n := strings.Count(log.String(), "the rest is dropped"); n != 1 {
+			t.Errorf("poll %d: said %d times that the rest is dropped", poll, n)
+		}
+	}
+	o, log = logged(limits)
+	open(t, printer("\x1b[31mred\x00\xff", 0), o).Close()
+	open(t, printer("\x1b[31mred\n", 0), o).Close()
+	if strings.ContainsAny(log.String(), "\x1b\x00") || !strings.Contains(log.String(), "[31mred") {
+		t.Errorf("%q", log)
+	}
+}
+
+func TestMoreRequestsThanARoundTakesAreRefused(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{
+		200_000: "",
+		200_001: "there are more than 200000 requests",
+	} {
+		var m made
+		m.pages = 128
+		m.alloc = constI32(100 * 64 << 10)
+		m.poll = m.answer("R" + strings.Repeat("*2\r\n$4\r\nLLEN\r\n$1\r\na\r\n", n))
+		step, asked := drive(t.Context(), open(t, m, wasmhost.Options{}), noon)
+		if want == "" && (step.Err != nil || asked != n) || want != "" && (step.Err == nil || !strings.Contains(step.Err.Error(), want) || asked != 0) {
+			t.Errorf("%d requests: %v, asked %d", n, step.Err, asked)
+		}
+	}
+}
+
+func TestRepliesThatAGuestHasNoPlaceForEndThePoll(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		string(constI32(0)):           "pulse_alloc refused 4 bytes",
+		string(constI32(128<<10 - 2)): "pulse_alloc answered 131070 for 4 bytes: its memory has 131072",
+		string(constI32(-1)):          "pulse_alloc answered 4294967295 for 4 bytes",
+		string([]byte{opUnreachable}): "pulse_alloc failed: unreachable",
+	} {
+		// The settings are larger, and have their place.
+		m := made{alloc: slices.Concat([]byte{0x20, 0}, constI32(4), []byte{0x46, 0x04, i32}, []byte(body), []byte{0x05}, constI32(inputAt), []byte{0x0b})}
+		step, _ := drive(t.Context(), open(t, m, limits), noon)
+		if step.Err == nil || !strings.Contains(step.Err.Error(), want) {
+			t.Errorf("%v, want %s", step.Err, want)
+		}
+	}
+}
+
+func TestACallerWhoStopsIsNotTheModulesFault(t *testing.T) {
+	t.Parallel()
+	s := open(t, made{}, limits)
+	ctx, cancel := context.WithCancel(t.Context())
+	step := s.Poll(ctx, noon)
+	if step.Err != nil {
+		t.Fatal(step.Err)
+	}
+	cancel()
+	if step := s.Next(ctx, []adapter.Reply{adapter.Int(3)}); !errors.Is(step.Err, context.Canceled) {
+		t.Errorf("%+v", step)
+	}
+	if step, _ := drive(t.Context(), s, noon); step.Err != nil {
+		t.Error("it waits although it did nothing wrong: ", step.Err)
+	}
+}
+
+func TestAHostThatAnswersWrongIsToldSo(t *testing.T) {
+	t.Parallel()
+	s := open(t, made{}, limits)
+	if step := s.Next(t.Context(), nil); !errors.Is(step.Err, adapter.ErrReplies) {
+		t.Errorf("before a poll: %+v", step)
+	}
+	s.Poll(t.Context(), noon)
+	if step := s.Next(t.Context(), make([]adapter.Reply, 2)); !errors.Is(step.Err, adapter.ErrReplies) {
+		t.Errorf("too many: %+v", step)
+	}
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+	if step := s.Next(t.Context(), make([]adapter.Reply, 1)); !errors.Is(step.Err, adapter.ErrReplies) {
+		t.Errorf("after its end: %+v", step)
+	}
+}
+
+// TestNeighboursNeverNotice polls a good module beside each hostile one.
+func TestNeighboursNeverNotice(t *testing.T) {
+	t.Parallel()
+	good := open(t, made{}, limits)
+	for name, c := range hostile() {
+		bad := open(t, c.made, limits)
+		step := good.Poll(t.Context(), noon)
+		drive(t.Context(), bad, noon)
+		if step = good.Next(t.Context(), []adapter.Reply{adapter.Int(3)}); step.Snapshot == nil {
+			t.Errorf("beside %s: %+v", name, step)
+		}
+	}
+}
+
+// TestOneModuleHasManySessions is also for the race detector.
+func TestOneModuleHasManySessions(t *testing.T) {
+	t.Parallel()
+	module, err := load(t, made{}, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			s, err := module.Open(t.Context(), adapter.Settings{"app": "shop"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range 10 {
+				if step, _ := drive(t.Context(), s, noon); step.Snapshot == nil {
+					t.Errorf("%+v", step)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestWhoseAndWhenIsTheHostsToSay: the newest snapshot wins, so a module must not say that it is newer.
+func TestWhoseAndWhenIsTheHostsToSay(t *testing.T) {
+	t.Parallel()
+	var m made
+	m.poll = m.answer(strings.Replace(goodSnapshot, `1764000000000,"app":"shop"`, `9000000000000,"app":"shop","source":"another"`, 1))
+	module, err := load(t, m, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{"", "redis"} {
+		s, err := module.Open(t.Context(), adapter.Settings{"app": "shop", "source": source})
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := s.Poll(t.Context(), noon)
+		if step.Err != nil || step.Snapshot.Source != source || step.Snapshot.Timestamp != noon.UnixMilli() {
+			t.Errorf("%+v, %v", step.Snapshot, step.Err)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add(made{}.module())
+	for _, c := range hostile() {
+		f.Add(c.made.module())
+	}
+	f.Add(made{tables: []byte{1, 0x70, 0, 4}}.module())
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		module, err := wasmhost.Load(t.Context(), wasm, limits)
+		if err != nil {
+			if module != nil || err.Error() == "" {
+				t.Errorf("%v, %v", module, err)
+			}
+			return
+		}
+		defer module.Close(t.Context())
+		if s, err := module.Open(t.Context(), adapter.Settings{"app": "shop"}); err == nil {
+			drive(t.Context(), s, noon)
+			_ = s.Close()
+		}
+	})
+}
+
+// FuzzResults hands the host anything in each place where a module answers.
+func FuzzResults(f *testing.F) {
+	for place, texts := range [][]string{
+		{goodDescription, `{"name":5}`}, {"K", "Eno"}, {"R*2\r\n$4\r\nLLEN\r\n$4\r\njobs\r\n", goodSnapshot, "Eno"}, {goodSnapshot, "S{}", "R*1\r\n$-1\r\n"},
+	} {
+		for _, text := range texts {
+			f.Add(byte(place), text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, place byte, text string) {
+		var m made
+		switch place % 4 {
+		case 0:
+			m.describe = m.answer(text)
+		case 1:
+			m.open = m.answer(text)
+		case 2:
+			m.poll = m.answer(text)
+		case 3:
+			m.next = m.answer(text)
+		}
+		module, err := wasmhost.Load(t.Context(), m.module(), limits)
+		if err != nil {
+			return
+		}
+		defer module.Close(t.Context())
+		s, err := module.Open(t.Context(), adapter.Settings{"app": "shop"})
+		if err != nil {
+			return
+		}
+		step, asked := drive(t.Context(), s, noon)
+		if asked > adapter.MaxRounds*adapter.MaxRequests {
+			t.Errorf("asked %d", asked)
+		}
+		if step.Snapshot == nil {
+			if step.Err == nil || len(step.Err.Error()) > 2000 || strings.ContainsAny(step.Err.Error(), "\x00\x1b") {
+				t.Errorf("%q", step.Err)
+			}
+			return
+		}
+		if step.Snapshot.App != "shop" {
+			t.Errorf("%+v", step.Snapshot)
+		}
+		if _, err := step.Snapshot.Encode(); err != nil {
+			t.Error(err)
+		}
+	})
+}
