@@ -14,6 +14,7 @@ import (
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/wasmhost"
+	"github.com/gravito-framework/pulse/probes/wasmhost/wasmhosttest"
 )
 
 var noon = time.UnixMilli(1_764_000_000_000)
@@ -21,16 +22,16 @@ var noon = time.UnixMilli(1_764_000_000_000)
 // limits are small, so that what breaks them does so soon.
 var limits = wasmhost.Options{Memory: 4 << 20, RunTime: 200 * time.Millisecond}
 
-func load(t testing.TB, m made, o wasmhost.Options) (*wasmhost.Module, error) {
+func load(t testing.TB, m wasmhosttest.Module, o wasmhost.Options) (*wasmhost.Module, error) {
 	t.Helper()
-	module, err := wasmhost.Load(t.Context(), m.module(), o)
+	module, err := wasmhost.Load(t.Context(), m.Bytes(), o)
 	if err == nil {
 		t.Cleanup(func() { _ = module.Close(context.Background()) })
 	}
 	return module, err
 }
 
-func open(t testing.TB, m made, o wasmhost.Options) adapter.Session {
+func open(t testing.TB, m wasmhosttest.Module, o wasmhost.Options) adapter.Session {
 	t.Helper()
 	module, err := load(t, m, o)
 	if err != nil {
@@ -60,14 +61,14 @@ func drive(ctx context.Context, s adapter.Session, now time.Time) (step adapter.
 
 func TestAGoodModuleIsAnAdapter(t *testing.T) {
 	t.Parallel()
-	module, err := load(t, made{}, wasmhost.Options{})
+	module, err := load(t, wasmhosttest.Module{}, wasmhost.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if about := module.Describe(); about.Name != "test" || about.Version != "1" || about.Source != adapter.Redis || !slices.Equal(about.Commands, []string{"LLEN"}) {
 		t.Errorf("%+v", about)
 	}
-	s := open(t, made{}, wasmhost.Options{})
+	s := open(t, wasmhosttest.Module{}, wasmhost.Options{})
 	for range 3 {
 		step, asked := drive(t.Context(), s, noon)
 		if step.Err != nil || asked != 1 || len(step.Snapshot.Queues) != 1 || step.Snapshot.Queues[0].Metrics.Waiting != 3 {
@@ -79,12 +80,12 @@ func TestAGoodModuleIsAnAdapter(t *testing.T) {
 // TestAModuleThatIsNoneIsRefused is about what is wrong before a module has run for the first poll.
 func TestAModuleThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
-	importing := func(module, name string, kind byte, of ...byte) made {
-		return made{imports: []imported{{module, name, kind, of}}}
+	importing := func(module, name string, kind byte, of ...byte) wasmhosttest.Module {
+		return wasmhosttest.Module{Imports: []wasmhosttest.Import{{Module: module, Name: name, Kind: kind, Of: of}}}
 	}
-	described := func(text string) made {
-		var m made
-		m.describe = m.answer(text)
+	described := func(text string) wasmhosttest.Module {
+		var m wasmhosttest.Module
+		m.Describe = m.Answer(text)
 		return m
 	}
 	const given = ": the host gives functions of wasi_snapshot_preview1 only, and none of sockets"
@@ -94,29 +95,29 @@ func TestAModuleThatIsNoneIsRefused(t *testing.T) {
 	}{
 		"nothing":                       {nil, `it is not WebAssembly: it begins with ""`},
 		"text":                          {[]byte("#!/bin/sh\n"), `it is not WebAssembly: it begins with "#!/bin/s"`},
-		"cut":                           {made{}.module()[:60], "it is cut off, or not WebAssembly"},
-		"100 MB":                        {append(made{}.module(), make([]byte, 100<<20)...), "bytes: at most 16777216 are loaded"},
-		"env.abort":                     {importing("env", "abort", 0, typeNothing).module(), `it imports the function "abort" of "env"` + given},
-		"a socket":                      {importing("wasi_snapshot_preview1", "sock_accept", 0, typeNothing).module(), `it imports the function "sock_accept"`},
-		"another WASI":                  {importing("wasi_unstable", "fd_write", 0, typeNothing).module(), `of "wasi_unstable"` + given},
-		"a memory":                      {importing("env", "memory", 2, 0, 1).module(), `it imports the memory "memory" of "env"` + given},
-		"a table":                       {importing("env", "t", 1, 0x70, 0, 1).module(), `it imports the table "t" of "env"` + given},
-		"a global":                      {importing("env", "g", 3, i32, 0).module(), `it imports the global "g" of "env"` + given},
-		"a global of WASI":              {importing("wasi_snapshot_preview1", "fd_write", 3, i32, 0).module(), `it imports the global "fd_write"`},
-		"another type":                  {importing("wasi_snapshot_preview1", "fd_write", 0, typeNothing).module(), "fd_write"},
-		"a large table":                 {made{tables: []byte{1, 0x70, 0, 0x80, 0x80, 0x80, 0x80, 0x04}}.module(), "its tables have more than 200000 entries"},
-		"much memory":                   {made{pages: 65}.module(), "65 pages"},
-		"no pulse_next":                 {made{without: "pulse_next"}.module(), "it does not export pulse_next"},
-		"no memory":                     {made{without: "memory"}.module(), "it does not export memory"},
-		"ABI 2":                         {made{abi: constI32(2)}.module(), "it speaks version 2 of the adapter ABI: this host speaks 1"},
-		"a start that never ends":       {made{start: []byte{opLoop, 0x40, opBr, 0, 0x0b}}.module(), "it cannot be started: it ran until its time was over"},
-		"no description":                {described("").module(), "pulse_describe answered with nothing"},
-		"a description that is no JSON": {described("RESP").module(), `its description is "RESP": it is not a JSON object`},
-		"no name":                       {described(`{"version":"1","source":"redis","commands":["LLEN"]}`).module(), "of its description name is"},
-		"a hostile name":                {described(`{"name":"../x","source":"redis","commands":["LLEN"]}`).module(), "of its description name is"},
-		"no source":                     {described(`{"name":"test","version":"1","commands":["LLEN"]}`).module(), `source is "": it takes redis or sqs`},
-		"no commands":                   {described(`{"name":"test","source":"redis","commands":[]}`).module(), "commands are 0"},
-		"a write":                       {described(`{"name":"test","source":"redis","commands":["LLEN","DEL"]}`).module(), `commands has "DEL": a host sends only commands that read`},
+		"cut":                           {wasmhosttest.Module{}.Bytes()[:60], "it is cut off, or not WebAssembly"},
+		"100 MB":                        {append(wasmhosttest.Module{}.Bytes(), make([]byte, 100<<20)...), "bytes: at most 16777216 are loaded"},
+		"env.abort":                     {importing("env", "abort", 0, wasmhosttest.TypeNothing).Bytes(), `it imports the function "abort" of "env"` + given},
+		"a socket":                      {importing("wasi_snapshot_preview1", "sock_accept", 0, wasmhosttest.TypeNothing).Bytes(), `it imports the function "sock_accept"`},
+		"another WASI":                  {importing("wasi_unstable", "fd_write", 0, wasmhosttest.TypeNothing).Bytes(), `of "wasi_unstable"` + given},
+		"a memory":                      {importing("env", "memory", 2, 0, 1).Bytes(), `it imports the memory "memory" of "env"` + given},
+		"a table":                       {importing("env", "t", 1, 0x70, 0, 1).Bytes(), `it imports the table "t" of "env"` + given},
+		"a global":                      {importing("env", "g", 3, wasmhosttest.I32, 0).Bytes(), `it imports the global "g" of "env"` + given},
+		"a global of WASI":              {importing("wasi_snapshot_preview1", "fd_write", 3, wasmhosttest.I32, 0).Bytes(), `it imports the global "fd_write"`},
+		"another type":                  {importing("wasi_snapshot_preview1", "fd_write", 0, wasmhosttest.TypeNothing).Bytes(), "fd_write"},
+		"a large table":                 {wasmhosttest.Module{Tables: []byte{1, 0x70, 0, 0x80, 0x80, 0x80, 0x80, 0x04}}.Bytes(), "its tables have more than 200000 entries"},
+		"much memory":                   {wasmhosttest.Module{Pages: 65}.Bytes(), "65 pages"},
+		"no pulse_next":                 {wasmhosttest.Module{Without: "pulse_next"}.Bytes(), "it does not export pulse_next"},
+		"no memory":                     {wasmhosttest.Module{Without: "memory"}.Bytes(), "it does not export memory"},
+		"ABI 2":                         {wasmhosttest.Module{ABI: wasmhosttest.ConstI32(2)}.Bytes(), "it speaks version 2 of the adapter ABI: this host speaks 1"},
+		"a start that never ends":       {wasmhosttest.Module{Start: []byte{wasmhosttest.OpLoop, 0x40, wasmhosttest.OpBr, 0, 0x0b}}.Bytes(), "it cannot be started: it ran until its time was over"},
+		"no description":                {described("").Bytes(), "pulse_describe answered with nothing"},
+		"a description that is no JSON": {described("RESP").Bytes(), `its description is "RESP": it is not a JSON object`},
+		"no name":                       {described(`{"version":"1","source":"redis","commands":["LLEN"]}`).Bytes(), "of its description name is"},
+		"a hostile name":                {described(`{"name":"../x","source":"redis","commands":["LLEN"]}`).Bytes(), "of its description name is"},
+		"no source":                     {described(`{"name":"test","version":"1","commands":["LLEN"]}`).Bytes(), `source is "": it takes redis or sqs`},
+		"no commands":                   {described(`{"name":"test","source":"redis","commands":[]}`).Bytes(), "commands are 0"},
+		"a write":                       {described(`{"name":"test","source":"redis","commands":["LLEN","DEL"]}`).Bytes(), `commands has "DEL": a host sends only commands that read`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,34 +131,34 @@ func TestAModuleThatIsNoneIsRefused(t *testing.T) {
 
 // hostile are modules that load, and are then closed for what they do in a poll.
 func hostile() map[string]struct {
-	made made
+	made wasmhosttest.Module
 	want string
 } {
-	answering := func(poll, next string) (m made) {
-		m.poll = m.answer(poll)
+	answering := func(poll, next string) (m wasmhosttest.Module) {
+		m.Poll = m.Answer(poll)
 		if next != "" {
-			m.next = m.answer(next)
+			m.Next = m.Answer(next)
 		}
 		return m
 	}
 	const ask = "R*2\r\n$4\r\nLLEN\r\n$4\r\njobs\r\n"
 	const forever = "\x03\x40\x0c\x00\x0b" // a loop
-	exits := []imported{{"wasi_snapshot_preview1", "proc_exit", 0, []byte{typeI32}}}
+	exits := []wasmhosttest.Import{{Module: wasmhost.WASI, Name: "proc_exit", Of: []byte{wasmhosttest.TypeI32}}}
 	return map[string]struct {
-		made made
+		made wasmhosttest.Module
 		want string
 	}{
-		"a loop":       {made{poll: append([]byte(forever), opUnreachable)}, "pulse_poll failed: it ran until its time was over"},
-		"a loop later": {made{next: append([]byte(forever), opUnreachable)}, "pulse_next failed: it ran until its time was over"},
-		"a trap":       {made{poll: []byte{opUnreachable}}, "pulse_poll failed: unreachable"},
+		"a loop":       {wasmhosttest.Module{Poll: append([]byte(forever), wasmhosttest.OpUnreachable)}, "pulse_poll failed: it ran until its time was over"},
+		"a loop later": {wasmhosttest.Module{Next: append([]byte(forever), wasmhosttest.OpUnreachable)}, "pulse_next failed: it ran until its time was over"},
+		"a trap":       {wasmhosttest.Module{Poll: []byte{wasmhosttest.OpUnreachable}}, "pulse_poll failed: unreachable"},
 		// It grows until it is refused, and then stops.
-		"a memory bomb": {made{poll: slices.Concat([]byte{opLoop, 0x40}, constI32(1), []byte{opGrowMemory, 0}, constI32(-1), []byte{0x47, 0x0d, 0, 0x0b, opUnreachable})}, "pulse_poll failed: unreachable"},
+		"a memory bomb": {wasmhosttest.Module{Poll: slices.Concat([]byte{wasmhosttest.OpLoop, 0x40}, wasmhosttest.ConstI32(1), []byte{wasmhosttest.OpGrowMemory, 0}, wasmhosttest.ConstI32(-1), []byte{0x47, 0x0d, 0, 0x0b, wasmhosttest.OpUnreachable})}, "pulse_poll failed: unreachable"},
 		// Of the time for its growing stack, and of the stack itself, one is over first.
-		"recursion":           {made{poll: []byte{0x20, 0, opCall, 4}}, "pulse_poll failed: "},
-		"a pointer outside":   {made{poll: result(1<<31, 8)}, "pulse_poll answered with 8 bytes at 2147483648: its memory has 131072"},
-		"a length too long":   {made{poll: result(textsAt, 1<<31)}, "pulse_poll answered with 2147483648 bytes at 1024: its memory has 131072"},
-		"a length that wraps": {made{poll: result(1<<32-16, 64)}, "pulse_poll answered with 64 bytes at 4294967280"},
-		"nothing":             {made{poll: result(0, 0)}, "pulse_poll answered with nothing"},
+		"recursion":           {wasmhosttest.Module{Poll: []byte{0x20, 0, wasmhosttest.OpCall, 4}}, "pulse_poll failed: "},
+		"a pointer outside":   {wasmhosttest.Module{Poll: wasmhosttest.Result(1<<31, 8)}, "pulse_poll answered with 8 bytes at 2147483648: its memory has 131072"},
+		"a length too long":   {wasmhosttest.Module{Poll: wasmhosttest.Result(wasmhosttest.TextsAt, 1<<31)}, "pulse_poll answered with 2147483648 bytes at 1024: its memory has 131072"},
+		"a length that wraps": {wasmhosttest.Module{Poll: wasmhosttest.Result(1<<32-16, 64)}, "pulse_poll answered with 64 bytes at 4294967280"},
+		"nothing":             {wasmhosttest.Module{Poll: wasmhosttest.Result(0, 0)}, "pulse_poll answered with nothing"},
 		"another tag":         {answering("X", ""), `its result has the tag 'X'`},
 		"K in a poll":         {answering("K", ""), `its result has the tag 'K'`},
 		"no requests":         {answering("R", ""), "it asked nothing"},
@@ -169,11 +170,11 @@ func hostile() map[string]struct {
 		"undescribed":         {answering("R*2\r\n$3\r\nGET\r\n$4\r\njobs\r\n", ""), `it asked "GET", which it does not describe`},
 		"no key":              {answering("R*1\r\n$4\r\nLLEN\r\n", ""), "LLEN is refused: it names no key"},
 		"an empty key":        {answering("R*2\r\n$4\r\nLLEN\r\n$0\r\n\r\n", ""), "LLEN is refused: it names no key"},
-		"another app":         {answering(strings.Replace(goodSnapshot, "shop", "bank", 1), ""), `its snapshot is of the app "bank": it was given "shop"`},
+		"another app":         {answering(strings.Replace(wasmhosttest.GoodSnapshot, "shop", "bank", 1), ""), `its snapshot is of the app "bank": it was given "shop"`},
 		"invalid JSON":        {answering("S{", ""), "its snapshot cannot be read"},
 		"no snapshot":         {answering("S[]", ""), "its snapshot cannot be read"},
-		"proc_exit":           {made{imports: exits, poll: slices.Concat(constI32(3), []byte{opCall, 0, opUnreachable})}, "pulse_poll failed: it ended itself with exit status 3"},
-		"proc_exit(0)":        {made{imports: exits, poll: slices.Concat(constI32(0), []byte{opCall, 0, opUnreachable})}, "pulse_poll failed: it ended itself with exit status 0"},
+		"proc_exit":           {wasmhosttest.Module{Imports: exits, Poll: slices.Concat(wasmhosttest.ConstI32(3), []byte{wasmhosttest.OpCall, 0, wasmhosttest.OpUnreachable})}, "pulse_poll failed: it ended itself with exit status 3"},
+		"proc_exit(0)":        {wasmhosttest.Module{Imports: exits, Poll: slices.Concat(wasmhosttest.ConstI32(0), []byte{wasmhosttest.OpCall, 0, wasmhosttest.OpUnreachable})}, "pulse_poll failed: it ended itself with exit status 0"},
 	}
 }
 
@@ -204,15 +205,15 @@ func TestAHostileModuleIsClosedAndStartedAgainLater(t *testing.T) {
 
 // printer is a module that prints text when it starts, and times times more in each poll, and is then
 // closed for a trap.
-func printer(text string, times int32) made {
-	m := made{imports: []imported{{"wasi_snapshot_preview1", "fd_write", 0, []byte{typeFourToI32}}}}
+func printer(text string, times int32) wasmhosttest.Module {
+	m := wasmhosttest.Module{Imports: []wasmhosttest.Import{{Module: wasmhost.WASI, Name: "fd_write", Of: []byte{wasmhosttest.TypeFourToI32}}}}
 	// The list of what to print has one part: where, and how long.
-	m.texts = binary.LittleEndian.AppendUint32(m.texts, textsAt+8)
-	m.texts = binary.LittleEndian.AppendUint32(m.texts, uint32(len(text)))
-	m.texts = append(m.texts, text...)
-	write := slices.Concat(constI32(1), constI32(textsAt), constI32(1), constI32(0), []byte{opCall, 0, opDrop})
-	m.start = write
-	m.poll = slices.Concat(bytes.Repeat(write, int(times)), []byte{opUnreachable})
+	m.Texts = binary.LittleEndian.AppendUint32(m.Texts, wasmhosttest.TextsAt+8)
+	m.Texts = binary.LittleEndian.AppendUint32(m.Texts, uint32(len(text)))
+	m.Texts = append(m.Texts, text...)
+	write := slices.Concat(wasmhosttest.ConstI32(1), wasmhosttest.ConstI32(wasmhosttest.TextsAt), wasmhosttest.ConstI32(1), wasmhosttest.ConstI32(0), []byte{wasmhosttest.OpCall, 0, wasmhosttest.OpDrop})
+	m.Start = write
+	m.Poll = slices.Concat(bytes.Repeat(write, int(times)), []byte{wasmhosttest.OpUnreachable})
 	return m
 }
 
@@ -248,13 +249,13 @@ func TestTheWaitDoublesUpToFiveMinutes(t *testing.T) {
 func TestAGoodPollEndsTheWaiting(t *testing.T) {
 	t.Parallel()
 	// Its third poll traps: a global would do, but memory does, too.
-	var m made
-	m.texts = []byte{0, 0, 0, 0}
-	load := append(constI32(textsAt), 0x28, 2, 0) // i32.load
-	m.poll = slices.Concat(
-		constI32(textsAt), load, constI32(1), []byte{0x6a, 0x36, 2, 0}, // i32.add, i32.store
-		load, constI32(3), []byte{0x46, 0x04, 0x40, opUnreachable, 0x0b}, // i32.eq, if
-		m.answer(goodSnapshot))
+	var m wasmhosttest.Module
+	m.Texts = []byte{0, 0, 0, 0}
+	load := append(wasmhosttest.ConstI32(wasmhosttest.TextsAt), 0x28, 2, 0) // i32.load
+	m.Poll = slices.Concat(
+		wasmhosttest.ConstI32(wasmhosttest.TextsAt), load, wasmhosttest.ConstI32(1), []byte{0x6a, 0x36, 2, 0}, // i32.add, i32.store
+		load, wasmhosttest.ConstI32(3), []byte{0x46, 0x04, 0x40, wasmhosttest.OpUnreachable, 0x0b}, // i32.eq, if
+		m.Answer(wasmhosttest.GoodSnapshot))
 	s := open(t, m, limits)
 	for round := range 3 { // each time after one second, not longer
 		for poll, fails := range []bool{false, false, true, true} {
@@ -268,8 +269,8 @@ func TestAGoodPollEndsTheWaiting(t *testing.T) {
 
 func TestWhatAnAdapterSaysForAPersonIsOneSentence(t *testing.T) {
 	t.Parallel()
-	var m made
-	m.poll = m.answer("EResque\x00 has\x1b[31m no\nqueues \xff" + strings.Repeat("!", 1000))
+	var m wasmhosttest.Module
+	m.Poll = m.Answer("EResque\x00 has\x1b[31m no\nqueues \xff" + strings.Repeat("!", 1000))
 	s := open(t, m, limits)
 	step := s.Poll(t.Context(), noon)
 	if step.Err == nil || !strings.HasPrefix(step.Err.Error(), "Resque  has [31m no queues \ufffd!!!") || len(step.Err.Error()) > 510 {
@@ -278,8 +279,8 @@ func TestWhatAnAdapterSaysForAPersonIsOneSentence(t *testing.T) {
 	if s.(*wasmhost.Session).Usage().Memory == 0 {
 		t.Error("it was closed for a reason that it gave")
 	}
-	m = made{}
-	m.open = m.answer("Enamespace is not set")
+	m = wasmhosttest.Module{}
+	m.Open = m.Answer("Enamespace is not set")
 	module, err := load(t, m, limits)
 	if err != nil {
 		t.Fatal(err)
@@ -321,10 +322,10 @@ func TestMoreRequestsThanARoundTakesAreRefused(t *testing.T) {
 		200_000: "",
 		200_001: "there are more than 200000 requests",
 	} {
-		var m made
-		m.pages = 128
-		m.alloc = constI32(100 * 64 << 10)
-		m.poll = m.answer("R" + strings.Repeat("*2\r\n$4\r\nLLEN\r\n$1\r\na\r\n", n))
+		var m wasmhosttest.Module
+		m.Pages = 128
+		m.Alloc = wasmhosttest.ConstI32(100 * 64 << 10)
+		m.Poll = m.Answer("R" + strings.Repeat("*2\r\n$4\r\nLLEN\r\n$1\r\na\r\n", n))
 		step, asked := drive(t.Context(), open(t, m, wasmhost.Options{}), noon)
 		if want == "" && (step.Err != nil || asked != n) || want != "" && (step.Err == nil || !strings.Contains(step.Err.Error(), want) || asked != 0) {
 			t.Errorf("%d requests: %v, asked %d", n, step.Err, asked)
@@ -335,13 +336,13 @@ func TestMoreRequestsThanARoundTakesAreRefused(t *testing.T) {
 func TestRepliesThatAGuestHasNoPlaceForEndThePoll(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		string(constI32(0)):           "pulse_alloc refused 4 bytes",
-		string(constI32(128<<10 - 2)): "pulse_alloc answered 131070 for 4 bytes: its memory has 131072",
-		string(constI32(-1)):          "pulse_alloc answered 4294967295 for 4 bytes",
-		string([]byte{opUnreachable}): "pulse_alloc failed: unreachable",
+		string(wasmhosttest.ConstI32(0)):           "pulse_alloc refused 4 bytes",
+		string(wasmhosttest.ConstI32(128<<10 - 2)): "pulse_alloc answered 131070 for 4 bytes: its memory has 131072",
+		string(wasmhosttest.ConstI32(-1)):          "pulse_alloc answered 4294967295 for 4 bytes",
+		string([]byte{wasmhosttest.OpUnreachable}): "pulse_alloc failed: unreachable",
 	} {
 		// The settings are larger, and have their place.
-		m := made{alloc: slices.Concat([]byte{0x20, 0}, constI32(4), []byte{0x46, 0x04, i32}, []byte(body), []byte{0x05}, constI32(inputAt), []byte{0x0b})}
+		m := wasmhosttest.Module{Alloc: slices.Concat([]byte{0x20, 0}, wasmhosttest.ConstI32(4), []byte{0x46, 0x04, wasmhosttest.I32}, []byte(body), []byte{0x05}, wasmhosttest.ConstI32(wasmhosttest.InputAt), []byte{0x0b})}
 		step, _ := drive(t.Context(), open(t, m, limits), noon)
 		if step.Err == nil || !strings.Contains(step.Err.Error(), want) {
 			t.Errorf("%v, want %s", step.Err, want)
@@ -351,7 +352,7 @@ func TestRepliesThatAGuestHasNoPlaceForEndThePoll(t *testing.T) {
 
 func TestACallerWhoStopsIsNotTheModulesFault(t *testing.T) {
 	t.Parallel()
-	s := open(t, made{}, limits)
+	s := open(t, wasmhosttest.Module{}, limits)
 	ctx, cancel := context.WithCancel(t.Context())
 	step := s.Poll(ctx, noon)
 	if step.Err != nil {
@@ -368,9 +369,9 @@ func TestACallerWhoStopsIsNotTheModulesFault(t *testing.T) {
 
 func TestAHostThatAnswersWrongIsToldSo(t *testing.T) {
 	t.Parallel()
-	s := open(t, made{}, limits)
+	s := open(t, wasmhosttest.Module{}, limits)
 	if step := s.Next(t.Context(), nil); !errors.Is(step.Err, adapter.ErrReplies) {
-		t.Errorf("before a poll: %+v", step)
+		t.Errorf("before a Poll: %+v", step)
 	}
 	s.Poll(t.Context(), noon)
 	if step := s.Next(t.Context(), make([]adapter.Reply, 2)); !errors.Is(step.Err, adapter.ErrReplies) {
@@ -387,7 +388,7 @@ func TestAHostThatAnswersWrongIsToldSo(t *testing.T) {
 // TestNeighboursNeverNotice polls a good module beside each hostile one.
 func TestNeighboursNeverNotice(t *testing.T) {
 	t.Parallel()
-	good := open(t, made{}, limits)
+	good := open(t, wasmhosttest.Module{}, limits)
 	for name, c := range hostile() {
 		bad := open(t, c.made, limits)
 		step := good.Poll(t.Context(), noon)
@@ -401,7 +402,7 @@ func TestNeighboursNeverNotice(t *testing.T) {
 // TestOneModuleHasManySessions is also for the race detector.
 func TestOneModuleHasManySessions(t *testing.T) {
 	t.Parallel()
-	module, err := load(t, made{}, limits)
+	module, err := load(t, wasmhosttest.Module{}, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,8 +430,8 @@ func TestOneModuleHasManySessions(t *testing.T) {
 // TestWhoseAndWhenIsTheHostsToSay: the newest snapshot wins, so a module must not say that it is newer.
 func TestWhoseAndWhenIsTheHostsToSay(t *testing.T) {
 	t.Parallel()
-	var m made
-	m.poll = m.answer(strings.Replace(goodSnapshot, `1764000000000,"app":"shop"`, `9000000000000,"app":"shop","source":"another"`, 1))
+	var m wasmhosttest.Module
+	m.Poll = m.Answer(strings.Replace(wasmhosttest.GoodSnapshot, `1764000000000,"app":"shop"`, `9000000000000,"app":"shop","source":"another"`, 1))
 	module, err := load(t, m, limits)
 	if err != nil {
 		t.Fatal(err)
@@ -448,11 +449,11 @@ func TestWhoseAndWhenIsTheHostsToSay(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	f.Add(made{}.module())
+	f.Add(wasmhosttest.Module{}.Bytes())
 	for _, c := range hostile() {
-		f.Add(c.made.module())
+		f.Add(c.made.Bytes())
 	}
-	f.Add(made{tables: []byte{1, 0x70, 0, 4}}.module())
+	f.Add(wasmhosttest.Module{Tables: []byte{1, 0x70, 0, 4}}.Bytes())
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		module, err := wasmhost.Load(t.Context(), wasm, limits)
 		if err != nil {
@@ -472,25 +473,25 @@ func FuzzLoad(f *testing.F) {
 // FuzzResults hands the host anything in each place where a module answers.
 func FuzzResults(f *testing.F) {
 	for place, texts := range [][]string{
-		{goodDescription, `{"name":5}`}, {"K", "Eno"}, {"R*2\r\n$4\r\nLLEN\r\n$4\r\njobs\r\n", goodSnapshot, "Eno"}, {goodSnapshot, "S{}", "R*1\r\n$-1\r\n"},
+		{wasmhosttest.GoodDescription, `{"name":5}`}, {"K", "Eno"}, {"R*2\r\n$4\r\nLLEN\r\n$4\r\njobs\r\n", wasmhosttest.GoodSnapshot, "Eno"}, {wasmhosttest.GoodSnapshot, "S{}", "R*1\r\n$-1\r\n"},
 	} {
 		for _, text := range texts {
 			f.Add(byte(place), text)
 		}
 	}
 	f.Fuzz(func(t *testing.T, place byte, text string) {
-		var m made
+		var m wasmhosttest.Module
 		switch place % 4 {
 		case 0:
-			m.describe = m.answer(text)
+			m.Describe = m.Answer(text)
 		case 1:
-			m.open = m.answer(text)
+			m.Open = m.Answer(text)
 		case 2:
-			m.poll = m.answer(text)
+			m.Poll = m.Answer(text)
 		case 3:
-			m.next = m.answer(text)
+			m.Next = m.Answer(text)
 		}
-		module, err := wasmhost.Load(t.Context(), m.module(), limits)
+		module, err := wasmhost.Load(t.Context(), m.Bytes(), limits)
 		if err != nil {
 			return
 		}
