@@ -1,10 +1,11 @@
+import { isAscii } from 'node:buffer'
 import type { Reply } from './resp.js'
 import type { Send } from './session.js'
 
 /** What {@link fromIoredis} needs of ioredis: 5 or 6, one server or a Sentinel. */
 export interface IoredisClient {
   pipeline(): {
-    callBuffer(command: string, args: Buffer[]): unknown
+    callBuffer(command: string, args: (string | Buffer)[]): unknown
     exec(): Promise<[error: Error | null, result: unknown][] | null>
   }
   readonly options?: { readonly keyPrefix?: string | undefined; readonly stringNumbers?: boolean | undefined }
@@ -23,10 +24,15 @@ export function fromIoredis(client: IoredisClient): Send {
   if (client.options?.stringNumbers === true) throw new TypeError('the client returns numbers as texts: use one without stringNumbers')
   return async (requests) => {
     const pipeline = client.pipeline()
-    for (const [command, ...args] of requests) pipeline.callBuffer((command as Buffer).toString(), args)
+    for (const [command, ...args] of requests) pipeline.callBuffer((command as Buffer).toString(), args.map(plain))
     const results = (await pipeline.exec()) ?? []
     return results.map(([error, result], i) => (error ? refusal(error) : asInRESP2(requests[i], result as Reply)))
   }
+}
+
+/** ioredis writes texts twice as fast as bytes. What is not ASCII stays bytes, which may be no text. */
+function plain(word: Buffer): string | Buffer {
+  return isAscii(word) ? word.toString('latin1') : word
 }
 
 /** What {@link fromNodeRedis} needs of node-redis (the package `redis`): 5 or 6, one server or a Sentinel. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { countReplies, encodeReplies, encodeSettings, parseRequests } from '../dist/resp.js'
+import { readCommands, withSubcommands } from '../dist/read-commands.js'
 
 const bytes = (text) => Buffer.from(text, 'latin1')
 const encoded = (replies) => encodeReplies(replies).toString('latin1')
@@ -58,4 +59,8 @@ test('requests are views of what was read, byte for byte', () => {
   assert.equal(requests[0][0].buffer, data.buffer)
   assert.throws(() => parseRequests(data, 2), /more than 2 requests/)
   assert.deepEqual(parseRequests(bytes(''), 1), [])
+})
+
+test('a command of two words is one whose first word has subcommands', () => {
+  for (const name of readCommands.keys()) assert.equal(withSubcommands.has(name.split(' ')[0]), name.includes(' '), name)
 })
