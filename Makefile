@@ -79,7 +79,7 @@ bench: ## Run the benchmarks
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf build .aws-sam
+	rm -rf build .aws-sam probes/node/*/dist
 
 # What `sam build` runs, one target a function of template.yaml, with ARTIFACTS_DIR set.
 build-SqsReporterFunction: FUNCTION := sqs-reporter

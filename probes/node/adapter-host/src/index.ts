@@ -4,5 +4,5 @@ export { fromIoredis, fromNodeRedis, type IoredisClient, type NodeRedisClient } 
 export type { Limits } from './limits.js'
 export { AdapterModule, type Options, type Settings } from './module.js'
 export type { Reply } from './resp.js'
-export { AdapterSession, type Poll, type Send } from './session.js'
+export type { AdapterSession, Poll, Send } from './session.js'
 export type { Metrics, Problem, Queue, QueueSnapshot } from './snapshot.js'
