@@ -48,8 +48,8 @@ export class AdapterModule {
   }
 
   /**
-   * Loads a module from its bytes or its file. Throws an {@link AdapterError} with the code `module` if it is not WebAssembly, imports
-   * what it may not, does not export the adapter ABI, or fails when asked what it is.
+   * Loads a module from its bytes or its file. Throws an {@link AdapterError} with the code `module` if it is
+   * not WebAssembly, imports what it may not, does not export the adapter ABI, or fails when asked what it is.
    */
   static async load(module: Uint8Array | string | URL, options: Options = {}): Promise<AdapterModule> {
     const limits = limitsOf(options.limits)

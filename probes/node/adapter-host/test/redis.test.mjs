@@ -5,23 +5,31 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FlowProducer, Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
 import { createClient } from 'redis'
+import { createClient as createClient5 } from 'redis5'
 import { AdapterModule, fromIoredis, fromNodeRedis } from '@gravito/pulse-adapter-host'
 import { encodeReplies } from '../dist/resp.js'
 import { asks, builtIn, output, redis, root, without } from './servers.mjs'
 
-/** A `send` of each client and protocol. */
+/** A `send` of each client, version and protocol. */
 async function sends(t, url, options = {}) {
   const made = {}
-  for (const protocol of [2, 3]) {
-    const io = new Redis(url, { protocol, retryStrategy: () => null, ...options })
-    t.after(() => io.disconnect())
-    made[`ioredis, RESP${protocol}`] = fromIoredis(io)
-    const node = createClient({ url, RESP: protocol, ...options, socket: { reconnectStrategy: false } })
-    node.on('error', () => {})
-    await node.connect()
-    t.after(() => node.destroy())
-    made[`node-redis, RESP${protocol}`] = fromNodeRedis(node)
+  for (const [name, Client, protocols] of [['ioredis 5', Redis5, [2]], ['ioredis 6', Redis, [2, 3]]]) {
+    for (const protocol of protocols) {
+      const client = new Client(url, { protocol, retryStrategy: () => null, ...options })
+      t.after(() => client.disconnect())
+      made[`${name}, RESP${protocol}`] = fromIoredis(client)
+    }
+  }
+  for (const [name, create] of [['node-redis 5', createClient5], ['node-redis 6', createClient]]) {
+    for (const protocol of [2, 3]) {
+      const client = create({ url, RESP: protocol, ...options, socket: { reconnectStrategy: false } })
+      client.on('error', () => {})
+      await client.connect()
+      t.after(() => client.isOpen && client.destroy())
+      made[`${name}, RESP${protocol}`] = fromNodeRedis(client)
+    }
   }
   return made
 }
@@ -186,7 +194,7 @@ test('a Redis that is away is an error of the poll, and the next one goes on', {
   const node = createClient({ url: server.url, disableOfflineQueue: true, socket: { reconnectStrategy: () => 20 } })
   node.on('error', () => {})
   await node.connect()
-  t.after(() => node.destroy())
+  t.after(() => node.isOpen && node.destroy())
   await server.stop()
   await assert.rejects(session.poll(fromNodeRedis(node)), (err) => err.name !== 'AdapterError')
   await server.start()
