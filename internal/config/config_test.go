@@ -87,7 +87,6 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		{"redis-reporter", forSQS.with(env{"PULSE_BULLMQ_QUEUES": " "}), noQueues},
 		{"redis-reporter", forSQS.with(env{"PULSE_BULLMQ_QUEUES": ","}), `PULSE_BULLMQ_QUEUES is ",": it takes ` + globs},
 		{"redis-reporter", forRedis.with(env{"PULSE_MONITOR_REDIS_URL": "cache:sesame"}), "PULSE_MONITOR_REDIS_URL is no URL of a Redis; it is not shown here because it may hold a password: " + redisURL},
-		{"redis-reporter", forRedis.with(env{"PULSE_ADAPTERS": "rq.wasm"}), `PULSE_ADAPTERS is "rq.wasm": it takes nothing yet: this version runs no adapters in WebAssembly; unset it`},
 		// What a template passes on in one variable is refused by its own names.
 		{"redis-reporter", forSQS.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_QUEUES=a["}), `PULSE_BULLMQ_QUEUES is "a[": it takes ` + globs},
 		{"redis-reporter", forRedis.with(env{"PULSE_SETTINGS": "PULSE_BULLMQ_PREFIX"}), block("PULSE_BULLMQ_PREFIX")},
@@ -128,7 +127,7 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 
 // block is the error of what is no driver's variable in PULSE_SETTINGS.
 func block(setting string) string {
-	var known []string
+	known := []string{"PULSE_ADAPTERS", "PULSE_ADAPTER_CONFIG"}
 	for _, d := range builtin.Drivers {
 		for _, s := range d.Settings {
 			known = append(known, s.Variable)

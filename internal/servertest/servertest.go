@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,6 +142,21 @@ var (
 // for all tests of the process.
 func Build(t testing.TB, pkg string) string {
 	t.Helper()
+	return build(t, pkg, []string{"CGO_ENABLED=0"}, "-tags", "lambda.norpc")
+}
+
+// Adapters builds the module of the built-in adapters once for all tests of a process, and returns it.
+func Adapters(t testing.TB) []byte {
+	t.Helper()
+	wasm, err := os.ReadFile(build(t, "probes/wasm", []string{"GOOS=wasip1", "GOARCH=wasm"}, "-buildmode=c-shared"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
+
+func build(t testing.TB, pkg string, env []string, args ...string) string {
+	t.Helper()
 	builds.Lock()
 	defer builds.Unlock()
 	if path := built[pkg]; path != "" {
@@ -153,9 +169,9 @@ func Build(t testing.TB, pkg string) string {
 		}
 	}
 	path := filepath.Join(buildDir, strings.ReplaceAll(pkg, "/", "-"))
-	cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", path, "./"+pkg)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-ldflags", "-s -w"}, args, []string{"-o", path, "./" + pkg})...)
 	cmd.Dir = Root()
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)
 	}

@@ -1,10 +1,6 @@
 package wasmhost_test
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,31 +11,7 @@ import (
 	"github.com/gravito-framework/pulse/probes/wasmhost"
 )
 
-// builtinModule is the module of the built-in adapters, built from this tree.
-func builtinModule(t testing.TB) []byte {
-	t.Helper()
-	wasm, err := builtOnce()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
-}
-
-var builtOnce = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "pulse-wasm-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "adapters.wasm")
-	// As the Makefile builds it.
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", path, "../wasm")
-	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, &exec.Error{Name: string(out), Err: err}
-	}
-	return os.ReadFile(path)
-})
+func TestMain(m *testing.M) { servertest.Main(m) }
 
 func TestTheBuiltInModuleReadsARealRedis(t *testing.T) {
 	t.Parallel()
@@ -47,7 +19,7 @@ func TestTheBuiltInModuleReadsARealRedis(t *testing.T) {
 	if err := server.Client.RPush(t.Context(), "jobs", "a", "b", "c").Err(); err != nil {
 		t.Fatal(err)
 	}
-	module, err := wasmhost.Load(t.Context(), builtinModule(t), wasmhost.Options{})
+	module, err := wasmhost.Load(t.Context(), servertest.Adapters(t), wasmhost.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

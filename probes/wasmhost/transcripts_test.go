@@ -179,7 +179,7 @@ func TestTranscriptsNatively(t *testing.T) {
 func TestTranscriptsInWazero(t *testing.T) {
 	t.Parallel()
 	for how, o := range map[string]wasmhost.Options{"trusted": {Trusted: true}, "interruptible": {}} {
-		module, err := wasmhost.Load(t.Context(), builtinModule(t), o)
+		module, err := wasmhost.Load(t.Context(), servertest.Adapters(t), o)
 		if err != nil {
 			t.Fatal(err)
 		}

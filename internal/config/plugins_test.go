@@ -1,0 +1,178 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/wasmhost"
+	"github.com/gravito-framework/pulse/probes/wasmhost/wasmhosttest"
+)
+
+// file writes a module, and returns its path.
+func file(t *testing.T, dir, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func called(name string) []byte {
+	var m wasmhosttest.Module
+	m.Describe = m.Answer(strings.Replace(wasmhosttest.GoodDescription, "test", name, 1))
+	return m.Bytes()
+}
+
+// forModules is an environment with nothing but modules to poll, and a cache of its own.
+func forModules(t *testing.T, more env) env {
+	t.Helper()
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("TMPDIR", t.TempDir())
+	return forSQS.with(more)
+}
+
+func TestModulesArePolledBesideTheDrivers(t *testing.T) {
+	dir := t.TempDir()
+	one, two := file(t, dir, "one.wasm", called("resque")), file(t, dir, "two.wasm", called("rq"))
+	file(t, dir, "README.txt", []byte("no module"))
+	for how, adapters := range map[string]string{"a directory": dir, "paths": two + " , " + one + ","} {
+		e := forModules(t, env{"PULSE_ADAPTERS": adapters, "PULSE_ADAPTER_CONFIG": `{"resque":{"namespace":"r"}}`})
+		if !WantsRedisReporter(e.get) || !WantsRedisReporter(env{"PULSE_SETTINGS": "PULSE_ADAPTERS=" + dir}.get) {
+			t.Error("modules alone ask for no reporter")
+		}
+		s, err := NewRedisReporter(t.Context(), e.get, true)
+		if err != nil {
+			t.Fatalf("%s: %v", how, err)
+		}
+		var names []string
+		for _, d := range s.Drivers {
+			names = append(names, d.Adapter.Name)
+			step := d.Session.Poll(t.Context(), time.Now())
+			if len(step.Requests) != 1 {
+				t.Errorf("%s: %s: %+v", how, d.Adapter.Name, step)
+			}
+		}
+		want := "resque rq"
+		if how == "paths" {
+			want = "rq resque"
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%s: %s, want %s", how, got, want)
+		}
+	}
+	// Compiled modules are kept where nobody else writes.
+	e := forModules(t, env{"PULSE_ADAPTERS": one})
+	if _, err := NewRedisReporter(t.Context(), e.get, true); err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(os.Getenv("XDG_CACHE_HOME"), "gravito-pulse", "adapters")
+	if info, err := os.Stat(kept); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if found, _ := filepath.Glob(kept + "/*/*"); len(found) != 1 {
+		t.Errorf("the cache holds %v", found)
+	}
+}
+
+func TestAModuleThatCannotBeRunIsSaidByItsVariable(t *testing.T) {
+	dir, empty := t.TempDir(), t.TempDir()
+	good := file(t, dir, "good.wasm", called("good"))
+	twin := file(t, dir, "twin.wasm", called("good"))
+	builtin := file(t, dir, "builtin.wasm", called("bullmq"))
+	text := file(t, dir, "text.wasm", []byte("hello"))
+	large := file(t, dir, "large.wasm", make([]byte, wasmhost.MaxModule+1))
+	foreign := file(t, dir, "foreign.wasm", wasmhosttest.Module{Imports: []wasmhosttest.Import{{Module: "env", Name: "abort", Of: []byte{wasmhosttest.TypeNothing}}}}.Bytes())
+	var ofSQS wasmhosttest.Module
+	ofSQS.Describe = ofSQS.Answer(`{"name":"aws","version":"1","source":"sqs","commands":["ListQueues"]}`)
+	sqs := file(t, dir, "sqs.wasm", ofSQS.Bytes())
+	var picky wasmhosttest.Module
+	picky.Open = picky.Answer("Enamespace is not set")
+	refusing := file(t, dir, "picky.wasm", picky.Bytes())
+	const form = `PULSE_ADAPTER_CONFIG is not JSON of the form {"adapter": {"setting": "text"}}`
+	for want, c := range map[string]env{
+		"PULSE_ADAPTERS has " + dir + "/missing.wasm, which cannot be read: no such file or directory":                                                               {"PULSE_ADAPTERS": dir + "/missing.wasm"},
+		`PULSE_ADAPTERS is "` + empty + `": it takes a directory with .wasm files in it, but this one has none`:                                                      {"PULSE_ADAPTERS": empty},
+		`PULSE_ADAPTERS is ",": it takes a directory, or paths of .wasm files, comma-separated`:                                                                      {"PULSE_ADAPTERS": ","},
+		"PULSE_ADAPTERS has " + text + `: it is not WebAssembly: it begins with "hello"`:                                                                             {"PULSE_ADAPTERS": text},
+		"PULSE_ADAPTERS has " + large + ", which cannot be read: it has 16777217 bytes: at most 16777216 are loaded":                                                 {"PULSE_ADAPTERS": large},
+		"PULSE_ADAPTERS has " + foreign + `: it imports the function "abort" of "env": the host gives functions of wasi_snapshot_preview1 only, and none of sockets`: {"PULSE_ADAPTERS": foreign},
+		"PULSE_ADAPTERS has " + twin + ", which calls itself good as " + good + " does: leave one of them out":                                                       {"PULSE_ADAPTERS": good + "," + twin},
+		"PULSE_ADAPTERS has " + builtin + ", which calls itself bullmq as the built-in adapter does: leave one of them out":                                          {"PULSE_ADAPTERS": builtin},
+		"PULSE_ADAPTER_CONFIG for aws (" + sqs + "): it asks sqs: this reporter asks a Redis only":                                                                   {"PULSE_ADAPTERS": sqs},
+		"PULSE_ADAPTER_CONFIG for test (" + refusing + "): namespace is not set":                                                                                     {"PULSE_ADAPTERS": refusing},
+		`PULSE_ADAPTER_CONFIG has settings of "resqeu": PULSE_ADAPTERS has no adapter of this name`:                                                                  {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"resqeu":{"a":"b"}}`},
+		`PULSE_ADAPTER_CONFIG sets app of "good": that is PULSE_APP's`:                                                                                               {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"good":{"app":"b"}}`},
+		"PULSE_ADAPTER_CONFIG is set, but PULSE_ADAPTERS is not: it takes the adapters that the settings are for":                                                    {"PULSE_BULLMQ_QUEUES": "*", "PULSE_ADAPTER_CONFIG": `{}`},
+		form:        {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"good":{"password":sesame}}`},
+		form + " ":  {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"good":{"n":5}}`},
+		form + "  ": {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{} {}`},
+	} {
+		_, err := NewRedisReporter(t.Context(), forModules(t, c).get, true)
+		if _, ok := errors.AsType[*Error](err); !ok || strings.Contains(err.Error(), "\n") || strings.TrimSpace(want) != err.Error() {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// TestInLambdaAModuleIsCompiledInTheBackground polls until that is done, and then with what is wrong.
+func TestInLambdaAModuleIsCompiledInTheBackground(t *testing.T) {
+	dir := t.TempDir()
+	good, text := file(t, dir, "good.wasm", called("good")), file(t, dir, "text.wasm", []byte("hello"))
+	e := forModules(t, env{"PULSE_ADAPTERS": good + "," + text, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"})
+	// What the package brings is used from where it may be written to.
+	if err := os.MkdirAll(filepath.Join(dir, compiledDir, "v"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file(t, filepath.Join(dir, compiledDir, "v"), "entry", []byte("x"))
+	s, err := NewRedisReporter(t.Context(), e.get, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Drivers) != 2 || s.Drivers[0].Adapter.Name != "good" || s.Drivers[1].Adapter.Name != "text" {
+		t.Fatalf("%+v", s.Drivers)
+	}
+	for i, want := range []string{"", `it is not WebAssembly: it begins with "hello"`} {
+		var step adapter.Step
+		servertest.Eventually(t, "it is compiled", func() bool {
+			step = s.Drivers[i].Session.Poll(t.Context(), time.Now())
+			return step.Err == nil || !strings.Contains(step.Err.Error(), "still being compiled")
+		})
+		if want == "" && len(step.Requests) != 1 || want != "" && (step.Err == nil || step.Err.Error() != want) {
+			t.Errorf("%+v, want %q", step, want)
+		}
+		if err := s.Drivers[i].Session.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	linked := filepath.Join(os.TempDir(), "gravito-pulse-adapters", "v", "entry")
+	if target, err := os.Readlink(linked); err != nil || target != filepath.Join(dir, compiledDir, "v", "entry") {
+		t.Errorf("%s, %v", target, err)
+	}
+}
+
+func TestACacheThatOthersWriteToIsNotUsed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "shared")
+	if got := private(dir); got != dir {
+		t.Errorf("%q", got)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if got := private(dir); got != "" {
+		t.Errorf("%q is used", got)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+	if got := private(link); got != "" {
+		t.Errorf("%q is used", got)
+	}
+}
