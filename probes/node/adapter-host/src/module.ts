@@ -34,17 +34,13 @@ export class AdapterModule {
   readonly #limits: Limits
   readonly #log: (line: string) => void
   readonly #description: Description
-  /** The instance that was asked for its description, for the first session. */
-  #spare: Instance | undefined
 
   private constructor(module: WebAssembly.Module, limits: Limits, log: (line: string) => void, label: string) {
     this.#module = module
     this.#limits = limits
-    let name = `the module ${label}`
-    this.#log = (line) => log(`${name} ${line}`)
-    this.#spare = this.#instance()
-    this.#description = this.#spare.describe()
-    name = `the adapter ${this.#description.name}`
+    this.#log = log
+    // An instance only to be asked, and gone again.
+    this.#description = new Instance(module, limits, (line) => log(`the module ${label} ${line}`)).describe()
   }
 
   /**
@@ -76,23 +72,22 @@ export class AdapterModule {
   async open(settings: Settings): Promise<AdapterSession> {
     const given = checked(settings)
     const encoded = encodeSettings(given)
+    let { name } = this.#description // one of several adapters in a module says later which it is
+    const log = (line: string) => this.#log(`the adapter ${name} ${line}`)
     const start = (): Opened => {
-      const instance = this.#spare ?? this.#instance()
-      this.#spare = undefined
+      const instance = new Instance(this.#module, this.#limits, log)
       const refusal = instance.open(encoded)
       if (refusal !== undefined) throw new Broken(`doesn't take its settings: ${refusal}`)
-      return { instance, description: instance.describe() }
+      const description = instance.describe()
+      name = description.name
+      return { instance, description }
     }
     try {
-      return new AdapterSession({ app: settings.app, source: given.source ?? '', limits: this.#limits, log: this.#log, start })
+      return new AdapterSession({ app: settings.app, source: given.source ?? '', limits: this.#limits, log, start })
     } catch (err) {
       if (!(err instanceof Broken)) throw err
       throw new AdapterError('settings', `the adapter ${this.#description.name} ${err.message}`, { cause: err })
     }
-  }
-
-  #instance(): Instance {
-    return new Instance(this.#module, this.#limits, this.#log)
   }
 }
 

@@ -45,6 +45,17 @@ for (const file of files) {
   })
 }
 
+test('of a module with several adapters the log says which was closed', { skip: without(builtIn) }, async () => {
+  const log = []
+  const module = await AdapterModule.load(builtIn, { log: (line) => log.push(line), limits: { requests: 1 } })
+  const session = await module.open({ app: 'shop', adapter: 'redislist', keys: 'a,b' })
+  assert.equal(module.describe().name, 'gravito-pulse')
+  assert.equal(session.describe().name, 'redislist')
+  await assert.rejects(session.poll(async () => [], 1_764_000_000_000), { code: 'broken', message: /^the adapter redislist / })
+  assert.equal(log.length, 1)
+  assert.match(log[0], /^the adapter redislist returned requests from pulse_poll that cannot be sent: there are more than 1 requests; its instance is closed/)
+})
+
 function escaped(text) {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
