@@ -391,9 +391,9 @@ func TestNeighboursNeverNotice(t *testing.T) {
 	good := open(t, wasmhosttest.Module{}, limits)
 	for name, c := range hostile() {
 		bad := open(t, c.made, limits)
-		step := good.Poll(t.Context(), noon)
+		good.Poll(t.Context(), noon)
 		drive(t.Context(), bad, noon)
-		if step = good.Next(t.Context(), []adapter.Reply{adapter.Int(3)}); step.Snapshot == nil {
+		if step := good.Next(t.Context(), []adapter.Reply{adapter.Int(3)}); step.Snapshot == nil {
 			t.Errorf("beside %s: %+v", name, step)
 		}
 	}
