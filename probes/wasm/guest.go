@@ -47,7 +47,8 @@ func (g *guest) describe() []byte {
 }
 
 func (g *guest) appendDescription(d adapter.Description) []byte {
-	dst := protocol.AppendText(append(g.out[:0], `{"name":`...), d.Name)
+	dst := append(g.out[:0], `{"name":`...)
+	dst = protocol.AppendText(dst, d.Name)
 	dst = protocol.AppendText(append(dst, `,"version":`...), d.Version)
 	dst = protocol.AppendText(append(dst, `,"source":`...), string(d.Source))
 	dst = append(dst, `,"commands":[`...)

@@ -99,8 +99,8 @@ func FuzzGuest(f *testing.F) {
 		if got := string(g.open(adapter.AppendSettings(nil, settings))); got != "K" {
 			t.Fatal(got)
 		}
-		for range 2 {
-			result := g.poll(noon)
+		for n := range 2 {
+			result := g.poll(noon + 10_000*int64(n))
 			for round := 0; result[0] == tagRequests && round < 64; round++ {
 				requests, err := adapter.ParseRequests(result[1:], adapter.MaxRequests)
 				if err != nil {

@@ -105,9 +105,11 @@ func functionType(params, results []byte) []byte {
 	return append(append([]byte{0x60}, sized(params)...), sized(results)...)
 }
 
-// GoodDescription and GoodSnapshot are what a good adapter answers.
-const GoodDescription = `{"name":"test","version":"1","source":"redis","commands":["LLEN"]}`
-const GoodSnapshot = `S{"timestamp":1764000000000,"app":"shop","queues":[{"name":"jobs","driver":"other","metrics":{"waiting":3}}]}`
+// What a good adapter answers.
+const (
+	GoodDescription = `{"name":"test","version":"1","source":"redis","commands":["LLEN"]}`
+	GoodSnapshot    = `S{"timestamp":1764000000000,"app":"shop","queues":[{"name":"jobs","driver":"other","metrics":{"waiting":3}}]}`
+)
 
 // Bytes is the module.
 func (m Module) Bytes() []byte {
