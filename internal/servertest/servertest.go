@@ -155,6 +155,23 @@ func Adapters(t testing.TB) []byte {
 	return wasm
 }
 
+// Directory is one for all tests of a process, which [Main] removes.
+func Directory() string {
+	builds.Lock()
+	defer builds.Unlock()
+	return directory()
+}
+
+func directory() string {
+	if buildDir == "" {
+		var err error
+		if buildDir, err = os.MkdirTemp("", "pulse-build-"); err != nil {
+			panic(err)
+		}
+	}
+	return buildDir
+}
+
 func build(t testing.TB, pkg string, env []string, args ...string) string {
 	t.Helper()
 	builds.Lock()
@@ -162,13 +179,7 @@ func build(t testing.TB, pkg string, env []string, args ...string) string {
 	if path := built[pkg]; path != "" {
 		return path
 	}
-	if buildDir == "" {
-		var err error
-		if buildDir, err = os.MkdirTemp("", "pulse-build-"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	path := filepath.Join(buildDir, strings.ReplaceAll(pkg, "/", "-"))
+	path := filepath.Join(directory(), strings.ReplaceAll(pkg, "/", "-"))
 	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-ldflags", "-s -w"}, args, []string{"-o", path, "./" + pkg})...)
 	cmd.Dir = Root()
 	cmd.Env = append(os.Environ(), env...)

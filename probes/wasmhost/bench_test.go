@@ -66,16 +66,6 @@ func raw(b *testing.B, client *redis.Client, rounds [][]adapter.Request) {
 	}
 }
 
-func loadBuiltin(b *testing.B, o wasmhost.Options) *wasmhost.Module {
-	b.Helper()
-	m, err := wasmhost.Load(b.Context(), servertest.Adapters(b), o)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = m.Close(context.Background()) })
-	return m
-}
-
 // BenchmarkThousandQueues reads a thousand queues of BullMQ with the native adapter, with the same in
 // wazero, and with it in wazero where it can be stopped, and sends the same commands in a pipeline of
 // go-redis that does nothing with the replies. The sessions get the replies of the poll before: what is
@@ -87,8 +77,8 @@ func BenchmarkThousandQueues(b *testing.B) {
 		b.Fatalf("fill: %v\n%s", err, out)
 	}
 	settings := adapter.Settings{"app": "shop", "adapter": "bullmq", bullmq.SettingQueues: "*"}
-	inWazero := func(o wasmhost.Options) adapter.Session {
-		s, err := loadBuiltin(b, o).Open(b.Context(), settings)
+	inWazero := func(trusted bool) adapter.Session {
+		s, err := builtinModule(b, trusted).Open(b.Context(), settings)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -98,7 +88,7 @@ func BenchmarkThousandQueues(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	sessions := map[string]adapter.Session{"native": native, "wazero": inWazero(wasmhost.Options{Trusted: true}), "interruptible": inWazero(wasmhost.Options{})}
+	sessions := map[string]adapter.Session{"native": native, "wazero": inWazero(true), "interruptible": inWazero(false)}
 	var last *noted
 	for name, s := range sessions {
 		p := &poll.Poller{Adapter: bullmq.Adapter{}.Describe(), Session: s}
@@ -166,12 +156,7 @@ func BenchmarkLoad(b *testing.B) {
 func TestAnInstanceStaysSmall(t *testing.T) {
 	t.Parallel()
 	tr := readTranscripts(t)["bullmq"]
-	m, err := wasmhost.Load(t.Context(), servertest.Adapters(t), wasmhost.Options{Trusted: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close(t.Context())
-	s, err := m.Open(t.Context(), tr.settings())
+	s, err := builtinModule(t, true).Open(t.Context(), tr.settings())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package wasmhost_test
 
 import (
+	"context"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,17 +16,40 @@ import (
 
 func TestMain(m *testing.M) { servertest.Main(m) }
 
+// cacheDir is where the tests of this process keep the built-in module compiled: under the race detector
+// compiling it takes half a minute.
+var cacheDir = sync.OnceValue(func() string { return filepath.Join(servertest.Directory(), "cache") })
+
+var builtinModules [2]struct {
+	once   sync.Once
+	module *wasmhost.Module
+	err    error
+}
+
+// builtinModule is the module of the built-in adapters, which all tests share.
+func builtinModule(t testing.TB, trusted bool) *wasmhost.Module {
+	t.Helper()
+	shared := &builtinModules[0]
+	if trusted {
+		shared = &builtinModules[1]
+	}
+	wasm := servertest.Adapters(t)
+	shared.once.Do(func() {
+		shared.module, shared.err = wasmhost.Load(context.Background(), wasm, wasmhost.Options{Trusted: trusted, CacheDir: cacheDir()})
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.module
+}
+
 func TestTheBuiltInModuleReadsARealRedis(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
 	if err := server.Client.RPush(t.Context(), "jobs", "a", "b", "c").Err(); err != nil {
 		t.Fatal(err)
 	}
-	module, err := wasmhost.Load(t.Context(), servertest.Adapters(t), wasmhost.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer module.Close(t.Context())
+	module := builtinModule(t, false)
 	session, err := module.Open(t.Context(), adapter.Settings{"adapter": "redislist", "app": "shop", "keys": "jobs"})
 	if err != nil {
 		t.Fatal(err)

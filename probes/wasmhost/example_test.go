@@ -19,7 +19,7 @@ import (
 
 // read reads a queue's counts with any adapter: the built-in module, as here, or a stranger's.
 func read(ctx context.Context, wasm []byte, settings adapter.Settings, client *redis.Client) (adapter.Step, error) {
-	module, err := wasmhost.Load(ctx, wasm, wasmhost.Options{})
+	module, err := wasmhost.Load(ctx, wasm, wasmhost.Options{CacheDir: cacheDir()})
 	if err != nil {
 		return adapter.Step{}, err
 	}

@@ -25,7 +25,6 @@ import (
 	sourcesqs "github.com/gravito-framework/pulse/internal/source/sqs"
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/builtin"
-	"github.com/gravito-framework/pulse/probes/wasmhost"
 )
 
 var update = flag.Bool("update", false, "record the transcripts anew, from real servers")
@@ -178,12 +177,8 @@ func TestTranscriptsNatively(t *testing.T) {
 
 func TestTranscriptsInWazero(t *testing.T) {
 	t.Parallel()
-	for how, o := range map[string]wasmhost.Options{"trusted": {Trusted: true}, "interruptible": {}} {
-		module, err := wasmhost.Load(t.Context(), servertest.Adapters(t), o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = module.Close(context.Background()) })
+	for how, trusted := range map[string]bool{"trusted": true, "interruptible": false} {
+		module := builtinModule(t, trusted)
 		for name, tr := range readTranscripts(t) {
 			t.Run(how+"/"+name, func(t *testing.T) {
 				t.Parallel()
