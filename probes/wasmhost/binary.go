@@ -21,12 +21,20 @@ const WASI = "wasi_snapshot_preview1"
 
 // The sections of a module that are read here.
 const (
-	sectionImports = 2
-	sectionTables  = 4
-	sectionExports = 7
+	sectionCustom    = 0
+	sectionTypes     = 1
+	sectionImports   = 2
+	sectionTables    = 4
+	sectionExports   = 7
+	sectionStart     = 8
+	sectionElements  = 9
+	sectionCode      = 10
+	sectionData      = 11
+	sectionDataCount = 12
 )
 
-// bounded checks a module, and returns it with tables that cannot grow.
+// bounded checks a module, and returns it with tables that cannot grow and without what is only for
+// debuggers.
 func bounded(wasm []byte) ([]byte, error) {
 	if len(wasm) > MaxModule {
 		return nil, fmt.Errorf("it has %d bytes: at most %d are loaded", len(wasm), MaxModule)
@@ -35,10 +43,14 @@ func bounded(wasm []byte) ([]byte, error) {
 	entries := uint32(0)
 	err := sections(wasm, func(id byte, section []byte) (err error) {
 		switch id {
+		case sectionCustom:
+			return nil
 		case sectionImports:
 			err = checkImports(section)
 		case sectionTables:
 			section, err = boundTables(section, &entries)
+		default:
+			err = checkCounts(id, section)
 		}
 		out = binary.AppendUvarint(append(out, id), uint64(len(section)))
 		out = append(out, section...)

@@ -21,7 +21,7 @@ import (
 
 // Options are how a module is run. The zero value is the adapter ABI's own limits.
 type Options struct {
-	Memory  int64         // the most memory in bytes that an instance has; 0 is 64 MiB
+	Memory  int64         // the most memory in bytes that an instance has, at most 4 GiB; 0 is 64 MiB
 	RunTime time.Duration // the longest that an instance computes in one poll; 0 is 5 s
 
 	// Trusted is for a module that you built yourself: it runs several times faster, because nothing
@@ -44,7 +44,8 @@ func (o *Options) memory() int64 {
 	if o.Memory <= 0 {
 		return defaultMemory
 	}
-	return max(o.Memory, pageSize)
+	const most = 1 << 32 // of what 32 bits can address
+	return min(max(o.Memory, pageSize), most)
 }
 
 func (o *Options) runTime() time.Duration {
