@@ -28,8 +28,8 @@ build/adapters.wasm: FORCE
 test: ## Run every test
 	go test ./...
 
-.PHONY: check fmt vet lint race tidy template
-check: fmt vet lint template tidy race ## All that CI asks: format, lint, race tests, tidy modules, template
+.PHONY: check fmt vet lint race tidy template node
+check: fmt vet lint template tidy node race ## All that CI asks: format, lint, Node's and race tests, tidy modules, template
 
 fmt:
 	@files=$$(find . -name node_modules -prune -o -name '*.go' -print | xargs gofmt -l); \
@@ -54,6 +54,12 @@ template:
 	elif [ "$$CI" = true ]; then echo 'template.yaml: cfn-lint is not installed (internal/servertest/requirements.txt)'; exit 1; \
 	else echo 'template.yaml not checked: cfn-lint is not installed (internal/servertest/requirements.txt)'; fi
 
+# The npm workspace. Files, not folders: later versions of node --test take no folder.
+node: build/adapters.wasm ## Compile and test the packages for Node
+	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && node --test probes/node/*/test/*.test.mjs; \
+	elif [ "$$CI" = true ]; then echo 'probes/node: the npm packages are not installed (npm install --ignore-scripts)'; exit 1; \
+	else echo 'probes/node not tested: the npm packages are not installed (npm install --ignore-scripts)'; fi
+
 # One after another, as they are found: a new one needs no line here. Without a bound go spends most of
 # the time on making interesting inputs smaller.
 FUZZTIME ?= 1m
@@ -73,7 +79,7 @@ bench: ## Run the benchmarks
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf build .aws-sam
+	rm -rf build .aws-sam probes/node/*/dist
 
 # What `sam build` runs, one target a function of template.yaml, with ARTIFACTS_DIR set.
 build-SqsReporterFunction: FUNCTION := sqs-reporter

@@ -2,6 +2,9 @@ module github.com/gravito-framework/pulse
 
 go 1.26.0
 
+// Some npm packages hold Go, which is not ours.
+ignore node_modules
+
 require (
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/aws/aws-lambda-go v1.55.1

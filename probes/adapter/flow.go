@@ -74,10 +74,13 @@ func (f *Flow) Close() error { return nil }
 type Questions[T any] struct {
 	Requests []Request
 	For      []T
+	words    []string // of all requests: one list for many
 }
 
 // Ask adds a request.
 func (q *Questions[T]) Ask(what T, request ...string) {
-	q.Requests = append(q.Requests, request)
+	first := len(q.words)
+	q.words = append(q.words, request...) // where this moves them, earlier requests keep theirs
+	q.Requests = append(q.Requests, q.words[first:len(q.words):len(q.words)])
 	q.For = append(q.For, what)
 }

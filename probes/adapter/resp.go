@@ -1,7 +1,6 @@
 package adapter
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,11 +15,14 @@ const maxNesting = 32
 
 // AppendRequests appends requests as RESP arrays of bulk strings, back to back.
 func AppendRequests(dst []byte, requests []Request) []byte {
-	size := 0
-	for _, r := range requests {
-		size += r.size() + len("*1000\r\n")
+	const usual = 32 // bytes a request at least: with room for that much it has been as large before
+	if cap(dst)-len(dst) < usual*len(requests) {
+		size := 0
+		for _, r := range requests {
+			size += r.size() + len("*1000\r\n")
+		}
+		dst = slices.Grow(dst, size)
 	}
-	dst = slices.Grow(dst, size)
 	for _, r := range requests {
 		dst = appendHead(dst, '*', len(r))
 		for _, argument := range r {
@@ -41,8 +43,10 @@ func AppendReplies(dst []byte, replies []Reply) []byte {
 func appendReply(dst []byte, r *Reply) []byte {
 	switch r.kind {
 	case integer:
-		dst = strconv.AppendInt(append(dst, ':'), r.integer, 10)
-		return append(dst, "\r\n"...)
+		if r.integer >= 0 && r.integer < 10 {
+			return appendHead(dst, ':', int(r.integer))
+		}
+		return append(strconv.AppendInt(append(dst, ':'), r.integer, 10), "\r\n"...)
 	case text:
 		return appendBulk(dst, r.text)
 	case list:
@@ -77,6 +81,12 @@ func AppendSettings(dst []byte, s Settings) []byte {
 }
 
 func appendHead(dst []byte, kind byte, n int) []byte {
+	switch { // nearly all of them: strconv takes several times longer
+	case n < 10:
+		return append(dst, kind, '0'+byte(n), '\r', '\n')
+	case n < 100:
+		return append(dst, kind, '0'+byte(n/10), '0'+byte(n%10), '\r', '\n')
+	}
 	return append(strconv.AppendInt(append(dst, kind), int64(n), 10), "\r\n"...)
 }
 
@@ -88,53 +98,43 @@ func appendBulk(dst []byte, s string) []byte {
 // share one copy of data.
 func ParseRequests(data []byte, most int) ([]Request, error) {
 	p := parser{data: data}
-	// One pass counts, so that all requests share one list of words.
-	count, words := 0, 0
+	shared := string(data)
+	// Guesses; a request keeps its words where they are if there are more.
+	const usualWord, usualRequest = 16, 32 // bytes
+	words := make([]string, 0, len(data)/usualWord)
+	requests := make([]Request, 0, len(data)/usualRequest)
 	for p.at < len(data) {
 		n, err := p.head('*')
 		switch {
 		case err != nil:
 			return nil, err
 		case n < 1:
-			return nil, fmt.Errorf("request %d has %d words: it takes a command at least", count, n)
-		case count == most:
+			return nil, fmt.Errorf("request %d has %d words: it takes a command at least", len(requests), n)
+		case len(requests) == most:
 			return nil, fmt.Errorf("there are more than %d requests", most)
 		}
-		count++
-		words += n
+		first := len(words)
 		for range n {
-			if _, _, err := p.bulk(); err != nil {
+			from, to, err := p.bulk()
+			if err != nil {
 				return nil, err
 			}
+			words = append(words, shared[from:to])
 		}
-	}
-	p.at = 0
-	shared := string(data)
-	requests := make([]Request, count)
-	all := make([]string, 0, words)
-	for i := range requests {
-		n, _ := p.head('*')
-		first := len(all)
-		for range n {
-			from, to, _ := p.bulk()
-			all = append(all, shared[from:to])
-		}
-		requests[i] = all[first:len(all):len(all)]
+		requests = append(requests, words[first:len(words):len(words)])
 	}
 	return requests, nil
 }
 
-// ParseReplies reads what AppendReplies wrote: RESP2 values of any kind.
-func ParseReplies(data []byte) ([]Reply, error) {
+// ParseReplies reads what AppendReplies wrote: RESP2 values of any kind. There are about expected.
+func ParseReplies(data []byte, expected int) ([]Reply, error) {
 	p := parser{data: data}
-	const usual = 8 // bytes a reply
-	replies := make([]Reply, 0, len(data)/usual)
+	replies := make([]Reply, 0, min(expected, len(data)))
 	for p.at < len(data) {
-		r, err := p.reply(0)
-		if err != nil {
+		replies = append(replies, Reply{})
+		if err := p.reply(&replies[len(replies)-1], 0); err != nil {
 			return nil, err
 		}
-		replies = append(replies, r)
 	}
 	return replies, nil
 }
@@ -179,13 +179,18 @@ func (p *parser) broken(what string) error {
 
 // line is the rest of the line, without its end.
 func (p *parser) line() ([]byte, error) {
-	n := bytes.IndexByte(p.data[p.at:], '\r')
-	if n < 0 || p.at+n+1 == len(p.data) || p.data[p.at+n+1] != '\n' {
-		return nil, p.broken("a line has no end")
+	// By hand: most lines have one or two characters.
+	for i := p.at; i+1 < len(p.data); i++ {
+		if p.data[i] == '\r' {
+			if p.data[i+1] != '\n' {
+				break
+			}
+			line := p.data[p.at:i]
+			p.at = i + len("\r\n")
+			return line, nil
+		}
 	}
-	line := p.data[p.at : p.at+n]
-	p.at += n + len("\r\n")
-	return line, nil
+	return nil, p.broken("a line has no end")
 }
 
 // head reads the first line of a list or a text, and returns its length; -1 where there is none.
@@ -245,55 +250,66 @@ func (p *parser) body(n int) (from, to int, err error) {
 	return from, to, nil
 }
 
-func (p *parser) reply(depth int) (Reply, error) {
+// reply reads a value into r.
+func (p *parser) reply(r *Reply, depth int) error {
 	kind := p.data[p.at]
 	switch kind {
-	case ':', '+', '-':
+	case ':':
 		p.at++
 		line, err := p.line()
 		if err != nil {
-			return Reply{}, err
+			return err
 		}
-		switch kind {
-		case '+':
-			return Text(string(line)), nil
-		case '-':
-			return Refusal(string(line)), nil
+		if len(line) == 1 && line[0] >= '0' && line[0] <= '9' { // most of them
+			r.kind, r.integer = integer, int64(line[0]-'0')
+			return nil
 		}
 		n, err := strconv.ParseInt(string(line), 10, 64)
 		if err != nil {
-			return Reply{}, p.broken(fmt.Sprintf("an integer is %.40q", line))
+			return p.broken(fmt.Sprintf("an integer is %.40q", line))
 		}
-		return Int(n), nil
+		r.kind, r.integer = integer, n
+		return nil
+	case '+', '-':
+		p.at++
+		line, err := p.line()
+		if err != nil {
+			return err
+		}
+		if *r = Text(string(line)); kind == '-' {
+			*r = Refusal(string(line))
+		}
+		return nil
 	case '$':
 		n, err := p.head('$')
 		if err != nil || n < 0 {
-			return Reply{}, err
+			return err
 		}
 		from, to, err := p.body(n)
 		// A text of its own: to keep one name is not to keep everything that was answered.
-		return Text(string(p.data[from:to])), err
+		r.kind, r.text = text, string(p.data[from:to])
+		return err
 	case '*':
 		n, err := p.head('*')
 		if err != nil || n < 0 {
-			return Reply{}, err
+			return err
 		}
 		if depth == maxNesting {
-			return Reply{}, p.broken(fmt.Sprintf("lists nest deeper than %d", maxNesting))
+			return p.broken(fmt.Sprintf("lists nest deeper than %d", maxNesting))
 		}
 		const usual = 64 // a length that lies gets no more memory than this
 		items := make([]Reply, 0, min(n, usual))
 		for range n {
 			if p.at >= len(p.data) {
-				return Reply{}, p.broken("a list ends early")
+				return p.broken("a list ends early")
 			}
-			item, err := p.reply(depth + 1)
-			if err != nil {
-				return Reply{}, err
+			items = append(items, Reply{})
+			if err := p.reply(&items[len(items)-1], depth+1); err != nil {
+				return err
 			}
-			items = append(items, item)
 		}
-		return List(items...), nil
+		r.kind, r.list = list, items
+		return nil
 	}
-	return Reply{}, p.broken(fmt.Sprintf("a value begins with %q", kind))
+	return p.broken(fmt.Sprintf("a value begins with %q", kind))
 }

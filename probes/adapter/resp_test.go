@@ -27,7 +27,7 @@ func TestRepliesAreRESP2(t *testing.T) {
 		":1\r\n$1\r\n\xff\r\n-ERR\r\n": []any{int64(1), "\xff", adapter.Error{Code: "ERR"}},
 		"*1\r\n-WRONGTYPE a b\r\n":     []any{[]any{adapter.Error{Code: "WRONGTYPE", Message: "a b"}}},
 	} {
-		got, err := adapter.ParseReplies([]byte(resp))
+		got, err := adapter.ParseReplies([]byte(resp), 1)
 		if err != nil {
 			t.Errorf("%q: %v", resp, err)
 			continue
@@ -41,7 +41,7 @@ func TestRepliesAreRESP2(t *testing.T) {
 	}
 	// What Redis also says, and nobody writes here.
 	for resp, want := range map[string]any{"+OK\r\n": "OK", "*-1\r\n": nil} {
-		got, err := adapter.ParseReplies([]byte(resp))
+		got, err := adapter.ParseReplies([]byte(resp), 1)
 		if err != nil || !cmp.Equal(adaptertest.Values(got), []any{want}) {
 			t.Errorf("%q: %v, %v", resp, adaptertest.Values(got), err)
 		}
@@ -63,7 +63,7 @@ func TestWhatIsNotRESP2IsRefused(t *testing.T) {
 		"$2\r\na\r\n", "$-2\r\n", "$01x\r\n\r\n", "$999999999\r\na\r\n", "$9999999999\r\n", "*1\r\n", "*2\r\n:1\r\n", "*-2\r\n", "*\r\n", "_\r\n", "#t\r\n", "%1\r\n",
 		"*1000000000\r\n", deep, "+OK", "-ERR\n",
 	} {
-		if got, err := adapter.ParseReplies([]byte(resp)); err == nil || !strings.Contains(err.Error(), "this is not RESP2") {
+		if got, err := adapter.ParseReplies([]byte(resp), 1); err == nil || !strings.Contains(err.Error(), "this is not RESP2") {
 			t.Errorf("%q: %v, %v", resp, adaptertest.Values(got), err)
 		}
 	}
@@ -118,9 +118,9 @@ func FuzzRESP(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if replies, err := adapter.ParseReplies(data); err == nil {
+		if replies, err := adapter.ParseReplies(data, 1); err == nil {
 			written := adapter.AppendReplies(nil, replies)
-			again, err := adapter.ParseReplies(written)
+			again, err := adapter.ParseReplies(written, 1)
 			if err != nil || !bytes.Equal(adapter.AppendReplies(nil, again), written) {
 				t.Errorf("%q: %v", written, err)
 			}

@@ -74,45 +74,75 @@ type poll struct {
 	problems []protocol.Problem
 }
 
-// queue is one queue and its requests, which never change.
+// queue is one queue.
 type queue struct {
-	name     string
-	named    bool   // by the settings: shown whether Redis has it or not
-	keys     string // what all its keys start with: "bull:orders:"
-	client   string // what its workers' connections are called behind the prefix: base64 of its name
-	requests [perQueue]adapter.Request
-	// Requests of the second round.
-	limiter, oldestFailed, pausedTail, pausedHead, searchWait, searchPaused adapter.Request
+	name   string
+	named  bool   // by the settings: shown whether Redis has it or not
+	keys   string // what all its keys start with: "bull:orders:"
+	client string // what its workers' connections are called behind the prefix: base64 of its name
+	// Keys of the requests that only some queues need.
+	wait, paused, failed, limiter string
 
 	searched bool // for a marker between jobs, and its version makes no new one
 	hidden   bool // such a marker was found: it stays until a worker gets there
 }
 
 func newQueue(prefix, name string) *queue {
-	k := prefix + ":" + name + ":"
-	return &queue{
-		name: name, keys: k, client: base64.StdEncoding.EncodeToString([]byte(name)),
-		requests: [perQueue]adapter.Request{
-			wait:            {"LLEN", k + "wait"},
-			paused:          {"LLEN", k + "paused"},
-			active:          {"LLEN", k + "active"},
-			delayed:         {"ZCARD", k + "delayed"},
-			prioritized:     {"ZCARD", k + "prioritized"},
-			waitingChildren: {"ZCARD", k + "waiting-children"},
-			completed:       {"ZCARD", k + "completed"},
-			failed:          {"ZCARD", k + "failed"},
-			groups:          {"ZCARD", k + "groups"},
-			meta:            append(adapter.Request{"HMGET", k + "meta"}, metaFields...),
-			waitTail:        {"LRANGE", k + "wait", "-2", "-1"},
-			waitHead:        {"LINDEX", k + "wait", "0"},
-		},
-		limiter:      adapter.Request{"GET", k + "limiter"},
-		oldestFailed: adapter.Request{"ZRANGE", k + "failed", "0", "0", "WITHSCORES"},
-		pausedTail:   adapter.Request{"LRANGE", k + "paused", "-2", "-1"},
-		pausedHead:   adapter.Request{"LINDEX", k + "paused", "0"},
-		searchWait:   adapter.Request{"LRANGE", k + "wait", "-" + markerDepth, "-1"},
-		searchPaused: adapter.Request{"LRANGE", k + "paused", "-" + markerDepth, "-1"},
+	return &queue{name: name, keys: prefix + ":" + name + ":", client: base64.StdEncoding.EncodeToString([]byte(name))}
+}
+
+// appendRequests makes q's requests of the first round, and appends them. All of them share one text of keys and one
+// list of words: the collector, which in WebAssembly is slow and runs in each poll, has two things to mark and not
+// thirty.
+func (q *queue) appendRequests(dst []adapter.Request) []adapter.Request {
+	const limiter = "limiter"
+	size, count := len(q.keys)+len(limiter), 0
+	for _, r := range requestsOf {
+		size += len(q.keys) + len(r.key)
+		count += 2 + len(r.arguments)
 	}
+	text := make([]byte, 0, size)
+	for _, r := range requestsOf {
+		text = append(append(text, q.keys...), r.key...)
+	}
+	keys := string(append(append(text, q.keys...), limiter...))
+	words := make([]string, 0, count)
+	for place, r := range requestsOf {
+		first, length := len(words), len(q.keys)+len(r.key)
+		key := keys[:length]
+		keys = keys[length:]
+		words = append(append(words, r.command, key), r.arguments...)
+		dst = append(dst, words[first:len(words):len(words)])
+		switch place {
+		case wait:
+			q.wait = key
+		case paused:
+			q.paused = key
+		case failed:
+			q.failed = key
+		}
+	}
+	q.limiter = keys
+	return dst
+}
+
+// requestsOf are a queue's requests of the first round without what its keys start with.
+var requestsOf = [perQueue]struct {
+	command, key string
+	arguments    []string
+}{
+	wait:            {"LLEN", "wait", nil},
+	paused:          {"LLEN", "paused", nil},
+	active:          {"LLEN", "active", nil},
+	delayed:         {"ZCARD", "delayed", nil},
+	prioritized:     {"ZCARD", "prioritized", nil},
+	waitingChildren: {"ZCARD", "waiting-children", nil},
+	completed:       {"ZCARD", "completed", nil},
+	failed:          {"ZCARD", "failed", nil},
+	groups:          {"ZCARD", "groups", nil},
+	meta:            {"HMGET", "meta", metaFields},
+	waitTail:        {"LRANGE", "wait", []string{"-2", "-1"}},
+	waitHead:        {"LINDEX", "wait", []string{"0"}},
 }
 
 // The requests of a queue, by place.
@@ -153,7 +183,7 @@ func (s *session) setQueues(found []string) {
 		if s.queues[i] = have[name]; s.queues[i] == nil {
 			s.queues[i] = newQueue(s.prefix, name)
 		}
-		s.requests = append(s.requests, s.queues[i].requests[:]...)
+		s.requests = s.queues[i].appendRequests(s.requests)
 	}
 	s.requests = append(s.requests, whoIsConnected...)
 	for _, name := range s.named {

@@ -212,22 +212,23 @@ const (
 // of a list that may hide a marker, when the next job was made, how far a rate limit is used, and
 // since when jobs have failed.
 func (s *session) lookCloser() adapter.Step {
-	var f adapter.Questions[followUp]
+	// Most queues need one or two answers.
+	f := adapter.Questions[followUp]{Requests: make([]adapter.Request, 0, 2*len(s.queues)), For: make([]followUp, 0, 2*len(s.queues))}
 	for i, q := range s.queues {
 		c := &s.poll.counts[i]
 		if c.err != nil {
 			continue
 		}
 		if c.length(paused) > 0 {
-			f.Ask(followUp{i, tailOfPaused}, q.pausedTail...)
-			f.Ask(followUp{i, headOfPaused}, q.pausedHead...)
+			f.Ask(followUp{i, tailOfPaused}, "LRANGE", q.paused, "-2", "-1")
+			f.Ask(followUp{i, headOfPaused}, "LINDEX", q.paused, "0")
 		}
 		if q.search(c) {
 			if c.length(wait) > 2 {
-				f.Ask(followUp{i, searched}, q.searchWait...)
+				f.Ask(followUp{i, searched}, "LRANGE", q.wait, "-"+markerDepth, "-1")
 			}
 			if c.length(paused) > 2 {
-				f.Ask(followUp{i, searched}, q.searchPaused...)
+				f.Ask(followUp{i, searched}, "LRANGE", q.paused, "-"+markerDepth, "-1")
 			}
 			f.For[len(f.For)-1].what = endOfSearch
 		}
@@ -235,10 +236,10 @@ func (s *session) lookCloser() adapter.Step {
 			f.Ask(followUp{i, madeAt}, "HGET", q.keys+c.next, "timestamp")
 		}
 		if c.waiting > 0 {
-			f.Ask(followUp{i, limiter}, q.limiter...)
+			f.Ask(followUp{i, limiter}, "GET", q.limiter)
 		}
 		if c.length(failed) > 0 {
-			f.Ask(followUp{i, oldestFailed}, q.oldestFailed...)
+			f.Ask(followUp{i, oldestFailed}, "ZRANGE", q.failed, "0", "0", "WITHSCORES")
 		}
 	}
 	return s.Ask(f.Requests, func(r []adapter.Reply) adapter.Step {

@@ -504,8 +504,8 @@ func TestRunnableIsWhatIsNotHeldBack(t *testing.T) {
 	}
 }
 
-// requestsOf are what a poll asks, for each key that is asked of.
-func requestsOf(t *testing.T, k keys, s adapter.Session) map[string]int {
+// requestsFor are what a poll asks, for each key that is asked of.
+func requestsFor(t *testing.T, k keys, s adapter.Session) map[string]int {
 	t.Helper()
 	asked := map[string]int{}
 	_, rounds, err := adaptertest.Poll(t, Adapter{}, s, noon, func(r adapter.Request) adapter.Reply { return adaptertest.Reply(k.answer(r)) })
@@ -520,15 +520,15 @@ func requestsOf(t *testing.T, k keys, s adapter.Session) map[string]int {
 
 // TestNothingIsAskedInVain is about what a poll of thousands of queues costs.
 func TestNothingIsAskedInVain(t *testing.T) {
-	asked := requestsOf(t, keys{"bull:idle:meta": v4}, openFor(t, "idle"))
+	asked := requestsFor(t, keys{"bull:idle:meta": v4}, openFor(t, "idle"))
 	if len(asked) != perQueue+len(whoIsConnected) {
 		t.Errorf("of an idle queue it asks %v", asked)
 	}
-	asked = requestsOf(t, keys{"bull:q:meta": v4, "bull:q:paused": list("2", "1")}, openFor(t, "q"))
+	asked = requestsFor(t, keys{"bull:q:meta": v4, "bull:q:paused": list("2", "1")}, openFor(t, "q"))
 	if asked["HGET bull:q:1 timestamp"] != 1 {
 		t.Errorf("the age of the next job is asked %d times", asked["HGET bull:q:1 timestamp"])
 	}
-	asked = requestsOf(t, keys{"bull:q:meta": v4, "bull:q:wait": list("1"), "bull:q:paused": list("2")}, openFor(t, "q"))
+	asked = requestsFor(t, keys{"bull:q:meta": v4, "bull:q:wait": list("1"), "bull:q:paused": list("2")}, openFor(t, "q"))
 	if asked["HGET bull:q:1 timestamp"] != 1 || asked["HGET bull:q:2 timestamp"] != 0 {
 		t.Errorf("of two lists' next jobs it asks %v", asked)
 	}

@@ -147,6 +147,7 @@ func TestResqueQueuesMayBeNamed(t *testing.T) {
 		"*":                 {"mail": "3 0 - 0", "sms": "1 0 - 0", "push": "1 1 - 0"},
 		"mail,*":            {"mail": "3 0 - 0", "sms": "1 0 - 0", "push": "1 1 - 0"},
 		"mail , sms,, mail": {"mail": "3 0 - 0", "sms": "1 0 - 0"},
+		"push":              {"push": "1 1 - 0"},
 	} {
 		p := resque.poller(t, server.Client, adapter.Settings{"namespace": "shop:jobs", "queues": setting})
 		for range 2 {
@@ -165,6 +166,7 @@ func TestActiveOfResqueIsExactOrAbsent(t *testing.T) {
 	t.Parallel()
 	for name, state := range map[string]string{
 		"no JSON": "rubbish", "no object": `["queue","mail"]`, "no queue": `{"payload":{"queue":"mail"}}`, "cut": `{"queue":"mai`,
+		"an object": `{"queue":{"mail":"mail"}}`, "a list": `{"queue":["mail"]}`,
 		"an escape": `{"queue":"ma\u0069l"}`, "no text": `{"queue":7,"x":"mail"}`,
 	} {
 		t.Run(name, func(t *testing.T) {

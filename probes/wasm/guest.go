@@ -27,6 +27,7 @@ const (
 type guest struct {
 	opened  adapter.Adapter
 	session adapter.Session
+	asked   int // requests in the last result
 }
 
 // describe is about the adapter that is open. Before there is one, it is about all that read a Redis
@@ -96,7 +97,7 @@ func (g *guest) next(dst, data []byte) []byte {
 	if g.session == nil {
 		return append(dst, "Ethe adapter was not opened: call pulse_open first"...)
 	}
-	replies, err := adapter.ParseReplies(data)
+	replies, err := adapter.ParseReplies(data, g.asked)
 	if err != nil {
 		return append(append(dst, "Ethe host's replies cannot be read: "...), err.Error()...)
 	}
@@ -106,6 +107,7 @@ func (g *guest) next(dst, data []byte) []byte {
 func (g *guest) result(dst []byte, step adapter.Step) []byte {
 	switch {
 	case len(step.Requests) > 0:
+		g.asked = len(step.Requests)
 		return adapter.AppendRequests(append(dst, tagRequests), step.Requests)
 	case step.Snapshot != nil:
 		return step.Snapshot.AppendJSON(append(dst, tagSnapshot))

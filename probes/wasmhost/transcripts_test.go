@@ -134,7 +134,7 @@ func replay(t *testing.T, tr *transcript, s adapter.Session) {
 			if !bytes.Equal(asked, r.Requests) {
 				t.Fatalf("poll %d, round %d asks (-want +got):\n%s\n%v", i, j, cmp.Diff(string(r.Requests), string(asked)), step.Err)
 			}
-			replies, err := adapter.ParseReplies(r.Replies)
+			replies, err := adapter.ParseReplies(r.Replies, 1)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,197 @@
+package wasmhost_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/internal/poll"
+	"github.com/gravito-framework/pulse/internal/redisconn"
+	"github.com/gravito-framework/pulse/internal/servertest"
+	sourceredis "github.com/gravito-framework/pulse/internal/source/redis"
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/bullmq"
+	"github.com/gravito-framework/pulse/probes/wasmhost"
+)
+
+func median(times []time.Duration) float64 {
+	slices.Sort(times)
+	return float64(times[len(times)/2])
+}
+
+// noted is a source that remembers its last poll's rounds.
+type noted struct {
+	poll.Source
+	requests [][]adapter.Request
+	replies  [][]adapter.Reply
+}
+
+func (n *noted) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
+	replies, err := n.Source.Do(ctx, requests)
+	n.requests, n.replies = append(n.requests, requests), append(n.replies, replies)
+	return replies, err
+}
+
+// again drives a poll with replies that are there already: what is left is the session's own time.
+func again(b *testing.B, s adapter.Session, replies [][]adapter.Reply) {
+	b.Helper()
+	step := s.Poll(b.Context(), time.Now())
+	for i := 0; len(step.Requests) > 0; i++ {
+		step = s.Next(b.Context(), replies[min(i, len(replies)-1)])
+	}
+	if step.Err != nil {
+		b.Fatal(step.Err)
+	}
+}
+
+func raw(b *testing.B, client *redis.Client, rounds [][]adapter.Request) {
+	b.Helper()
+	for _, round := range rounds {
+		for batch := range slices.Chunk(round, 1000) {
+			pipe := client.Pipeline()
+			for _, r := range batch {
+				pipe.Do(b.Context(), r.Arguments()...)
+			}
+			if _, err := pipe.Exec(b.Context()); err != nil && !errors.Is(err, redis.Nil) && !redisconn.IsRefusal(err) {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+func loadBuiltin(b *testing.B, o wasmhost.Options) *wasmhost.Module {
+	b.Helper()
+	m, err := wasmhost.Load(b.Context(), servertest.Adapters(b), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = m.Close(context.Background()) })
+	return m
+}
+
+// BenchmarkThousandQueues reads a thousand queues of BullMQ with the native adapter, with the same in
+// wazero, and with it in wazero where it can be stopped, and sends the same commands in a pipeline of
+// go-redis that does nothing with the replies. The sessions get the replies of the poll before: what is
+// measured of them is their own time, the host's codec included.
+func BenchmarkThousandQueues(b *testing.B) {
+	const queues = 1000
+	server := servertest.Redis(b)
+	if out, err := servertest.Node(b, "../bullmq/testdata/node/fill.mjs", "--port", server.Port(), "--queues", strconv.Itoa(queues)).CombinedOutput(); err != nil {
+		b.Fatalf("fill: %v\n%s", err, out)
+	}
+	settings := adapter.Settings{"app": "shop", "adapter": "bullmq", bullmq.SettingQueues: "*"}
+	inWazero := func(o wasmhost.Options) adapter.Session {
+		s, err := loadBuiltin(b, o).Open(b.Context(), settings)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}
+	native, err := bullmq.Adapter{}.Open(b.Context(), settings)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sessions := map[string]adapter.Session{"native": native, "wazero": inWazero(wasmhost.Options{Trusted: true}), "interruptible": inWazero(wasmhost.Options{})}
+	var last *noted
+	for name, s := range sessions {
+		p := &poll.Poller{Adapter: bullmq.Adapter{}.Describe(), Session: s}
+		for range 3 { // finds the queues, searches them for markers, and is as every poll
+			last = &noted{Source: sourceredis.New(server.Client, "redis")}
+			p.Source = last
+			found, err := p.Poll(b.Context(), time.Now())
+			if err != nil || len(found.Queues) != queues {
+				b.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	times := map[string][]time.Duration{}
+	for b.Loop() {
+		for name, s := range sessions {
+			began := time.Now()
+			again(b, s, last.replies)
+			times[name] = append(times[name], time.Since(began))
+		}
+		began := time.Now()
+		raw(b, server.Client, last.requests)
+		times["raw"] = append(times["raw"], time.Since(began))
+	}
+	b.ReportMetric(median(times["wazero"])/median(times["raw"]), "wazero/raw")
+	b.ReportMetric(median(times["interruptible"])/median(times["wazero"]), "interruptible/wazero")
+	b.ReportMetric(median(times["wazero"])/median(times["native"]), "wazero/native")
+	b.ReportMetric(median(times["wazero"])/1e6, "wazero-ms")
+	b.ReportMetric(float64(sessions["wazero"].(*wasmhost.Session).Usage().Memory)/(1<<20), "MiB")
+}
+
+// BenchmarkLoad loads the built-in module, compiled and from a cache on disk.
+func BenchmarkLoad(b *testing.B) {
+	wasm := servertest.Adapters(b)
+	dir := b.TempDir()
+	load := func(o wasmhost.Options) time.Duration {
+		began := time.Now()
+		m, err := wasmhost.Load(b.Context(), wasm, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		took := time.Since(began)
+		_ = m.Close(b.Context())
+		return took
+	}
+	load(wasmhost.Options{CacheDir: dir})
+	var compiled, cached []time.Duration
+	for b.Loop() {
+		compiled = append(compiled, load(wasmhost.Options{}))
+		cached = append(cached, load(wasmhost.Options{CacheDir: dir}))
+	}
+	b.ReportMetric(median(compiled)/median(cached), "compiled/cached")
+	b.ReportMetric(median(cached)/1e6, "cached-ms")
+	b.ReportMetric(median(compiled)/1e6, "compiled-ms")
+	b.ReportMetric(float64(len(wasm))/1e6, "MB")
+	entries, _ := filepath.Glob(dir + "/*/*")
+	for _, e := range entries {
+		if info, err := os.Stat(e); err == nil {
+			b.ReportMetric(float64(info.Size())/1e6, "entry-MB")
+		}
+	}
+}
+
+// TestAnInstanceStaysSmall polls a thousand times: without the collector at a poll's end the instance's
+// memory, which never gets smaller, passes its limit on the way.
+func TestAnInstanceStaysSmall(t *testing.T) {
+	t.Parallel()
+	tr := readTranscripts(t)["bullmq"]
+	m, err := wasmhost.Load(t.Context(), servertest.Adapters(t), wasmhost.Options{Trusted: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(t.Context())
+	s, err := m.Open(t.Context(), tr.settings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	replay(t, tr, s)
+	last := tr.Polls[len(tr.Polls)-1]
+	for i := range 1000 {
+		step := s.Poll(t.Context(), time.UnixMilli(last.Now))
+		for j := 0; len(step.Requests) > 0; j++ {
+			replies, err := adapter.ParseReplies(last.Rounds[j].Replies, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			step = s.Next(t.Context(), replies)
+		}
+		if step.Snapshot == nil {
+			t.Fatalf("poll %d: %v", i, step.Err)
+		}
+	}
+	if used := s.(*wasmhost.Session).Usage().Memory; used > 8<<20 {
+		t.Errorf("it has %d bytes after 1,000 polls", used)
+	}
+}
