@@ -20,7 +20,7 @@ type guest struct {
 // timed runs the instance within what is left of its run time.
 func (g *guest) timed(ctx context.Context, run func(context.Context) error) error {
 	began := time.Now()
-	limited, cancel := context.WithTimeout(ctx, max(g.left, 0))
+	limited, cancel := context.WithTimeout(withLog(ctx, g.log), max(g.left, 0))
 	defer cancel()
 	err := run(limited)
 	g.left -= time.Since(began)

@@ -112,7 +112,7 @@ func (m *Module) Close(ctx context.Context) error { return m.engine.close(ctx) }
 func (m *Module) start(ctx context.Context) (*guest, error) {
 	g := &guest{log: &lines{log: m.options.Log, name: m.about.Name}, left: m.options.runTime()}
 	err := g.timed(ctx, func(ctx context.Context) (err error) {
-		g.instance, err = m.engine.start(ctx, g.log)
+		g.instance, err = m.engine.start(ctx)
 		return err
 	})
 	if err != nil {

@@ -4,18 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// All that is wazero's is in this file, so that another engine can take its place.
+// All that is wazero's is in this file and in wazero_wasi.go, so that another engine can take its place.
 
 // engine is a compiled module.
 type engine struct {
@@ -62,7 +59,7 @@ func compileWith(ctx context.Context, wasm []byte, o Options, cache wazero.Compi
 	if err != nil {
 		return nil, errors.New(firstLine(err))
 	}
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, runtime); err != nil {
+	if err := makeWASI(ctx, runtime); err != nil {
 		return nil, fmt.Errorf("make WASI: %w", err)
 	}
 	return &engine{runtime, cache, module}, nil
@@ -115,18 +112,10 @@ func signature(params, results []api.ValueType) string {
 }
 
 // start makes an instance. It runs the module's own start, if it has one, and then _initialize.
-func (e *engine) start(ctx context.Context, log io.Writer) (*instance, error) {
-	const (
-		frozen = sys.ClockResolution(1)
-		second = int64(time.Second) // not 0: Go's runtime takes that for a broken clock
-	)
+func (e *engine) start(ctx context.Context) (*instance, error) {
 	config := wazero.NewModuleConfig().
 		WithName(""). // so that there may be several
-		WithStartFunctions().
-		WithStdout(log).WithStderr(log).
-		WithWalltime(func() (int64, int32) { return 1, 0 }, frozen).
-		WithNanotime(func() int64 { return second }, frozen).
-		WithNanosleep(func(int64) {})
+		WithStartFunctions()
 	module, err := e.runtime.InstantiateModule(ctx, e.module, config)
 	if err != nil {
 		return nil, &trap{"it cannot be started", reason(ctx, err)}
