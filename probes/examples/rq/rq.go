@@ -73,6 +73,9 @@ func found(r *reader) string {
 	}
 	if named == nil {
 		keys, all := r.texts()
+		if r.broken {
+			return broken
+		}
 		if all.kind != '*' {
 			return "ERQ's queues cannot be found: SMEMBERS rq:queues: " + all.why()
 		}
