@@ -464,6 +464,9 @@ func FuzzGuestTakesAnyReply(f *testing.F) {
 		} {
 			f.Add(w, "", []byte(raw), []byte{1})
 		}
+		for _, refusals := range []int{1, 2, 4, 7} { // long, and of no character that JSON has
+			f.Add(w, "", []byte(strings.Repeat("-"+strings.Repeat("\xff", 300)+"\r\n", refusals)), []byte{})
+		}
 		f.Add(w, "a,b\xff,,*", []byte{}, []byte{})
 		f.Add(w, "mail", []byte{}, []byte{3, 3, 3, 3})
 		f.Add(w, "", []byte{}, []byte{5, 6, 3, 2, 5, 7, 3, 9, 1, 10, 3})

@@ -115,7 +115,7 @@ func TestAnswersThatAreNoneAreSaid(t *testing.T) {
 				":1\r\n:3\r\n:9007199254740991\r\n:5\r\n":  `"waiting":1,"active":2,"delayed":9007199254740991,"failed":5}`,
 				":3\r\n:1\r\n:9007199254740992\r\n$-1\r\n": `{"waiting":3},"meta":{"driver":"dramatiq","error":"active is absent: jobs came while it was read; delayed is absent: HLEN: the answer is of another kind than is due; failed`,
 				":-1\r\n:1\r\n:2\r\n:3\r\n":                "no queue of Dramatiq's can be read",
-				":1\r\n-NOPERM \xff\"\r\n:2\r\n-ERR\r\n":   `{"waiting":1,"delayed":2},"meta":{"driver":"dramatiq","error":"active is absent: HLEN: NOPERM �\"; failed is absent: ZCARD: ERR"`,
+				":1\r\n-NOPERM \xff\"\r\n:2\r\n-ERR\r\n":   `{"waiting":1,"delayed":2},"meta":{"driver":"dramatiq","error":"active is absent: HLEN: NOPERM ?\"; failed is absent: ZCARD: ERR"`,
 				"":                                         broken, ":1\r\n:1\r\n:2\r\n": broken, ":1\r\n:1\r\n:2\r\n:3": broken, ":1\r\n:1\r\n:2\r\n:3\r\n:4\r\n": broken, "*1\r\n:1\r\n:1\r\n:2\r\n:3\r\n": broken,
 			},
 		},
