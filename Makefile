@@ -89,3 +89,4 @@ build-AggregatorFunction: FUNCTION := aggregator
 .PHONY: build-SqsReporterFunction build-RedisReporterFunction build-AggregatorFunction
 build-SqsReporterFunction build-RedisReporterFunction build-AggregatorFunction:
 	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o "$${ARTIFACTS_DIR:?sam build sets it}/bootstrap" ./functions/$(FUNCTION)
+	@if [ "$(FUNCTION)" = redis-reporter ] && [ -n "$$ADAPTERS" ]; then cp -R "$$ADAPTERS/." "$$ARTIFACTS_DIR/adapters"; fi

@@ -296,6 +296,33 @@ func TestRolesAllowWhatTheProgramsCall(t *testing.T) {
 	}
 }
 
+// TestSamBuildTakesAdaptersAlong is about modules, and what they were compiled to, in the one package that
+// runs them.
+func TestSamBuildTakesAdaptersAlong(t *testing.T) {
+	t.Parallel()
+	need(t, "make")
+	dependsOn(t, root+"/Makefile", root+"/go.mod", root+"/go.sum", root+"/functions", root+"/internal", root+"/probes", root+"/protocol")
+	adapters := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(adapters, "compiled", "v"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"list.wasm", "compiled/v/entry"} {
+		if err := os.WriteFile(filepath.Join(adapters, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id := range functions {
+		dir := t.TempDir()
+		if out, err := run(t, []string{"ARTIFACTS_DIR=" + dir, "ADAPTERS=" + adapters, "MAKEFLAGS=", "MAKELEVEL="}, "make", "-C", root, "build-"+id); err != nil {
+			t.Fatalf("make build-%s: %v\n%s", id, err, out)
+		}
+		entry, err := os.ReadFile(filepath.Join(dir, "adapters", "compiled", "v", "entry"))
+		if id == "RedisReporterFunction" && (err != nil || string(entry) != "compiled/v/entry") || id != "RedisReporterFunction" && err == nil {
+			t.Errorf("%s: %q, %v", id, entry, err)
+		}
+	}
+}
+
 // The limits keep a cold start short; see docs/deploy.md.
 func TestSamBuildMakesSmallStaticArm64Bootstraps(t *testing.T) {
 	t.Parallel()

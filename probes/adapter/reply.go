@@ -143,11 +143,11 @@ func ReplyOf(value any, err error) (Reply, error) {
 	case err.Error() == "redis: nil": // how a client says that a value is missing
 		return Reply{}, nil
 	}
-	var said interface {
+	type saidByRedis interface {
 		error
 		RedisError()
 	}
-	if errors.As(err, &said) {
+	if _, ok := errors.AsType[saidByRedis](err); ok {
 		return Refusal(err.Error()), nil
 	}
 	return Reply{}, err

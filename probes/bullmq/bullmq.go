@@ -97,17 +97,17 @@ func newQueue(prefix, name string) *queue {
 func (q *queue) appendRequests(dst []adapter.Request) []adapter.Request {
 	const limiter = "limiter"
 	size, count := len(q.keys)+len(limiter), 0
-	for _, r := range requestsOf {
+	for _, r := range &requestsOf {
 		size += len(q.keys) + len(r.key)
 		count += 2 + len(r.arguments)
 	}
 	text := make([]byte, 0, size)
-	for _, r := range requestsOf {
+	for _, r := range &requestsOf {
 		text = append(append(text, q.keys...), r.key...)
 	}
 	keys := string(append(append(text, q.keys...), limiter...))
 	words := make([]string, 0, count)
-	for place, r := range requestsOf {
+	for place, r := range &requestsOf {
 		first, length := len(words), len(q.keys)+len(r.key)
 		key := keys[:length]
 		keys = keys[length:]

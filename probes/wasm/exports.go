@@ -7,12 +7,11 @@ import (
 	"unsafe"
 )
 
-// What the host reads and writes. Both stay referenced from here, or the collector would take them
-// from under the host.
+// What the host reads, which is in the instance, and what it writes. Both stay referenced from here, or
+// the collector would take them from under the host.
 var (
 	instance guest
 	input    []byte
-	output   []byte
 )
 
 // kept is the largest buffer in bytes that is kept from one poll to the next.
@@ -33,19 +32,19 @@ func pulseAlloc(size int32) unsafe.Pointer {
 }
 
 //go:wasmexport pulse_describe
-func pulseDescribe() int64 { return hand(instance.describe(output[:0])) }
+func pulseDescribe() int64 { return hand(instance.describe()) }
 
 //go:wasmexport pulse_open
 func pulseOpen(at unsafe.Pointer, size int32) int64 {
-	return hand(instance.open(output[:0], given(at, size)))
+	return hand(instance.open(given(at, size)))
 }
 
 //go:wasmexport pulse_poll
-func pulsePoll(nowMS int64) int64 { return hand(instance.poll(output[:0], nowMS)) }
+func pulsePoll(nowMS int64) int64 { return hand(instance.poll(nowMS)) }
 
 //go:wasmexport pulse_next
 func pulseNext(at unsafe.Pointer, size int32) int64 {
-	return hand(instance.next(output[:0], given(at, size)))
+	return hand(instance.next(given(at, size)))
 }
 
 func given(at unsafe.Pointer, size int32) []byte { return unsafe.Slice((*byte)(at), size) }
@@ -53,7 +52,6 @@ func given(at unsafe.Pointer, size int32) []byte { return unsafe.Slice((*byte)(a
 // hand is a result as the host takes it. At the end of a poll the collector runs: left to itself it
 // lets the memory, which never gets smaller, grow to twice of what one poll needs, and again.
 func hand(result []byte) int64 {
-	output = result
 	if result[0] != tagRequests {
 		if cap(input) > kept {
 			input = nil

@@ -22,9 +22,10 @@ const (
 	tagError    = 'E'
 )
 
-// guest is an instance: the adapter that was opened, and its session. Each of its methods appends its
-// result to dst.
+// guest is an instance: the adapter that was opened, and its session. What its methods return is good
+// until the next call.
 type guest struct {
+	out     []byte // the last result, kept for its memory
 	opened  adapter.Adapter
 	session adapter.Session
 	asked   int // requests in the last result
@@ -32,9 +33,9 @@ type guest struct {
 
 // describe is about the adapter that is open. Before there is one, it is about all that read a Redis
 // together.
-func (g *guest) describe(dst []byte) []byte {
+func (g *guest) describe() []byte {
 	if g.opened != nil {
-		return appendDescription(dst, g.opened.Describe())
+		return g.appendDescription(g.opened.Describe())
 	}
 	all := adapter.Description{Name: "gravito-pulse", Version: "1", Source: adapter.Redis}
 	for _, d := range builtin.Of(adapter.Redis) {
@@ -42,11 +43,12 @@ func (g *guest) describe(dst []byte) []byte {
 	}
 	slices.Sort(all.Commands)
 	all.Commands = slices.Compact(all.Commands)
-	return appendDescription(dst, all)
+	return g.appendDescription(all)
 }
 
-func appendDescription(dst []byte, d adapter.Description) []byte {
-	dst = protocol.AppendText(append(dst, `{"name":`...), d.Name)
+func (g *guest) appendDescription(d adapter.Description) []byte {
+	dst := append(g.out[:0], `{"name":`...)
+	dst = protocol.AppendText(dst, d.Name)
 	dst = protocol.AppendText(append(dst, `,"version":`...), d.Version)
 	dst = protocol.AppendText(append(dst, `,"source":`...), string(d.Source))
 	dst = append(dst, `,"commands":[`...)
@@ -56,14 +58,15 @@ func appendDescription(dst []byte, d adapter.Description) []byte {
 		}
 		dst = protocol.AppendText(dst, command)
 	}
-	return append(dst, "]}"...)
+	g.out = append(dst, "]}"...)
+	return g.out
 }
 
 // open opens the adapter that the settings name.
-func (g *guest) open(dst, data []byte) []byte {
+func (g *guest) open(data []byte) []byte {
 	settings, err := adapter.ParseSettings(data)
 	if err != nil {
-		return appendError(dst, err)
+		return g.fail(err.Error())
 	}
 	name := settings[settingAdapter]
 	delete(settings, settingAdapter)
@@ -75,48 +78,54 @@ func (g *guest) open(dst, data []byte) []byte {
 		}
 		session, err := d.Adapter.Open(context.Background(), settings)
 		if err != nil {
-			return appendError(dst, err)
+			return g.fail(err.Error())
 		}
 		g.opened, g.session = d.Adapter, session
-		return append(dst, tagDone)
+		g.out = append(g.out[:0], tagDone)
+		return g.out
 	}
 	err = adapter.Settings{settingAdapter: name}.Wrong(settingAdapter, "one of "+strings.Join(names, ", "))
-	return appendError(dst, err)
+	return g.fail(err.Error())
 }
 
 // poll begins a poll.
-func (g *guest) poll(dst []byte, nowMS int64) []byte {
+func (g *guest) poll(nowMS int64) []byte {
 	if g.session == nil {
-		return append(dst, "Ethe adapter was not opened: call pulse_open first"...)
+		return g.fail("the adapter was not opened: call pulse_open first")
 	}
-	return g.result(dst, g.session.Poll(context.Background(), time.UnixMilli(nowMS)))
+	return g.result(g.session.Poll(context.Background(), time.UnixMilli(nowMS)))
 }
 
 // next goes on with the replies to the last requests.
-func (g *guest) next(dst, data []byte) []byte {
+func (g *guest) next(data []byte) []byte {
 	if g.session == nil {
-		return append(dst, "Ethe adapter was not opened: call pulse_open first"...)
+		return g.fail("the adapter was not opened: call pulse_open first")
 	}
 	replies, err := adapter.ParseReplies(data, g.asked)
 	if err != nil {
-		return append(append(dst, "Ethe host's replies cannot be read: "...), err.Error()...)
+		return g.fail("the host's replies cannot be read: " + err.Error())
 	}
-	return g.result(dst, g.session.Next(context.Background(), replies))
+	return g.result(g.session.Next(context.Background(), replies))
 }
 
-func (g *guest) result(dst []byte, step adapter.Step) []byte {
+func (g *guest) result(step adapter.Step) []byte {
+	out := g.out[:0]
 	switch {
 	case len(step.Requests) > 0:
 		g.asked = len(step.Requests)
-		return adapter.AppendRequests(append(dst, tagRequests), step.Requests)
+		g.out = adapter.AppendRequests(append(out, tagRequests), step.Requests)
 	case step.Snapshot != nil:
-		return step.Snapshot.AppendJSON(append(dst, tagSnapshot))
+		g.out = step.Snapshot.AppendJSON(append(out, tagSnapshot))
 	case step.Err != nil:
-		return appendError(dst, step.Err)
+		return g.fail(step.Err.Error())
+	default:
+		return g.fail("the adapter ended its poll with neither a snapshot nor a reason")
 	}
-	return append(dst, "Ethe adapter ended its poll with neither a snapshot nor a reason"...)
+	return g.out
 }
 
-func appendError(dst []byte, err error) []byte {
-	return append(append(dst, tagError), err.Error()...)
+// fail answers with a sentence for a person.
+func (g *guest) fail(why string) []byte {
+	g.out = append(append(g.out[:0], tagError), why...)
+	return g.out
 }

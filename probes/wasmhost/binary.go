@@ -107,6 +107,13 @@ type Import struct {
 
 func (i Import) String() string { return fmt.Sprintf("%s %.80q of %.80q", i.Kind, i.Name, i.Module) }
 
+// reader reads the numbers and texts of a module. After its first error it reads nothing.
+type reader struct {
+	data []byte
+	at   int
+	err  error
+}
+
 // imported reads an import and what it is of.
 func (r *reader) imported() Import {
 	i := Import{Module: string(r.bytes(r.u32())), Name: string(r.bytes(r.u32()))}
@@ -180,13 +187,6 @@ func boundTables(section []byte, entries *uint32) ([]byte, error) {
 		return nil, errors.New("there is more behind its tables")
 	}
 	return out, nil
-}
-
-// reader reads the numbers and texts of a module. After its first error it reads nothing.
-type reader struct {
-	data []byte
-	at   int
-	err  error
 }
 
 var errCut = errors.New("it is cut off, or not WebAssembly")

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -391,9 +392,9 @@ func TestNeighboursNeverNotice(t *testing.T) {
 	good := open(t, wasmhosttest.Module{}, limits)
 	for name, c := range hostile() {
 		bad := open(t, c.made, limits)
-		step := good.Poll(t.Context(), noon)
+		good.Poll(t.Context(), noon)
 		drive(t.Context(), bad, noon)
-		if step = good.Next(t.Context(), []adapter.Reply{adapter.Int(3)}); step.Snapshot == nil {
+		if step := good.Next(t.Context(), []adapter.Reply{adapter.Int(3)}); step.Snapshot == nil {
 			t.Errorf("beside %s: %+v", name, step)
 		}
 	}
@@ -517,4 +518,31 @@ func FuzzResults(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestWhatIsClosedIsFreed starts and closes more instances than memory would hold if they stayed: each
+// has 4 MiB of memory, and traps.
+func TestWhatIsClosedIsFreed(t *testing.T) {
+	s := open(t, wasmhosttest.Module{Pages: 64, Poll: []byte{wasmhosttest.OpUnreachable}}, limits)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	at := noon
+	poll := func(times int) {
+		for range times {
+			if step := s.Poll(t.Context(), at); step.Err == nil {
+				t.Fatal("it does not trap")
+			}
+			at = at.Add(time.Hour)
+		}
+	}
+	poll(10)
+	before := heap()
+	poll(300)
+	if after := heap(); after > before+16<<20 {
+		t.Errorf("after 300 instances of 4 MiB the heap has %d MiB more", (after-before)>>20)
+	}
 }

@@ -202,7 +202,7 @@ func TestTranscriptsInWazero(t *testing.T) {
 type world struct {
 	about    string
 	settings adapter.Settings
-	make     func(t *testing.T, r *servertest.RedisServer) // fills a Redis; nil where it is SQS
+	fill     func(t *testing.T, r *servertest.RedisServer) // fills a Redis; nil where it is SQS
 	source   func(t *testing.T, r *servertest.RedisServer) poll.Source
 }
 
@@ -210,7 +210,7 @@ func do(t *testing.T, r *servertest.RedisServer, commands ...string) {
 	t.Helper()
 	for _, c := range commands {
 		var args []any
-		for _, word := range strings.Fields(c) {
+		for word := range strings.FieldsSeq(c) {
 			args = append(args, word)
 		}
 		if err := r.Client.Do(t.Context(), args...).Err(); err != nil {
@@ -231,14 +231,14 @@ var worlds = map[string]world{
 	"bullmq": {
 		about:    "queues made by BullMQ 5, found by a glob, then read from what is remembered",
 		settings: adapter.Settings{"adapter": "bullmq", "queues": "*"},
-		make: func(t *testing.T, r *servertest.RedisServer) {
+		fill: func(t *testing.T, r *servertest.RedisServer) {
 			script(t, servertest.Node(t, "../bullmq/testdata/node/seed.mjs", "--lib", "bullmq5", "--port", r.Port(), "--prefix", "bull"))
 		},
 	},
 	"bullmq-named": {
 		about:    "queues made by BullMQ 6, named; one that is not there, and one whose keys are something else",
 		settings: adapter.Settings{"adapter": "bullmq", "queues": "plain,missing,broken", "source": "redis"},
-		make: func(t *testing.T, r *servertest.RedisServer) {
+		fill: func(t *testing.T, r *servertest.RedisServer) {
 			script(t, servertest.Node(t, "../bullmq/testdata/node/seed.mjs", "--lib", "bullmq6", "--port", r.Port(), "--prefix", "bull"))
 			do(t, r, "SET bull:broken:wait text", "SET bull:broken:active text")
 		},
@@ -246,7 +246,7 @@ var worlds = map[string]world{
 	"laravel": {
 		about:    "queues made by Laravel's own queue code",
 		settings: adapter.Settings{"adapter": "laravel", "queues": "*", "prefix": "laravel_database_"},
-		make: func(t *testing.T, r *servertest.RedisServer) {
+		fill: func(t *testing.T, r *servertest.RedisServer) {
 			cmd := exec.Command("php", "seed.php", r.Port(), "laravel_database_")
 			cmd.Dir = "../laravel/testdata/php"
 			script(t, cmd)
@@ -257,7 +257,7 @@ var worlds = map[string]world{
 	"gravitostream": {
 		about:    "queues with priorities, delayed and failed jobs, one paused",
 		settings: adapter.Settings{"adapter": "gravitostream", "queues": "*"},
-		make: func(t *testing.T, r *servertest.RedisServer) {
+		fill: func(t *testing.T, r *servertest.RedisServer) {
 			do(t, r, "RPUSH queue:mail a b c", "RPUSH queue:mail:high d", "ZADD queue:mail:delayed 9999999999999 e", "RPUSH queue:mail:failed f g",
 				"SET queue:mail:paused 1", "RPUSH queue:img:resize h", "SADD queue:active group-1")
 		},
@@ -265,14 +265,14 @@ var worlds = map[string]world{
 	"redislist": {
 		about:    "lists found by globs, beside keys of other types and one whose name is not UTF-8",
 		settings: adapter.Settings{"adapter": "redislist", "keys": "jobs:*,missing"},
-		make: func(t *testing.T, r *servertest.RedisServer) {
+		fill: func(t *testing.T, r *servertest.RedisServer) {
 			do(t, r, "RPUSH jobs:a 1 2 3", "RPUSH jobs:b 1", "SET jobs:text x", "RPUSH other 1", "RPUSH jobs:\xff\xfe 1", `RPUSH jobs:"quoted" 1`, "RPUSH jobs:é 1 2")
 		},
 	},
 	"redisstream": {
 		about:    "streams and their groups, in several states",
 		settings: adapter.Settings{"adapter": "redisstream", "streams": "*"},
-		make: func(t *testing.T, r *servertest.RedisServer) {
+		fill: func(t *testing.T, r *servertest.RedisServer) {
 			do(t, r, "XADD events 1764000000000-0 a b", "XADD events 1764000000001-0 a b", "XADD events 1764000000002-0 a b",
 				"XGROUP CREATE events billing 0", "XREADGROUP GROUP billing c COUNT 1 STREAMS events >", "XGROUP CREATE events audit $",
 				"XADD deleted 1-0 a b", "XADD deleted 2-0 a b", "XADD deleted 3-0 a b", "XGROUP CREATE deleted g 0", "XDEL deleted 2-0",
@@ -282,7 +282,7 @@ var worlds = map[string]world{
 	"refused": {
 		about:    "a user who may not SCAN",
 		settings: adapter.Settings{"adapter": "redislist", "keys": "*"},
-		make: func(t *testing.T, r *servertest.RedisServer) {
+		fill: func(t *testing.T, r *servertest.RedisServer) {
 			do(t, r, "ACL SETUSER blind on >x ~* +llen +type +client|info +role", "RPUSH jobs 1")
 		},
 		source: func(t *testing.T, r *servertest.RedisServer) poll.Source {
@@ -358,9 +358,9 @@ func TestRecordTranscripts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var server *servertest.RedisServer
 			var source poll.Source
-			if w.make != nil {
+			if w.fill != nil {
 				server = servertest.Redis(t)
-				w.make(t, server)
+				w.fill(t, server)
 				client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2})
 				defer client.Close()
 				source = sourceredis.New(client, "redis")

@@ -13,10 +13,10 @@ import (
 // TestWASIIsAsWazeroHasIt compares the functions and their types with wazero's own, which has sockets, too.
 func TestWASIIsAsWazeroHasIt(t *testing.T) {
 	t.Parallel()
-	functions := func(make func(wazero.Runtime) error) map[string]api.FunctionDefinition {
+	functions := func(instantiate func(wazero.Runtime) error) map[string]api.FunctionDefinition {
 		r := wazero.NewRuntime(t.Context())
 		t.Cleanup(func() { _ = r.Close(t.Context()) })
-		if err := make(r); err != nil {
+		if err := instantiate(r); err != nil {
 			t.Fatal(err)
 		}
 		return r.Module(WASI).ExportedFunctionDefinitions()

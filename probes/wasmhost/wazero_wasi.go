@@ -76,7 +76,7 @@ var wasiFunctions = map[string]wasiFunction{
 	"fd_seek":                 {"iIii", noFile},
 	"fd_sync":                 {"i", noFile},
 	"fd_tell":                 {"ii", noFile},
-	"fd_write":                {"iiii", print},
+	"fd_write":                {"iiii", printOut},
 	"path_create_directory":   {"iii", noFile},
 	"path_filestat_get":       {"iiiii", noFile},
 	"path_filestat_set_times": {"iiiiIIi", noFile},
@@ -148,8 +148,8 @@ func withLog(ctx context.Context, log io.Writer) context.Context {
 	return context.WithValue(ctx, logKey{}, log)
 }
 
-// print logs what is written to the standard output and to the standard error.
-func print(ctx context.Context, m api.Module, p []uint64) uint64 { //nolint:predeclared // there is no better word
+// printOut logs what is written to the standard output and to the standard error.
+func printOut(ctx context.Context, m api.Module, p []uint64) uint64 {
 	if fd := uint32(p[0]); fd != 1 && fd != 2 {
 		return errnoBadFile
 	}

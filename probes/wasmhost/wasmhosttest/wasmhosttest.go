@@ -8,7 +8,7 @@ import (
 
 // Module is an adapter of six small functions, each given as the body that WebAssembly has for it. One
 // that is not given answers as a good adapter does: there is a list called jobs with 3 jobs.
-type Module struct {
+type Module struct { //nolint:recvcheck // filled through a pointer, assembled as a value
 	Imports  []Import
 	Pages    uint64 // of memory, 2 where it is 0
 	Texts    []byte // what the functions answer, from TextsAt on
@@ -33,17 +33,19 @@ type Import struct {
 // The types of functions, by their places.
 const (
 	TypeNothing   = iota // () → ()
-	TypeToI32            // () → I32
-	TypeI32ToI32         // i32 → I32
-	TypeToI64            // () → I64
-	TypeTwoToI64         // i32, i32 → I64
-	TypeI64ToI64         // i64 → I64
+	TypeToI32            // () → i32
+	TypeI32ToI32         // i32 → i32
+	TypeToI64            // () → i64
+	TypeTwoToI64         // i32, i32 → i64
+	TypeI64ToI64         // i64 → i64
 	TypeI32              // i32 → ()
-	TypeFourToI32        // i32, i32, i32, i32 → I32
+	TypeFourToI32        // i32, i32, i32, i32 → i32
 )
 
+// The types of values, instructions, and where in memory what stands.
 const (
-	I32, I64 = 0x7f, 0x7e
+	I32 = 0x7f
+	I64 = 0x7e
 
 	OpUnreachable = 0x00
 	OpLoop        = 0x03
@@ -68,7 +70,10 @@ func (m *Module) Answer(text string) []byte {
 // Result is the body of a function that answers with a part of memory.
 func Result(at, size uint64) []byte { return ConstI64(int64(at<<32 | size)) }
 
+// ConstI64 is the instruction that makes a number.
 func ConstI64(n int64) []byte { return appendSigned([]byte{OpI64Const}, n) }
+
+// ConstI32 is the instruction that makes a number.
 func ConstI32(n int32) []byte { return appendSigned([]byte{OpI32Const}, int64(n)) }
 
 func appendSigned(dst []byte, n int64) []byte {
@@ -82,8 +87,8 @@ func appendSigned(dst []byte, n int64) []byte {
 	}
 }
 
-func vector(dst []byte, items ...[]byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(items)))
+func vector(items ...[]byte) []byte {
+	dst := binary.AppendUvarint(nil, uint64(len(items)))
 	for _, item := range items {
 		dst = append(dst, item...)
 	}
@@ -100,9 +105,11 @@ func functionType(params, results []byte) []byte {
 	return append(append([]byte{0x60}, sized(params)...), sized(results)...)
 }
 
-const GoodDescription = `{"name":"test","version":"1","source":"redis","commands":["LLEN"]}`
-
-const GoodSnapshot = `S{"timestamp":1764000000000,"app":"shop","queues":[{"name":"jobs","driver":"other","metrics":{"waiting":3}}]}`
+// What a good adapter answers.
+const (
+	GoodDescription = `{"name":"test","version":"1","source":"redis","commands":["LLEN"]}`
+	GoodSnapshot    = `S{"timestamp":1764000000000,"app":"shop","queues":[{"name":"jobs","driver":"other","metrics":{"waiting":3}}]}`
+)
 
 // Bytes is the module.
 func (m Module) Bytes() []byte {
@@ -130,7 +137,7 @@ func (m Module) Bytes() []byte {
 			out = append(append(out, id), sized(contents)...)
 		}
 	}
-	section(1, vector(nil,
+	section(1, vector(
 		functionType(nil, nil), functionType(nil, []byte{I32}), functionType([]byte{I32}, []byte{I32}), functionType(nil, []byte{I64}),
 		functionType([]byte{I32, I32}, []byte{I64}), functionType([]byte{I64}, []byte{I64}), functionType([]byte{I32}, nil),
 		functionType([]byte{I32, I32, I32, I32}, []byte{I32})))
@@ -143,7 +150,7 @@ func (m Module) Bytes() []byte {
 		}
 	}
 	if imports != nil {
-		section(2, vector(nil, imports...))
+		section(2, vector(imports...))
 	}
 	var types, bodies, exports [][]byte
 	for i, f := range functions {
@@ -157,21 +164,21 @@ func (m Module) Bytes() []byte {
 		types = append(types, []byte{TypeNothing})
 		bodies = append(bodies, sized(append(append([]byte{0}, m.Start...), 0x0b)))
 	}
-	section(3, vector(nil, types...))
+	section(3, vector(types...))
 	section(4, m.Tables)
 	pages := m.Pages
 	if pages == 0 {
 		pages = 2
 	}
-	section(5, vector(nil, append([]byte{0}, binary.AppendUvarint(nil, pages)...)))
+	section(5, vector(append([]byte{0}, binary.AppendUvarint(nil, pages)...)))
 	if m.Without != "memory" {
 		exports = append(exports, append(name("memory"), 2, 0))
 	}
-	section(7, vector(nil, exports...))
+	section(7, vector(exports...))
 	if m.Start != nil {
 		section(8, []byte{byte(functionsImported + len(functions))})
 	}
-	section(10, vector(nil, bodies...))
-	section(11, vector(nil, append(append(append([]byte{0}, ConstI32(TextsAt)...), 0x0b), sized(m.Texts)...)))
+	section(10, vector(bodies...))
+	section(11, vector(append(append(append([]byte{0}, ConstI32(TextsAt)...), 0x0b), sized(m.Texts)...)))
 	return out
 }
