@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -24,4 +25,15 @@ func Node(t testing.TB, script string, args ...string) *exec.Cmd {
 	cmd := exec.Command(node, append([]string{filepath.Base(script)}, args...)...)
 	cmd.Dir = dir
 	return cmd
+}
+
+// Python is the path of the Python that has these packages, of those in requirements.txt.
+func Python(t testing.TB, packages ...string) string {
+	t.Helper()
+	const install = "pip install -r internal/servertest/requirements.txt"
+	path := need(t, "python3", install)
+	if said, err := exec.Command(path, "-c", "import "+strings.Join(packages, ", ")).CombinedOutput(); err != nil {
+		Missing(t, "%s lacks %s: %s\n%s", path, strings.Join(packages, " or "), install, said)
+	}
+	return path
 }

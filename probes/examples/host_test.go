@@ -36,16 +36,32 @@ func TestMain(m *testing.M) { servertest.Main(m) }
 type example struct {
 	folder   string
 	needs    []tool
-	anywhere bool             // CI has its compiler; if not, its tests are skipped in CI too where that is missing
-	largest  int              // bytes that its module may have
-	wasi     bool             // its language's runtime imports WASI; if not, it imports nothing
-	settings adapter.Settings // what it opens with, beside the app
+	python   []string // packages that building it takes
+	anywhere bool     // CI has its compiler; if not, its tests are skipped in CI too where that is missing
+	largest  int      // bytes that its module may have
+	wasi     bool     // its language's runtime imports WASI; if not, it imports nothing
+	byName   bool     // it doesn't find queues, and has to be told which there are
 }
 
 // tool is a program, or a file of the example's folder, that building it takes.
 type tool struct{ name, install string }
 
+// lacks says that the example cannot be built here.
+func (e example) lacks() bool {
+	return slices.ContainsFunc(e.needs, func(w tool) bool { return w.missing(e.folder) })
+}
+
+// rustTarget is what rustup can add to rustc.
+const rustTarget = "wasm32-unknown-unknown"
+
 func (w tool) missing(folder string) bool {
+	if w.name == rustTarget {
+		dir, err := exec.Command("rustc", "--print", "target-libdir", "--target", rustTarget).Output()
+		if err == nil {
+			_, err = os.Stat(strings.TrimSpace(string(dir)))
+		}
+		return err != nil
+	}
 	if strings.Contains(w.name, "/") {
 		_, err := os.Stat(filepath.Join(folder, w.name))
 		return err != nil
@@ -63,10 +79,18 @@ var (
 		folder: "beequeue", anywhere: true, largest: 20 << 10,
 		needs: []tool{{"node", "apt-get install nodejs npm"}, {"node_modules/assemblyscript", "npm --prefix probes/examples/beequeue install"}},
 	}
+	dramatiq = example{folder: "dramatiq", anywhere: true, largest: 30 << 10, python: []string{"ziglang"}}
+	rq       = example{folder: "rq", anywhere: true, largest: 2500 << 10, wasi: true}
+	// Rust's target for WebAssembly cannot be had everywhere: without it ARQ's tests are skipped in CI, too. They
+	// are the only ones.
+	arq = example{
+		folder: "arq", byName: true, largest: 80 << 10,
+		needs: []tool{{"rustc", "https://rustup.rs"}, {rustTarget, "rustup target add " + rustTarget}},
+	}
 )
 
 // examples are all of them: what holds for each is tested once, here.
-var examples = []example{resque, beequeue}
+var examples = []example{resque, beequeue, dramatiq, rq, arq}
 
 var (
 	buildLock sync.Mutex
@@ -83,6 +107,9 @@ func (e example) module(t testing.TB) []byte {
 		case missing:
 			t.Skipf("probes/examples/%s needs %s: %s", e.folder, w.name, w.install)
 		}
+	}
+	if len(e.python) > 0 {
+		servertest.Python(t, e.python...)
 	}
 	buildLock.Lock()
 	defer buildLock.Unlock()
@@ -137,7 +164,6 @@ func (e example) open(t testing.TB, settings adapter.Settings) (adapter.Descript
 	t.Helper()
 	m := e.load(t)
 	all := adapter.Settings{"app": "shop"}
-	maps.Copy(all, e.settings)
 	maps.Copy(all, settings)
 	s, err := m.Open(t.Context(), all)
 	if err == nil {
@@ -154,6 +180,14 @@ func (e example) poller(t testing.TB, client redis.UniversalClient, settings ada
 		t.Fatal(err)
 	}
 	return &poll.Poller{Adapter: about, Session: s, Source: source.New(client, "the test's redis")}
+}
+
+// all are the settings by which it reads the queues that manyQueues has.
+func (e example) all(queues int) adapter.Settings {
+	if !e.byName {
+		return nil
+	}
+	return adapter.Settings{"queues": many(queues)}
 }
 
 var noon = time.UnixMilli(1_764_000_000_000)
@@ -199,6 +233,41 @@ func reasons(s *protocol.QueueSnapshot) string {
 		out = append(out, p.String())
 	}
 	return strings.Join(out, "\n")
+}
+
+// metaOf is the meta of a queue as JSON.
+func metaOf(t testing.TB, s *protocol.QueueSnapshot, queue string) map[string]any {
+	t.Helper()
+	for _, q := range s.Queues {
+		if q.Name == queue {
+			data, err := json.Marshal(q.Meta)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out map[string]any
+			if err := json.Unmarshal(data, &out); err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+	}
+	t.Fatalf("there is no queue %q: %+v", queue, s)
+	return nil
+}
+
+// withRights is a client whose user has these rules, on all keys.
+func withRights(t testing.TB, server *servertest.RedisServer, rules ...string) *redis.Client {
+	t.Helper()
+	user := []any{"ACL", "SETUSER", "few", "reset", "on", ">few", "~*"}
+	for _, rule := range rules {
+		user = append(user, rule)
+	}
+	if err := server.Client.Do(t.Context(), user...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DisableIdentity: true, Username: "few", Password: "few"})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 func TestExamplesAreSmallAndImportNothing(t *testing.T) {
@@ -288,11 +357,10 @@ func (i instance) give(export string, data []byte) (tag byte, rest []byte) {
 	return i.call(export, uint64(at), uint64(len(data)))
 }
 
-// open hands the instance the example's settings with these, and says whether it takes them.
-func (i instance) open(e example, settings adapter.Settings) bool {
+// open hands the instance the app shop and these settings, and says whether it takes them.
+func (i instance) open(settings adapter.Settings) bool {
 	i.t.Helper()
 	all := adapter.Settings{"app": "shop"}
-	maps.Copy(all, e.settings)
 	maps.Copy(all, settings)
 	tag, said := i.give("pulse_open", adapter.AppendSettings(nil, all))
 	if tag != 'K' && (tag != 'E' || len(said) == 0) {
@@ -318,19 +386,34 @@ func (i instance) poll(now time.Time, answer func(round int, requests []adapter.
 
 // manyQueues answers for a Redis with so many queues of each example's library, of which each has jobs.
 func manyQueues(queues int) func(adapter.Request) adapter.Reply {
-	var names, keys []adapter.Reply
-	for i := range queues {
-		names = append(names, adapter.Text(fmt.Sprintf("queue-%d", i)))
-		keys = append(keys, adapter.Text(fmt.Sprintf("bq:queue-%d:id", i)))
+	list := func(items int, item func(i int) string) adapter.Reply {
+		texts := make([]adapter.Reply, items)
+		for i := range texts {
+			texts[i] = adapter.Text(item(i))
+		}
+		return adapter.List(texts...)
 	}
+	name := func(i int) string { return fmt.Sprintf("queue-%d", i) }
 	return func(r adapter.Request) adapter.Reply {
 		switch r[0] {
 		case "SCAN":
-			return adapter.List(adapter.Text("0"), adapter.List(keys...))
+			return adapter.List(adapter.Text("0"), list(queues, func(i int) string { return strings.ReplaceAll(r[3], "*", name(i)) }))
 		case "SMEMBERS":
-			return adapter.List(names...)
+			switch {
+			case r[1] == "rq:queues":
+				return list(queues, func(i int) string { return "rq:queue:" + name(i) })
+			case strings.HasPrefix(r[1], "rq:workers:"):
+				return list(3, func(i int) string { return fmt.Sprintf("rq:worker:%d", i) })
+			}
+			return list(queues, name)
 		case "GET":
 			return adapter.Text(`{"queue":"queue-1"}`)
+		case "LINDEX":
+			return adapter.Text("2120dd0a-81bf-489d-9ac3-52a850b7de7f")
+		case "HGET":
+			return adapter.Text("2026-11-26T12:00:00.123456Z")
+		case "ZRANGE": // five members, each with its score
+			return list(10, func(i int) string { return fmt.Sprint(noon.UnixMilli() - 10 + int64(i)) })
 		}
 		return adapter.Int(1234567)
 	}
@@ -351,7 +434,7 @@ func TestExamplesKeepTheirMemory(t *testing.T) {
 	for _, e := range examples {
 		t.Run(e.folder, func(t *testing.T) {
 			i := e.compile(t).instance(t)
-			if !i.open(e, nil) {
+			if !i.open(e.all(queues)) {
 				t.Fatal("it doesn't open")
 			}
 			for poll := range 1000 {
@@ -381,13 +464,18 @@ func FuzzGuestTakesAnyReply(f *testing.F) {
 		} {
 			f.Add(w, "", []byte(raw), []byte{1})
 		}
+		for _, refusals := range []int{1, 2, 4, 7} { // long, and of no character that JSON has
+			f.Add(w, "", []byte(strings.Repeat("-"+strings.Repeat("\xff", 300)+"\r\n", refusals)), []byte{})
+		}
 		f.Add(w, "a,b\xff,,*", []byte{}, []byte{})
 		f.Add(w, "mail", []byte{}, []byte{3, 3, 3, 3})
 		f.Add(w, "", []byte{}, []byte{5, 6, 3, 2, 5, 7, 3, 9, 1, 10, 3})
 	}
-	all := make([]compiled, len(examples))
-	for i, e := range examples {
-		all[i] = e.compile(f)
+	var all []compiled
+	for _, e := range examples {
+		if e.anywhere || !e.lacks() { // the others are taken along where they can be built
+			all = append(all, e.compile(f))
+		}
 	}
 	texts := []adapter.Reply{
 		adapter.Text("mail"), adapter.Text("m\"\\\x01\u00fc"), adapter.Text("\xed\xa0\x80"), adapter.Text(`{"queue":"mail"}`), adapter.Text("bq:mail:id"), adapter.Refusal("NOPERM \xff"), adapter.Int(0),
@@ -395,10 +483,16 @@ func FuzzGuestTakesAnyReply(f *testing.F) {
 	known := append([]adapter.Reply{
 		adapter.List(texts[:3]...), adapter.List(adapter.Text("0"), adapter.List(texts[4])), adapter.List(adapter.Text("17"), adapter.List(texts...)),
 	}, texts...)
+	known = append(known,
+		adapter.List(adapter.Text("0"), adapter.List(adapter.Text("dramatiq:mail.msgs"), adapter.Text("dramatiq:mail.XQ.msgs"), adapter.Text("dramatiq:.msgs"))),
+		adapter.List(adapter.Text("rq:queue:mail"), adapter.Text("rq:queue:\xff")), adapter.List(adapter.Text("rq:worker:1")),
+		adapter.Text("2026-11-26T12:00:00.123456Z"), adapter.Text("9999-99-99T99:99:99Z"),
+		adapter.List(adapter.Text("a"), adapter.Text("1764000000000"), adapter.Text("b"), adapter.Text("1.8e+308")),
+	)
 	f.Fuzz(func(t *testing.T, which uint8, queues string, raw, shape []byte) {
 		at := int(which) % len(all)
 		i := all[at].instance(t)
-		if !i.open(examples[at], adapter.Settings{"queues": queues}) {
+		if !i.open(adapter.Settings{"queues": queues}) {
 			return
 		}
 		anything := adaptertest.Anything{Shape: shape, Also: adaptertest.Fixed(known...)}
@@ -452,7 +546,7 @@ func BenchmarkPoll(b *testing.B) {
 	answer := manyQueues(1000)
 	for _, e := range examples {
 		b.Run(e.folder, func(b *testing.B) {
-			_, s, err := e.open(b, nil)
+			_, s, err := e.open(b, e.all(1000))
 			if err != nil {
 				b.Fatal(err)
 			}

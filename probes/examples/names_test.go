@@ -31,6 +31,14 @@ func TestAQueueMayHaveAnyName(t *testing.T) {
 			s.Client.Set(t.Context(), "bq:"+name+":id", "1", 0)
 			s.Client.LPush(t.Context(), "bq:"+name+":waiting", "1")
 		}, "queues are left out: the name of one is not UTF-8"},
+		{dramatiq, func(s *servertest.RedisServer, name string) {
+			s.Client.HSet(t.Context(), "dramatiq:"+name+".msgs", "1", "x")
+			s.Client.RPush(t.Context(), "dramatiq:"+name, "1")
+		}, "queues are left out: its name is not UTF-8"},
+		{rq, func(s *servertest.RedisServer, name string) {
+			s.Client.SAdd(t.Context(), "rq:queues", "rq:queue:"+name)
+			s.Client.RPush(t.Context(), "rq:queue:"+name, "1")
+		}, "queues are left out: its name is not UTF-8"},
 	} {
 		server := servertest.Redis(t)
 		waiting := func() map[string]int64 {
@@ -97,44 +105,90 @@ func TestAnswersThatAreNoneAreSaid(t *testing.T) {
 				"":                                          broken, ":1\r\n:1\r\n:2\r\n": broken, ":1\r\n:1\r\n:2\r\n:3": broken, ":1\r\n:1\r\n:2\r\n:3\r\n:4\r\n": broken, "*1\r\n:1\r\n:1\r\n:2\r\n:3\r\n": broken,
 			},
 		},
+		{
+			dramatiq, "*2\r\n$1\r\n0\r\n*1\r\n$18\r\ndramatiq:mail.msgs\r\n",
+			[]string{
+				"", "x", "*2\r\n$1\r\n0\r\n", "*2\r\n$1\r\n0\r\n*2\r\n$18\r\ndramatiq:mail.msgs\r\n", "*2\r\n$1\r\n0\r\n*1\r\n$19\r\ndramatiq:mail.msgs\r\n", "*2\r\n$1\r\n0\r\n*1\r\n:1\r\n", "*2\r\n:0\r\n*0\r\n",
+				"*2\r\n$0\r\n\r\n*0\r\n", "*2\r\n$21\r\n000000000000000000000\r\n*0\r\n", "*3\r\n$1\r\n0\r\n*0\r\n*0\r\n", "*2\r\n$1\r\n0\r\n*0\r\n:1\r\n", ":0\r\n", "$-1\r\n", "*-1\r\n", "*2\r\n$1\r\n0\r\n*-1\r\n",
+			},
+			map[string]string{
+				":1\r\n:3\r\n:9007199254740991\r\n:5\r\n":  `"waiting":1,"active":2,"delayed":9007199254740991,"failed":5}`,
+				":3\r\n:1\r\n:9007199254740992\r\n$-1\r\n": `{"waiting":3},"meta":{"driver":"dramatiq","error":"active is absent: jobs came while it was read; delayed is absent: HLEN: the answer is of another kind than is due; failed`,
+				":-1\r\n:1\r\n:2\r\n:3\r\n":                "no queue of Dramatiq's can be read",
+				":1\r\n-NOPERM \xff\"\r\n:2\r\n-ERR\r\n":   `{"waiting":1,"delayed":2},"meta":{"driver":"dramatiq","error":"active is absent: HLEN: NOPERM ?\"; failed is absent: ZCARD: ERR"`,
+				"":                                         broken, ":1\r\n:1\r\n:2\r\n": broken, ":1\r\n:1\r\n:2\r\n:3": broken, ":1\r\n:1\r\n:2\r\n:3\r\n:4\r\n": broken, "*1\r\n:1\r\n:1\r\n:2\r\n:3\r\n": broken,
+			},
+		},
+		{
+			rq, ":0\r\n*1\r\n$13\r\nrq:queue:mail\r\n",
+			[]string{
+				"", "x", ":0\r\n", ":0\r\n*1\r\n", ":0\r\n*2\r\n$13\r\nrq:queue:mail\r\n", ":0\r\n*1\r\n$14\r\nrq:queue:mail\r\n", ":0\r\n*1\r\n:1\r\n", "*0\r\n*0\r\n",
+				":0\r\n*0\r\n:1\r\n", ":0\r\n*1\r\n$-1\r\n", ":0\r\n*9007199254740991\r\n$1\r\na\r\n",
+			},
+			map[string]string{
+				":1\r\n:2\r\n:3\r\n:4\r\n:9007199254740991\r\n*0\r\n$-1\r\n":       `{"waiting":1,"active":2,"delayed":3,"failed":4},"meta":{"driver":"rq","deferred":9007199254740991,"workers":0}`,
+				":1\r\n:9007199254740992\r\n:-2\r\n$-1\r\n-ERR\r\n$-1\r\n-ERR\r\n": `{"waiting":1},"meta":{"driver":"rq","error":"workers is absent: SMEMBERS: the answer is of another kind than is due; active is absent: ZCARD: the answer`,
+				":-1\r\n:1\r\n:2\r\n:3\r\n:4\r\n*0\r\n$-1\r\n":                     "no queue of RQ's can be read",
+				"": broken, ":1\r\n:2\r\n:3\r\n:4\r\n:5\r\n*0\r\n": broken, ":1\r\n:2\r\n:3\r\n:4\r\n:5\r\n*1\r\n:1\r\n$-1\r\n": broken,
+				":1\r\n:2\r\n:3\r\n:4\r\n:5\r\n*0\r\n*0\r\n": broken, ":1\r\n:2\r\n:3\r\n:4\r\n:5\r\n*0\r\n$-1\r\n:1\r\n": broken,
+			},
+		},
+		{
+			arq, ":1\r\n:2\r\n*2\r\n$1\r\na\r\n$13\r\n1763999999999\r\n",
+			[]string{
+				"", "x", ":1\r\n:2\r\n", ":1\r\n:2\r\n*1\r\n$1\r\na\r\n", ":1\r\n:2\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n", ":1\r\n:2\r\n*2\r\n$1\r\na\r\n:1\r\n", "*0\r\n:2\r\n*0\r\n",
+				":1\r\n:2\r\n*0\r\n:1\r\n", ":1\r\n:2\r\n*9007199254740991\r\n",
+			},
+			map[string]string{
+				":0\r\n":         `{"waiting":1,"active":0,"delayed":2},"meta":{"driver":"arq","oldest_at":1763999999999}}`,
+				":1\r\n":         `{"waiting":0,"active":1,"delayed":2},"meta":{"driver":"arq"}}`,
+				"-NOPERM no\r\n": `{"waiting":1,"delayed":2},"meta":{"driver":"arq","error":"active is absent, and waiting counts it, too: EXISTS: NOPERM no"}}`,
+				"$-1\r\n":        `{"waiting":1,"delayed":2},"meta":{"driver":"arq","error":"active is absent, and waiting counts it, too: EXISTS: the answer`,
+				"":               broken, ":1": broken, ":1\r\n:1\r\n": broken, "*0\r\n": broken,
+			},
+		},
 	} {
-		module := e.compile(t)
-		end := func(rounds ...string) string {
-			i := module.instance(t)
-			if !i.open(e.example, nil) {
-				t.Fatal("it doesn't open")
+		t.Run(e.folder, func(t *testing.T) {
+			module := e.compile(t)
+			end := func(rounds ...string) string {
+				i := module.instance(t)
+				if !i.open(nil) {
+					t.Fatal("it doesn't open")
+				}
+				tag, rest := i.poll(noon, func(round int, _ []adapter.Request) []byte { return []byte(rounds[round]) })
+				return string(tag) + string(rest)
 			}
-			tag, rest := i.poll(noon, func(round int, _ []adapter.Request) []byte { return []byte(rounds[round]) })
-			return string(tag) + string(rest)
-		}
-		for _, first := range e.wrong {
-			if got := end(first, ""); !strings.HasPrefix(got, "E"+broken) {
-				t.Errorf("%s, after %q, ends with %s", e.folder, first, got)
+			for _, first := range e.wrong {
+				if got := end(first, ""); !strings.HasPrefix(got, "E"+broken) {
+					t.Errorf("after %q it ends with %s", first, got)
+				}
 			}
-		}
-		for second, want := range e.later {
-			if got := end(e.first, second); !strings.Contains(got, want) {
-				t.Errorf("%s, after %q, ends with %s, want %s", e.folder, second, got, want)
+			for second, want := range e.later {
+				if got := end(e.first, second); !strings.Contains(got, want) {
+					t.Errorf("after %q it ends with %s, want %s", second, got, want)
+				}
 			}
-		}
+		})
 	}
 }
 
 // TestARefusedWalkBeginsAnew: a cursor is good for the walk it is of.
 func TestARefusedWalkBeginsAnew(t *testing.T) {
 	t.Parallel()
-	i := beequeue.compile(t).instance(t)
-	i.open(beequeue, nil)
-	var asked []string
-	scans := []string{"*2\r\n$2\r\n17\r\n*0\r\n", "-ERR no\r\n", "*2\r\n$1\r\n0\r\n*0\r\n"}
-	for range 2 {
-		i.poll(noon, func(_ int, requests []adapter.Request) []byte {
-			asked = append(asked, requests[0][1])
-			return []byte(scans[len(asked)-1])
-		})
-	}
-	if diff := cmp.Diff([]string{"0", "17", "0"}, asked); diff != "" {
-		t.Errorf("cursors (-want +got):\n%s", diff)
+	for _, e := range []example{beequeue, dramatiq} {
+		i := e.compile(t).instance(t)
+		i.open(nil)
+		var asked []string
+		scans := []string{"*2\r\n$2\r\n17\r\n*0\r\n", "-ERR no\r\n", "*2\r\n$1\r\n0\r\n*0\r\n"}
+		for range 2 {
+			i.poll(noon, func(_ int, requests []adapter.Request) []byte {
+				asked = append(asked, requests[0][1])
+				return []byte(scans[len(asked)-1])
+			})
+		}
+		if diff := cmp.Diff([]string{"0", "17", "0"}, asked); diff != "" {
+			t.Errorf("cursors of %s (-want +got):\n%s", e.folder, diff)
+		}
 	}
 }
 
@@ -142,16 +196,17 @@ func TestARefusedWalkBeginsAnew(t *testing.T) {
 func TestInputThatIsTooLongIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, e := range examples {
-		i := e.compile(t).instance(t)
-		for size, ok := range map[uint64]bool{0: true, 1 << 20: true, 4 << 20: true, 1 << 30: false, 1<<31 + 5: false, 1<<32 - 1: false} {
-			r, err := i.module.ExportedFunction("pulse_alloc").Call(t.Context(), size)
-			if err != nil {
-				t.Errorf("%s: pulse_alloc(%d) traps: %v", e.folder, size, err)
-				break
+		t.Run(e.folder, func(t *testing.T) {
+			i := e.compile(t).instance(t)
+			for size, ok := range map[uint64]bool{0: true, 1 << 20: true, 4 << 20: true, 1 << 30: false, 1<<31 + 5: false, 1<<32 - 1: false} {
+				r, err := i.module.ExportedFunction("pulse_alloc").Call(t.Context(), size)
+				if err != nil {
+					t.Fatalf("pulse_alloc(%d) traps: %v", size, err)
+				}
+				if got := uint32(r[0]) != 0; got != ok || ok && uint64(uint32(r[0]))+size > uint64(i.module.Memory().Size()) {
+					t.Errorf("pulse_alloc(%d) is %#x of %#x", size, uint32(r[0]), i.module.Memory().Size())
+				}
 			}
-			if got := uint32(r[0]) != 0; got != ok || ok && uint64(uint32(r[0]))+size > uint64(i.module.Memory().Size()) {
-				t.Errorf("%s: pulse_alloc(%d) is %#x of %#x", e.folder, size, uint32(r[0]), i.module.Memory().Size())
-			}
-		}
+		})
 	}
 }
