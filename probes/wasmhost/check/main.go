@@ -169,8 +169,8 @@ func (c *checker) poll(ctx context.Context, n int, session adapter.Session) erro
 		return err
 	}
 	used := session.(*wasmhost.Session).Usage()
-	c.say(fmt.Sprintf("poll %d", n), "%d requests in %d rounds (at most %d); %v of %v in the guest; %d bytes of memory; %d queues",
-		c.source.requests, c.source.rounds, adapter.MaxRounds, rounded(used.RunTime), rounded(took), used.Memory, len(snapshot.Queues))
+	c.say(fmt.Sprintf("poll %d", n), "requests: %d, rounds: %d of at most %d, queues: %d; %v of %v in the guest; %d bytes of memory",
+		c.source.requests, c.source.rounds, adapter.MaxRounds, len(snapshot.Queues), rounded(used.RunTime), rounded(took), used.Memory)
 	if n == 1 {
 		return nil
 	}

@@ -1,0 +1,88 @@
+package examples_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/poll"
+	"github.com/gravito-framework/pulse/internal/servertest"
+	source "github.com/gravito-framework/pulse/internal/source/redis"
+	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/redislist"
+	"github.com/gravito-framework/pulse/probes/wasmhost"
+)
+
+// noted is a source that remembers its last replies.
+type noted struct {
+	poll.Source
+	replies [][]adapter.Reply
+}
+
+func (n *noted) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
+	replies, err := n.Source.Do(ctx, requests)
+	n.replies = append(n.replies, replies)
+	return replies, err
+}
+
+// BenchmarkThousandLists reads a thousand lists: with Resque's adapter in C, where it cannot be stopped and
+// where it can, and with the native adapter of plain lists, which asks one LLEN a list as well. There is no
+// native adapter of Resque. What is measured is the sessions' own time, the host's codec included.
+func BenchmarkThousandLists(b *testing.B) {
+	server := servertest.Redis(b)
+	for i := range 1000 {
+		name := fmt.Sprintf("queue-%d", i)
+		server.Client.SAdd(b.Context(), "resque:queues", name)
+		server.Client.RPush(b.Context(), "resque:queue:"+name, "a", "b")
+	}
+	inC := func(trusted bool) adapter.Session {
+		m, err := wasmhost.Load(b.Context(), resque.module(b), wasmhost.Options{Trusted: trusted})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = m.Close(context.Background()) })
+		s, err := m.Open(b.Context(), adapter.Settings{"app": "shop"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}
+	native, err := redislist.Adapter{}.Open(b.Context(), adapter.Settings{"app": "shop", redislist.SettingKeys: "resque:queue:*"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	sessions := map[string]adapter.Session{"native": native, "c": inC(true), "interruptible": inC(false)}
+	last := map[string]*noted{}
+	for name, s := range sessions {
+		for range 2 { // finds the lists, and is as every poll
+			last[name] = &noted{Source: source.New(server.Client, "redis")}
+			found, err := (&poll.Poller{Adapter: redislist.Adapter{}.Describe(), Session: s, Source: last[name]}).Poll(b.Context(), time.Now())
+			if err != nil || len(found.Queues) != 1000 {
+				b.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	times := map[string][]time.Duration{}
+	for b.Loop() {
+		for name, s := range sessions {
+			began := time.Now()
+			step := s.Poll(b.Context(), began)
+			for i := 0; len(step.Requests) > 0; i++ {
+				step = s.Next(b.Context(), last[name].replies[i])
+			}
+			if step.Err != nil {
+				b.Fatal(step.Err)
+			}
+			times[name] = append(times[name], time.Since(began))
+		}
+	}
+	median := func(name string) float64 {
+		slices.Sort(times[name])
+		return float64(times[name][len(times[name])/2])
+	}
+	b.ReportMetric(median("c")/median("native"), "c/native")
+	b.ReportMetric(median("interruptible")/median("c"), "interruptible/c")
+	b.ReportMetric(median("c")/1e6, "c-ms")
+}
