@@ -155,6 +155,25 @@ func Adapters(t testing.TB) []byte {
 	return wasm
 }
 
+// Dir is a directory for all tests of a process, which Main removes.
+func Dir(t testing.TB) string {
+	t.Helper()
+	builds.Lock()
+	defer builds.Unlock()
+	return processDir(t)
+}
+
+func processDir(t testing.TB) string {
+	t.Helper()
+	if buildDir == "" {
+		var err error
+		if buildDir, err = os.MkdirTemp("", "pulse-build-"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return buildDir
+}
+
 func build(t testing.TB, pkg string, env []string, args ...string) string {
 	t.Helper()
 	builds.Lock()
@@ -162,13 +181,7 @@ func build(t testing.TB, pkg string, env []string, args ...string) string {
 	if path := built[pkg]; path != "" {
 		return path
 	}
-	if buildDir == "" {
-		var err error
-		if buildDir, err = os.MkdirTemp("", "pulse-build-"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	path := filepath.Join(buildDir, strings.ReplaceAll(pkg, "/", "-"))
+	path := filepath.Join(processDir(t), strings.ReplaceAll(pkg, "/", "-"))
 	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-ldflags", "-s -w"}, args, []string{"-o", path, "./" + pkg})...)
 	cmd.Dir = Root()
 	cmd.Env = append(os.Environ(), env...)
@@ -200,7 +213,7 @@ func dependOnSources(t testing.TB) {
 	}
 }
 
-// Main runs a package's tests and removes what they built. Packages that call Build have
+// Main runs a package's tests and removes what they built. Packages that call Build or Dir have
 // func TestMain(m *testing.M) { servertest.Main(m) }.
 func Main(m *testing.M) {
 	status := m.Run()
