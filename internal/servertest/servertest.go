@@ -155,18 +155,18 @@ func Adapters(t testing.TB) []byte {
 	return wasm
 }
 
-// Directory is one for all tests of a process, which [Main] removes.
-func Directory() string {
+// Dir is a directory for all tests of a process, which [Main] removes.
+func Dir() string {
 	builds.Lock()
 	defer builds.Unlock()
-	return directory()
+	return processDir()
 }
 
-func directory() string {
+func processDir() string {
 	if buildDir == "" {
 		var err error
 		if buildDir, err = os.MkdirTemp("", "pulse-build-"); err != nil {
-			panic(err)
+			panic(err) // an example has no test to end
 		}
 	}
 	return buildDir
@@ -179,7 +179,7 @@ func build(t testing.TB, pkg string, env []string, args ...string) string {
 	if path := built[pkg]; path != "" {
 		return path
 	}
-	path := filepath.Join(directory(), strings.ReplaceAll(pkg, "/", "-"))
+	path := filepath.Join(processDir(), strings.ReplaceAll(pkg, "/", "-"))
 	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-ldflags", "-s -w"}, args, []string{"-o", path, "./" + pkg})...)
 	cmd.Dir = Root()
 	cmd.Env = append(os.Environ(), env...)
@@ -211,7 +211,7 @@ func dependOnSources(t testing.TB) {
 	}
 }
 
-// Main runs a package's tests and removes what they built. Packages that call Build have
+// Main runs a package's tests and removes what they built. Packages that call Build or Dir have
 // func TestMain(m *testing.M) { servertest.Main(m) }.
 func Main(m *testing.M) {
 	status := m.Run()

@@ -151,7 +151,7 @@ func dependOn(t testing.TB, folder string) {
 // load builds the example and has the host load it.
 func (e example) load(t testing.TB) *wasmhost.Module {
 	t.Helper()
-	m, err := wasmhost.Load(t.Context(), e.module(t), wasmhost.Options{})
+	m, err := wasmhost.Load(t.Context(), e.module(t), wasmhost.Options{CacheDir: filepath.Join(servertest.Dir(), "compiled")})
 	if err != nil {
 		t.Fatalf("load %s: %v", e.folder, err)
 	}
@@ -298,10 +298,14 @@ type compiled struct {
 	module  wazero.CompiledModule
 }
 
+// compiledOnce holds machine code for all tests of the process: with the race detector, that of Go's module takes
+// half a minute to make.
+var compiledOnce = wazero.NewCompilationCache()
+
 func (e example) compile(t testing.TB) compiled {
 	t.Helper()
 	ctx := t.Context()
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithMemoryLimitPages(1024))
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithMemoryLimitPages(1024).WithCompilationCache(compiledOnce))
 	t.Cleanup(func() { rt.Close(ctx) })
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, rt); err != nil {
 		t.Fatal(err)

@@ -149,6 +149,7 @@ func TestAnswersThatAreNoneAreSaid(t *testing.T) {
 		},
 	} {
 		t.Run(e.folder, func(t *testing.T) {
+			t.Parallel()
 			module := e.compile(t)
 			end := func(rounds ...string) string {
 				i := module.instance(t)
@@ -197,6 +198,7 @@ func TestInputThatIsTooLongIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, e := range examples {
 		t.Run(e.folder, func(t *testing.T) {
+			t.Parallel()
 			i := e.compile(t).instance(t)
 			for size, ok := range map[uint64]bool{0: true, 1 << 20: true, 4 << 20: true, 1 << 30: false, 1<<31 + 5: false, 1<<32 - 1: false} {
 				r, err := i.module.ExportedFunction("pulse_alloc").Call(t.Context(), size)

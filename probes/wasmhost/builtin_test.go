@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { servertest.Main(m) }
 
 // cacheDir is where the tests of this process keep the built-in module compiled: under the race detector
 // compiling it takes half a minute.
-var cacheDir = sync.OnceValue(func() string { return filepath.Join(servertest.Directory(), "cache") })
+var cacheDir = sync.OnceValue(func() string { return filepath.Join(servertest.Dir(), "cache") })
 
 var builtinModules [2]struct {
 	once   sync.Once
