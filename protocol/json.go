@@ -2,9 +2,7 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"strconv"
 	"strings"
@@ -22,10 +20,10 @@ func object(data []byte) ([]byte, error) {
 		return nil, errors.New("it is empty: it takes a JSON object")
 	}
 	if trimmed[0] != '{' {
-		return nil, fmt.Errorf("it is not a JSON object: it starts with %s", quote(string(trimmed[:min(len(trimmed), 20)])))
+		return nil, errors.New("it is not a JSON object: it starts with " + quote(string(trimmed[:min(len(trimmed), 20)])))
 	}
-	if !isValid(trimmed) {
-		return nil, fmt.Errorf("it is not JSON: %w", json.Unmarshal(trimmed, &struct{}{}))
+	if end, ok := checkDocument(trimmed); !ok {
+		return nil, notJSON(trimmed, end)
 	}
 	return trimmed, nil
 }

@@ -202,7 +202,7 @@ func TestFlowLeftInTheMiddleOfItsRoundsKeepsNoReply(t *testing.T) {
 	var f Flow
 	step := f.Ask(requests(requestsAtOnce+1), func([]Reply) Step { return Fail("the poll that was left") })
 	f.Next(t.Context(), make([]Reply, len(step.Requests)))
-	f.Ask(requests(1), func(r []Reply) Step { return Fail("%d replies", len(r)) })
+	f.Ask(requests(1), func(r []Reply) Step { return Fail(fmt.Sprintf("%d replies", len(r))) })
 	if step = f.Next(t.Context(), replies("a")); errorText(step.Err) != "1 replies" {
 		t.Errorf("the next poll has %v", step.Err)
 	}

@@ -2,7 +2,7 @@ package adapter
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -58,8 +58,7 @@ func (e Error) Error() string {
 
 // CodeOf is the code of the refusal that err is, or "".
 func CodeOf(err error) string {
-	var e Error
-	errors.As(err, &e)
+	e, _ := errors.AsType[Error](err)
 	return e.Code
 }
 
@@ -121,7 +120,7 @@ func (r Reply) List() ([]Reply, error) {
 func (r Reply) Count() (int64, error) {
 	n, err := r.Int()
 	if err == nil && (n < 0 || n > protocol.MaxCount) {
-		return 0, fmt.Errorf("the answer is %d where a number of jobs is due: this Redis is broken", n)
+		return 0, errors.New("the answer is " + strconv.FormatInt(n, 10) + " where a number of jobs is due: this Redis is broken")
 	}
 	return n, err
 }

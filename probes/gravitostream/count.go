@@ -2,7 +2,6 @@ package gravitostream
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -93,7 +92,7 @@ func (s *session) finish(r []adapter.Reply, stranded map[*queue]int64) adapter.S
 		if err != nil {
 			reason := s.explain(err)
 			if first == nil {
-				first = fmt.Errorf("read queue %.80q of %s: %s", q.name, s.prefix, reason)
+				first = errors.New("read queue " + adapter.Quote(q.name, 80) + " of " + s.prefix + ": " + reason)
 			}
 			s.problem(q.name, reason)
 			continue
@@ -156,7 +155,7 @@ func (s *session) queue(q *queue, r []adapter.Reply, numbers []int64, stranded i
 	}
 	if row.Metrics.Failed != nil && numbers[1] >= failedCap {
 		row.Meta.SetBool("failed_capped", true)
-		notes = append(notes, fmt.Sprintf("%d or more failed: Gravito Stream keeps the last %d", numbers[1], failedCap))
+		notes = append(notes, strconv.FormatInt(numbers[1], 10)+" or more failed: Gravito Stream keeps the last "+strconv.Itoa(failedCap))
 	}
 	if stranded > 0 {
 		row.Meta.SetInt("stranded", stranded)
@@ -184,9 +183,9 @@ func strandedIn(q *queue) []string {
 func (s *session) explain(err error) string {
 	switch adapter.CodeOf(err) {
 	case "NOPERM":
-		return fmt.Sprintf("%v; allow +llen +zcard +get +type +scan on ~%.80s* (docs/acl.md)", err, s.prefix)
+		return err.Error() + "; allow +llen +zcard +get +type +scan on ~" + adapter.Cut(s.prefix, 80) + "* (docs/acl.md)"
 	case "WRONGTYPE":
-		return fmt.Sprintf("%v; something other than Gravito Stream wrote to its keys", err)
+		return err.Error() + "; something other than Gravito Stream wrote to its keys"
 	}
 	return err.Error()
 }

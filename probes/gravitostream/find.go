@@ -2,8 +2,8 @@ package gravitostream
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -75,10 +75,10 @@ func (s *session) add(c candidate) {
 			s.leaveOut(c.queue, err.Error())
 			return
 		case owner != "":
-			s.leaveOut(c.queue, fmt.Sprintf("its jobs are where queue %.80q keeps its %s ones, and are counted there", owner, part))
+			s.leaveOut(c.queue, "its jobs are where queue "+adapter.Quote(owner, 80)+" keeps its "+part+" ones, and are counted there")
 			return
 		case len(s.queues) >= protocol.MaxQueues:
-			s.leaveOut(c.queue, fmt.Sprintf("%d queues are the most that one reporter reports; select fewer", protocol.MaxQueues))
+			s.leaveOut(c.queue, strconv.Itoa(protocol.MaxQueues)+" queues are the most that one reporter reports; select fewer")
 			return
 		}
 		q = newQueue(s.prefix, c.queue)
@@ -92,7 +92,7 @@ func (s *session) add(c candidate) {
 
 // leaveOut notes a queue that cannot be reported.
 func (s *session) leaveOut(name, why string) {
-	s.walk.LeaveOut(fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", name, why))
+	s.walk.LeaveOut("queue " + adapter.Quote(name, 80) + " is left out, and perhaps others: " + why)
 }
 
 // forget drops, of the queues that were found and have nothing, those that have had nothing for long,
@@ -118,7 +118,7 @@ func (s *session) walkProblems() {
 	case s.walk.Problem() != "":
 		s.problem("", s.walk.Problem())
 	case len(s.queues) == 0:
-		s.problem("", fmt.Sprintf("no queue was found under the prefix %s: there is none yet, they are all empty, or the prefix is wrong", s.prefix))
+		s.problem("", "no queue was found under the prefix "+s.prefix+": there is none yet, they are all empty, or the prefix is wrong")
 	}
 }
 

@@ -7,7 +7,6 @@ package gravitostream
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -66,7 +65,8 @@ func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Sessi
 	}
 	for _, name := range s.patterns.Names() {
 		if owner, part := s.ownerOf(name); owner != "" {
-			return nil, settings.Wrong(SettingQueues, fmt.Sprintf("names of queues, but %.80q is where queue %.80q, which it selects, too, keeps its %s jobs: leave it out", name, owner, part))
+			return nil, settings.Wrong(SettingQueues, "names of queues, but "+adapter.Quote(name, 80)+" is where queue "+
+				adapter.Quote(owner, 80)+", which it selects, too, keeps its "+part+" jobs: leave it out")
 		}
 		s.queues[name] = newQueue(s.prefix, name)
 		s.queues[name].named = true

@@ -2,7 +2,6 @@ package redislist
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -50,7 +49,7 @@ func (s *session) walkProblems() {
 	case s.walk.Problem() != "":
 		s.problem("", s.walk.Problem())
 	case len(s.lists) == 0:
-		s.problem("", fmt.Sprintf("no list was found that %.200q selects: there is none yet, they are all empty, or it is wrong", strings.Join(s.patterns, ",")))
+		s.problem("", "no list was found that "+adapter.Quote(strings.Join(s.patterns, ","), 200)+" selects: there is none yet, they are all empty, or it is wrong")
 	}
 }
 

@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,7 +60,8 @@ func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Sessi
 			return nil, &adapter.SettingError{Setting: SettingQueues, Value: "***@***", Takes: "names, globs, URLs or ARNs of queues, and none of them has an @"}
 		}
 		if !isARN(p) && !isURL(p) && !isNamePattern(p) {
-			return nil, settings.Wrong(SettingQueues, fmt.Sprintf("names, globs, URLs or ARNs of queues; %.200q is none: a name has 1 to 80 letters, digits, '-' or '_', and may end in .fifo; an ARN is such as arn:aws:sqs:eu-west-1:123456789012:orders", p))
+			return nil, settings.Wrong(SettingQueues, "names, globs, URLs or ARNs of queues; "+adapter.Quote(p, 200)+
+				" is none: a name has 1 to 80 letters, digits, '-' or '_', and may end in .fifo; an ARN is such as arn:aws:sqs:eu-west-1:123456789012:orders")
 		}
 	}
 	s.named, s.globs = s.patterns.Names(), s.patterns.HasGlob()
