@@ -1,7 +1,6 @@
 package bullmq
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +51,7 @@ func (s *session) candidate(key string) (isNew bool) {
 // "order:7:meta" has a key that looks like one.
 func (s *session) check() adapter.Step {
 	w := s.walk
-	names := slices.Sorted(maps.Keys(w.candidates))
+	names := adapter.SortedKeys(w.candidates)
 	requests := make([]adapter.Request, 0, 2*len(names))
 	for _, name := range names {
 		k := s.prefix + ":" + name + ":"

@@ -2,7 +2,6 @@ package gravitostream
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,10 +56,8 @@ func (s *session) askStranded() (q adapter.Questions[strandedList]) {
 			}
 			continue
 		}
-		if len(in.stranded) > 0 {
-			for _, priority := range slices.Sorted(maps.Keys(in.stranded)) {
-				ask(in, priority)
-			}
+		for _, priority := range in.strandedIn() {
+			ask(in, priority)
 		}
 	}
 	return q
@@ -159,7 +156,11 @@ func (s *session) queue(q *queue, r []adapter.Reply, numbers []int64, stranded i
 	}
 	if stranded > 0 {
 		row.Meta.SetInt("stranded", stranded)
-		row.Meta.SetTexts("stranded_priorities", strandedIn(q))
+		var priorities []string
+		for _, priority := range q.strandedIn() {
+			priorities = append(priorities, strconv.Itoa(priority))
+		}
+		row.Meta.SetTexts("stranded_priorities", priorities)
 	}
 	if q.seen.IsZero() && len(notes) == 0 {
 		notes = append(notes, "Redis has no key of this queue, and had none since this reporter began: it is empty, or its name or the prefix "+s.prefix+" is wrong")
@@ -170,13 +171,17 @@ func (s *session) queue(q *queue, r []adapter.Reply, numbers []int64, stranded i
 	return row, nil
 }
 
-// strandedIn are the numeric priorities that a queue has jobs of.
-func strandedIn(q *queue) []string {
-	var names []string
-	for _, priority := range slices.Sorted(maps.Keys(q.stranded)) {
-		names = append(names, strconv.Itoa(priority))
+// strandedIn are the numeric priorities that a queue has jobs of, in order.
+func (q *queue) strandedIn() (priorities []int) {
+	if len(q.stranded) == 0 {
+		return nil
 	}
-	return names
+	for priority := range numericPriorities {
+		if q.stranded[priority] != nil {
+			priorities = append(priorities, priority)
+		}
+	}
+	return priorities
 }
 
 // explain adds to a refusal what to do about it.

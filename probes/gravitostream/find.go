@@ -1,7 +1,6 @@
 package gravitostream
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,19 +35,20 @@ func (s *session) found(key string) (isNew bool) {
 			return false
 		}
 	}
-	s.newKeys = append(s.newKeys, c)
+	s.newKeys[key] = c
 	return true
 }
 
 // check asks what the new keys are: anybody may have keys that begin with this prefix.
 func (s *session) check() adapter.Step {
-	slices.SortFunc(s.newKeys, func(a, b candidate) int { return strings.Compare(a.key, b.key) })
-	requests := make([]adapter.Request, len(s.newKeys))
-	for i, c := range s.newKeys {
-		requests[i] = adapter.Request{"TYPE", c.key}
+	keys := adapter.SortedKeys(s.newKeys)
+	requests := make([]adapter.Request, len(keys))
+	for i, key := range keys {
+		requests[i] = adapter.Request{"TYPE", key}
 	}
 	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
-		for i, c := range s.newKeys {
+		for i, key := range keys {
+			c := s.newKeys[key]
 			kind, err := r[i].Text()
 			switch {
 			case err != nil:
@@ -98,9 +98,7 @@ func (s *session) leaveOut(name, why string) {
 // forget drops, of the queues that were found and have nothing, those that have had nothing for long,
 // and the longest empty ones where they are too many.
 func (s *session) forget(empty []*queue) {
-	slices.SortFunc(empty, func(a, b *queue) int { // the longest empty ones first
-		return cmp.Or(a.seen.Compare(b.seen), strings.Compare(a.name, b.name))
-	})
+	slices.SortStableFunc(empty, func(a, b *queue) int { return a.seen.Compare(b.seen) }) // the longest empty ones first, which are in order
 	for i, q := range empty {
 		if len(empty)-i > mostEmpty || s.now.Sub(q.seen) >= forgetAfter {
 			delete(s.queues, q.name)

@@ -7,8 +7,6 @@ package gravitostream
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -87,8 +85,8 @@ type session struct {
 	requests            []adapter.Request // of order, perQueue each
 	probeAt             time.Time         // when to ask for priorities that nothing consumes
 
-	walk    *adapter.Walk // nil where every pattern is a name
-	newKeys []candidate   // found by the poll under way, not known before
+	walk    *adapter.Walk        // nil where every pattern is a name
+	newKeys map[string]candidate // found by the poll under way, not known before
 
 	now      time.Time
 	problems []protocol.Problem
@@ -141,7 +139,7 @@ func (s *session) lengthOf(q *queue, priority int) adapter.Request {
 func (s *session) setOrder() {
 	s.order = make([]*queue, 0, len(s.queues))
 	s.requests = make([]adapter.Request, 0, len(s.queues)*perQueue)
-	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
+	for _, name := range adapter.SortedKeys(s.queues) {
 		s.order = append(s.order, s.queues[name])
 		s.requests = append(s.requests, s.queues[name].requests[:]...)
 	}
@@ -151,6 +149,7 @@ func (s *session) setOrder() {
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
 	s.now, s.problems, s.newKeys = now, nil, nil
 	if s.walk != nil && !s.walk.Rests(now) {
+		s.newKeys = map[string]candidate{}
 		return s.find()
 	}
 	return s.count()

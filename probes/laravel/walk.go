@@ -1,7 +1,6 @@
 package laravel
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,7 +83,7 @@ func (s *session) selects(spelling string) bool {
 // a queue called mail:delayed.
 func (s *session) check() adapter.Step {
 	w := s.walk
-	candidates := slices.Sorted(maps.Keys(w.candidates))
+	candidates := adapter.SortedKeys(w.candidates)
 	w.candidates = nil
 	requests := make([]adapter.Request, len(candidates))
 	for i, rest := range candidates {

@@ -1,7 +1,6 @@
 package redislist
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -32,9 +31,7 @@ func (s *session) find() adapter.Step {
 // forget drops, of the lists that were found and are empty, those that have been for long, and the
 // longest empty ones where they are too many.
 func (s *session) forget(empty []*list) {
-	slices.SortFunc(empty, func(a, b *list) int { // the longest empty ones first
-		return cmp.Or(a.seen.Compare(b.seen), strings.Compare(a.key, b.key))
-	})
+	slices.SortStableFunc(empty, func(a, b *list) int { return a.seen.Compare(b.seen) }) // the longest empty ones first, which are in order
 	for i, l := range empty {
 		if len(empty)-i > mostEmpty || s.now.Sub(l.seen) >= forgetAfter {
 			delete(s.lists, l.key)

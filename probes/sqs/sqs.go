@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -158,9 +157,8 @@ func (s *session) target(url string) *target {
 
 func (s *session) sorted() []*target {
 	out := make([]*target, 0, len(s.targets))
-	for _, t := range s.targets {
-		out = append(out, t)
+	for _, url := range adapter.SortedKeys(s.targets) {
+		out = append(out, s.targets[url])
 	}
-	slices.SortFunc(out, func(a, b *target) int { return strings.Compare(a.url, b.url) })
 	return out
 }
