@@ -443,3 +443,29 @@ func errorText(err error) string {
 	}
 	return err.Error()
 }
+
+// TestQuestionsKeepTheirWords: many requests share lists of words, and none may take another's.
+func TestQuestionsKeepTheirWords(t *testing.T) {
+	var q Questions[int]
+	var want []Request
+	for i := range 1000 {
+		r := Request{"LRANGE", fmt.Sprint("key", i)}
+		if i%100 == 0 {
+			r = append(r, make([]string, 3*wordsAtOnce)...)
+		}
+		q.Ask(i, r...)
+		want = append(want, slices.Clone(r))
+		r[1] = "reused by the caller"
+	}
+	for i := range q.Requests {
+		_ = append(q.Requests[i], "more") // into no other's place
+	}
+	if !slices.EqualFunc(q.Requests, want, func(a, b Request) bool { return slices.Equal(a, b) }) {
+		t.Error("the requests are not what was asked")
+	}
+	for i, what := range q.For {
+		if what != i {
+			t.Fatalf("request %d is for %d", i, what)
+		}
+	}
+}

@@ -12,8 +12,8 @@ import (
 type Reply struct {
 	kind    kind
 	integer int64
-	text    string // a text; of a refusal its code and message, with a space between
-	list    []Reply
+	text    string   // a text; of a refusal its code and message, with a space between
+	list    *[]Reply // a pointer, because few are lists and there are thousands of replies
 }
 
 type kind uint8
@@ -37,7 +37,7 @@ func Int(n int64) Reply { return Reply{kind: integer, integer: n} }
 func Text(s string) Reply { return Reply{kind: text, text: s} }
 
 // List is the reply that is a list; its items stay the caller's.
-func List(items ...Reply) Reply { return Reply{kind: list, list: items} }
+func List(items ...Reply) Reply { return Reply{kind: list, list: &items} }
 
 // Refusal is the reply that refuses: the line that Redis says, such as "NOPERM no access", or an
 // SQS error's code, a space and its message. The first word is its code.
@@ -110,8 +110,11 @@ func (r Reply) Text() (string, error) {
 
 // List is r as a list; a missing value is empty.
 func (r Reply) List() ([]Reply, error) {
-	if r.kind == list || r.kind == nothing {
-		return r.list, nil
+	switch r.kind {
+	case list:
+		return *r.list, nil
+	case nothing:
+		return nil, nil
 	}
 	return nil, r.unexpected(list)
 }

@@ -19,7 +19,7 @@ func AppendRequests(dst []byte, requests []Request) []byte {
 	if cap(dst)-len(dst) < usual*len(requests) {
 		size := 0
 		for _, r := range requests {
-			size += r.size() + len("*1000\r\n")
+			size += r.size()
 		}
 		dst = slices.Grow(dst, size)
 	}
@@ -50,7 +50,7 @@ func appendReply(dst []byte, r *Reply) []byte {
 	case text:
 		return appendBulk(dst, r.text)
 	case list:
-		return AppendReplies(appendHead(dst, '*', len(r.list)), r.list)
+		return AppendReplies(appendHead(dst, '*', len(*r.list)), *r.list)
 	case refusal:
 		line := r.text
 		if strings.ContainsAny(line, "\r\n") { // it would end there
@@ -308,7 +308,7 @@ func (p *parser) reply(r *Reply, depth int) error {
 				return err
 			}
 		}
-		r.kind, r.list = list, items
+		r.kind, r.list = list, &items
 		return nil
 	}
 	return p.broken("a value begins with " + strconv.QuoteRune(rune(kind)))

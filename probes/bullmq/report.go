@@ -33,6 +33,7 @@ func (s *session) finish() adapter.Step {
 		}
 		out.Problems = append(out.Problems, protocol.Problem{Queue: q.name, Reason: reason})
 	}
+	s.poll = nil // it holds all replies, and a guest's memory never gets smaller
 	if len(out.Queues) == 0 && first != nil {
 		return adapter.Step{Err: first}
 	}
