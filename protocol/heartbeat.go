@@ -3,7 +3,7 @@ package protocol
 import (
 	"cmp"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -57,7 +57,7 @@ func (h *Heartbeat) Validate() error {
 	}
 	for _, name := range []string{"environment", "runtime", "version"} {
 		if v := h.Meta.get(name); len(v) == 0 || v[0] != '"' {
-			errs = append(errs, fmt.Errorf("meta.%s is missing", name))
+			errs = append(errs, errors.New("meta."+name+" is missing"))
 		}
 	}
 	if h.Meta.Has("id") {
@@ -81,13 +81,13 @@ func (h *Heartbeat) Validate() error {
 		{"process.memory_heap", float(h.Process.MemoryHeap), MaxCount},
 	} {
 		if n.value == nil {
-			errs = append(errs, fmt.Errorf("%s is missing", n.name))
+			errs = append(errs, errors.New(n.name+" is missing"))
 		} else {
 			errs = append(errs, checkNumber(n.name, *n.value, n.most))
 		}
 	}
 	for i, load := range h.System.LoadAvg {
-		errs = append(errs, checkNumber(fmt.Sprintf("system.load_avg[%d]", i), load, MaxCount))
+		errs = append(errs, checkNumber("system.load_avg["+strconv.Itoa(i)+"]", load, MaxCount))
 	}
 	return errors.Join(errs...)
 }
@@ -96,10 +96,11 @@ func checkNumber(name string, value, most float64) error {
 	if value >= 0 && value <= most { // not so of NaN
 		return nil
 	}
-	if most == MaxCount {
-		return fmt.Errorf("%s is %v: it takes 0 to 2^53-1", name, value)
+	limit := "2^53-1"
+	if most != MaxCount {
+		limit = string(AppendFloat(nil, most))
 	}
-	return fmt.Errorf("%s is %v: it takes 0 to %v", name, value, most)
+	return errors.New(name + " is " + string(AppendFloat(nil, value)) + ": it takes 0 to " + limit)
 }
 
 func float(n *int64) *float64 {

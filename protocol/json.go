@@ -2,9 +2,7 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"strconv"
 	"strings"
@@ -22,10 +20,10 @@ func object(data []byte) ([]byte, error) {
 		return nil, errors.New("it is empty: it takes a JSON object")
 	}
 	if trimmed[0] != '{' {
-		return nil, fmt.Errorf("it is not a JSON object: it starts with %s", quote(string(trimmed[:min(len(trimmed), 20)])))
+		return nil, errors.New("it is not a JSON object: it starts with " + quote(string(trimmed[:min(len(trimmed), 20)])))
 	}
-	if !isValid(trimmed) {
-		return nil, fmt.Errorf("it is not JSON: %w", json.Unmarshal(trimmed, &struct{}{}))
+	if end, ok := checkDocument(trimmed); !ok {
+		return nil, notJSON(trimmed, end)
 	}
 	return trimmed, nil
 }
@@ -38,18 +36,31 @@ func members(value []byte) iter.Seq2[[]byte, []byte] {
 			return
 		}
 		for i := skipSpace(value, 1); i < len(value) && value[i] != '}'; {
-			end := endOf(value, i)
-			name := unquoted(value[i:end])
-			i = skipSpace(value, skipSpace(value, end)+1) // behind the colon
-			end = endOf(value, i)
-			if !yield(name, value[i:end:end]) {
+			var name, member []byte
+			name, member, i = nextMember(value, i)
+			if !yield(name, member) {
 				return
-			}
-			if i = skipSpace(value, end); i < len(value) && value[i] == ',' {
-				i = skipSpace(value, i+1)
 			}
 		}
 	}
+}
+
+// nextMember is the member of an object that begins at i, and where the next one does. It is no part of
+// [members], whose code stands wherever members are ranged over.
+func nextMember(object []byte, i int) (name, value []byte, next int) {
+	end := endOf(object, i)
+	name = unquoted(object[i:end])
+	i = skipSpace(object, skipSpace(object, end)+1) // behind the colon
+	end = endOf(object, i)
+	return name, object[i:end:end], skipComma(object, end)
+}
+
+// skipComma is where what follows a member or an element begins, or where the list ends.
+func skipComma(data []byte, i int) int {
+	if i = skipSpace(data, i); i < len(data) && data[i] == ',' {
+		i = skipSpace(data, i+1)
+	}
+	return i
 }
 
 // elements are a list's values; of any other value there are none.
@@ -63,16 +74,18 @@ func elements(value []byte) iter.Seq[[]byte] {
 			if !yield(value[i:end]) {
 				return
 			}
-			if i = skipSpace(value, end); value[i] == ',' {
-				i = skipSpace(value, i+1)
-			}
+			i = skipComma(value, end)
 		}
 	}
 }
 
 func skipSpace(data []byte, i int) int {
-	for i < len(data) && (data[i] == ' ' || data[i] == '\n' || data[i] == '\t' || data[i] == '\r') {
-		i++
+	for ; i < len(data); i++ {
+		switch data[i] {
+		case ' ', '\n', '\t', '\r':
+		default:
+			return i
+		}
 	}
 	return i
 }

@@ -1,7 +1,8 @@
 package protocol
 
 import (
-	"fmt"
+	"errors"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -116,7 +117,7 @@ func CheckName(what, s string) error {
 	if ValidName(s) {
 		return nil
 	}
-	return fmt.Errorf("%s is %s: it takes 1 to 128 letters, digits, '.', '_', '@' or '-', the first a letter or digit", what, quote(s))
+	return errors.New(what + " is " + quote(s) + ": it takes 1 to 128 letters, digits, '.', '_', '@' or '-', the first a letter or digit")
 }
 
 // NameFrom makes a name of free text, such as a host's: what a name cannot hold becomes '-'. It is
@@ -138,7 +139,7 @@ func NameFrom(s string) string {
 func quote(s string) string {
 	const most = 80
 	if len(s) > most {
-		return fmt.Sprintf("%q… (%d bytes)", s[:most], len(s))
+		return strconv.Quote(s[:most]) + "… (" + strconv.Itoa(len(s)) + " bytes)"
 	}
-	return fmt.Sprintf("%q", s)
+	return strconv.Quote(s)
 }

@@ -2,8 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
 	"iter"
 	"strconv"
 	"strings"
@@ -17,15 +15,6 @@ import (
 // Like a slice that is appended to, two copies may share memory: set members of one of them only.
 type Meta struct { //nolint:recvcheck // read as a value, set through a pointer, as the types of encoding/json are
 	text []byte // nothing, or a tidy object without its last brace, so that one more member is an append
-}
-
-// MetaOf makes a meta of anything that encoding/json makes an object of, such as a map.
-func MetaOf(members any) (Meta, error) {
-	data, err := json.Marshal(members)
-	if err != nil {
-		return Meta{}, fmt.Errorf("encode meta: %w", err)
-	}
-	return readMeta(data), nil
 }
 
 // IsZero says that m has no members.
@@ -42,10 +31,10 @@ func (m Meta) AppendJSON(dst []byte) []byte {
 	return append(append(dst, m.text...), '}')
 }
 
-// MarshalJSON implements [json.Marshaler].
+// MarshalJSON implements [encoding/json.Marshaler].
 func (m Meta) MarshalJSON() ([]byte, error) { return m.AppendJSON(nil), nil }
 
-// UnmarshalJSON implements [json.Unmarshaler]. What is no object is no meta.
+// UnmarshalJSON implements [encoding/json.Unmarshaler]. What is no object is no meta.
 func (m *Meta) UnmarshalJSON(data []byte) error {
 	*m = readMeta(bytes.TrimSpace(data))
 	return nil
@@ -61,13 +50,6 @@ func readMeta(value []byte) Meta {
 
 // All are m's names and values, each value a JSON text. A name is good until the next one.
 func (m Meta) All() iter.Seq2[[]byte, []byte] { return members(m.text) }
-
-// Map is m as encoding/json reads it.
-func (m Meta) Map() map[string]any {
-	var members map[string]any
-	_ = json.Unmarshal(m.AppendJSON(nil), &members) // it is valid, and an object
-	return members
-}
 
 // ObjectOf is a member of a meta that is an object, as one itself. It shares the other's memory.
 func ObjectOf(value []byte) Meta { return Meta{value[: len(value)-1 : len(value)-1]} }
@@ -150,16 +132,6 @@ func (m *Meta) SetTexts(name string, texts []string) {
 		m.text = AppendText(m.text, s)
 	}
 	m.text = append(m.text, ']')
-}
-
-// Set sets a member to anything that encoding/json encodes.
-func (m *Meta) Set(name string, value any) error {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("encode meta.%s: %w", name, err)
-	}
-	m.text, _ = tidy(m.with(name), data, true, maxNesting)
-	return nil
 }
 
 // Delete removes a member, if it is there. It copies: what shares memory with m keeps it.

@@ -1,7 +1,7 @@
 package protocol
 
 import (
-	"fmt"
+	"errors"
 )
 
 // QuasarSource is the source of the snapshots that nodes of the older namespace carry.
@@ -55,7 +55,7 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 	}
 	app, id := NameFrom(service), NameFrom(ident)
 	if app == "" || id == "" {
-		return h, "", nil, nil, fmt.Errorf("service is %s and id is %s: both must be there", quote(service), quote(ident))
+		return h, "", nil, nil, errors.New("service is " + quote(service) + " and id is " + quote(ident) + ": both must be there")
 	}
 	if h.Timestamp, err = readTimestamp(timestamp); err != nil {
 		return h, "", nil, nil, err

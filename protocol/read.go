@@ -1,9 +1,7 @@
 package protocol
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -39,19 +37,27 @@ func readCount(value []byte) (c count) {
 // oneLine shows a value within a sentence: JSON without its line breaks, and quoted what is none,
 // such as the empty field of a stream. It may be text that is not UTF-8.
 func oneLine(data []byte) string {
-	var b bytes.Buffer
-	if json.Compact(&b, data) != nil {
+	if !isValid(data) {
 		return quote(string(data))
 	}
-	return strings.ToValidUTF8(b.String(), "\ufffd")
+	line := make([]byte, 0, len(data))
+	for i := skipSpace(data, 0); i < len(data); i = skipSpace(data, i) {
+		end := i + 1
+		if data[i] == '"' {
+			end = endOfText(data, i)
+		}
+		line = append(line, data[i:end]...)
+		i = end
+	}
+	return strings.ToValidUTF8(string(line), "\ufffd")
 }
 
 func (c count) required(name string) (int64, error) {
 	switch {
 	case !c.present:
-		return 0, fmt.Errorf("%s is missing: it takes a number", name)
+		return 0, errors.New(name + " is missing: it takes a number")
 	case c.bad != "":
-		return 0, fmt.Errorf("%s is %s: it takes a whole number from 0 to 2^53-1", name, cut(c.bad))
+		return 0, errors.New(name + " is " + cut(c.bad) + ": it takes a whole number from 0 to 2^53-1")
 	}
 	return c.value, nil
 }
@@ -63,7 +69,7 @@ func (c count) optional(n *int64, name, queue string, ps *problems) *int64 {
 	}
 	var err error
 	if *n, err = c.required(name); err != nil {
-		ps.add(queue, "its %v; shown as unknown", err)
+		ps.add(queue, "its ", err.Error(), "; shown as unknown")
 		return nil
 	}
 	return n
@@ -93,12 +99,13 @@ func readSize(value []byte, n *int64) *int64 {
 // problems collects what is wrong with one document, up to a bound.
 type problems struct{ list []Problem }
 
-func (ps *problems) add(queue, format string, args ...any) {
+// add adds a problem of a queue, or of none, in words that are joined only where there is room for it.
+func (ps *problems) add(queue string, words ...string) {
 	switch {
 	case len(ps.list) < MaxProblems:
-		ps.list = append(ps.list, Problem{Queue: cut(queue), Reason: cut(fmt.Sprintf(format, args...))})
+		ps.list = append(ps.list, Problem{Queue: cut(queue), Reason: cut(strings.Join(words, ""))})
 	case len(ps.list) == MaxProblems:
-		ps.list = append(ps.list, Problem{Reason: fmt.Sprintf("more than %d problems: the rest are not listed", MaxProblems)})
+		ps.list = append(ps.list, Problem{Reason: "more than " + strconv.Itoa(MaxProblems) + " problems: the rest are not listed"})
 	}
 }
 

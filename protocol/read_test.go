@@ -64,3 +64,19 @@ func TestProblemIsOneShortLine(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsNotJSONSaysWhere: whoever wrote it can find it.
+func TestWhatIsNotJSONSaysWhere(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a":1`:                "it is not JSON: it ends, after 6 bytes, within a value",
+		`{"a":"b`:               "it is not JSON: it ends, after 7 bytes, within a value",
+		`{"a":tru}`:             `it is not JSON: what follows its first 5 bytes is "tru}"`,
+		`{"a":1} x`:             `it is not JSON: what follows its first 8 bytes is "x"`,
+		`{'a':1}`:               `it is not JSON: what follows its first 1 bytes is "'a':1}"`,
+		`{"a":1,}` + "\x00\x01": `it is not JSON: what follows its first 7 bytes is "}\x00\x01"`,
+	} {
+		if _, err := object([]byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
+	}
+}

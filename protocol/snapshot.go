@@ -2,7 +2,7 @@ package protocol
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -99,7 +99,8 @@ func (s *QueueSnapshot) Encode() ([]byte, error) {
 	const usual = 256 // bytes a queue
 	data := s.AppendJSON(make([]byte, 0, 128+usual*len(s.Queues)))
 	if len(data) > MaxDocument {
-		return nil, fmt.Errorf("the snapshot of app %s has %d bytes: at most %d can be read; give each reporter fewer queues, with a source of its own", s.App, len(data), MaxDocument)
+		return nil, errors.New("the snapshot of app " + s.App + " has " + strconv.Itoa(len(data)) + " bytes: at most " + strconv.Itoa(MaxDocument) +
+			" can be read; give each reporter fewer queues, with a source of its own")
 	}
 	return data, nil
 }
@@ -116,7 +117,7 @@ func (s *QueueSnapshot) EncodeUsable() ([]byte, error) {
 	for _, err := range s.checkQueues() {
 		if q := (*QueueError)(nil); errors.As(err, &q) {
 			bad[q.Index] = true
-			ps.add(q.Name, "it is left out: %v", q.Err)
+			ps.add(q.Name, "it is left out: ", q.Err.Error())
 		}
 	}
 	usable := make([]Queue, 0, len(s.Queues)-len(bad))
@@ -126,7 +127,8 @@ func (s *QueueSnapshot) EncodeUsable() ([]byte, error) {
 			continue
 		}
 		if size += len(s.Queues[i].AppendJSON(nil)); size > MaxDocument-spareBytes {
-			ps.add("", "%d queues are left out: all together are more than %d bytes; give each reporter fewer, with a source of its own", len(s.Queues)-i, MaxDocument)
+			ps.add("", strconv.Itoa(len(s.Queues)-i)+" queues are left out: all together are more than "+strconv.Itoa(MaxDocument)+
+				" bytes; give each reporter fewer, with a source of its own")
 			break
 		}
 		usable = append(usable, s.Queues[i])
@@ -146,7 +148,7 @@ type QueueError struct {
 }
 
 func (e *QueueError) Error() string {
-	return fmt.Sprintf("queue %d (%s): %v", e.Index, quote(e.Name), e.Err)
+	return "queue " + strconv.Itoa(e.Index) + " (" + quote(e.Name) + "): " + e.Err.Error()
 }
 
 func (e *QueueError) Unwrap() error { return e.Err }
@@ -159,7 +161,7 @@ func (s *QueueSnapshot) Validate() error {
 		errs = append(errs, CheckName("source", s.Source))
 	}
 	if s.IntervalMS < 0 || s.IntervalMS > maxInterval {
-		errs = append(errs, fmt.Errorf("interval_ms is %d: it takes milliseconds up to a day", s.IntervalMS))
+		errs = append(errs, errors.New("interval_ms is "+strconv.FormatInt(s.IntervalMS, 10)+": it takes milliseconds up to a day"))
 	}
 	errs = append(errs, s.checkQueues()...)
 	return errors.Join(errs...)
@@ -189,7 +191,7 @@ func (s *QueueSnapshot) checkQueues() (errs []error) {
 		switch {
 		case err != nil:
 		case twice:
-			err = fmt.Errorf("%s has this name twice", id.driver)
+			err = errors.New(id.driver + " has this name twice")
 		case len(seen) == MaxQueues:
 			err = errTooMany
 		}
@@ -202,14 +204,14 @@ func (s *QueueSnapshot) checkQueues() (errs []error) {
 	return errs
 }
 
-var errTooMany = fmt.Errorf("it is one of more than %d in a snapshot: give each reporter fewer, with a source of its own", MaxQueues)
+var errTooMany = errors.New("it is one of more than " + strconv.Itoa(MaxQueues) + " in a snapshot: give each reporter fewer, with a source of its own")
 
 func (q *Queue) validate() error {
 	if err := CheckQueueName(q.Name); err != nil {
 		return err
 	}
 	if !q.Driver.known() {
-		return fmt.Errorf("driver is %s: it takes gravito-stream, laravel-horizon, bullmq, sqs or other", quote(string(q.Driver)))
+		return errors.New("driver is " + quote(string(q.Driver)) + ": it takes gravito-stream, laravel-horizon, bullmq, sqs or other")
 	}
 	m := &q.Metrics
 	for _, c := range []struct {
@@ -217,7 +219,7 @@ func (q *Queue) validate() error {
 		value *int64
 	}{{"waiting", &m.Waiting}, {"active", m.Active}, {"delayed", m.Delayed}, {"failed", m.Failed}} {
 		if c.value != nil && (*c.value < 0 || *c.value > MaxCount) {
-			return fmt.Errorf("%s is %d: a count is 0 to 2^53-1", c.name, *c.value)
+			return errors.New(c.name + " is " + strconv.FormatInt(*c.value, 10) + ": a count is 0 to 2^53-1")
 		}
 	}
 	return nil
@@ -229,7 +231,7 @@ func CheckQueueName(name string) error {
 	case name == "":
 		return errors.New("it has no name")
 	case len(name) > MaxQueueName:
-		return fmt.Errorf("its name has %d bytes: at most %d", len(name), MaxQueueName)
+		return errors.New("its name has " + strconv.Itoa(len(name)) + " bytes: at most " + strconv.Itoa(MaxQueueName))
 	case !utf8.ValidString(name):
 		return errors.New("its name is not UTF-8")
 	}
@@ -240,7 +242,7 @@ func checkTimestamp(ms int64) error {
 	if ms >= minTimestamp && ms <= maxTimestamp {
 		return nil
 	}
-	return fmt.Errorf("timestamp is %d: it takes Unix milliseconds, such as 1764000000000", ms)
+	return errors.New("timestamp is " + strconv.FormatInt(ms, 10) + ": it takes Unix milliseconds, such as 1764000000000")
 }
 
 // DecodeSnapshot reads a snapshot that anybody may have written. It returns what is usable; each
@@ -276,7 +278,7 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 	}
 	var ps problems
 	if s.Source != "" && !ValidName(s.Source) {
-		ps.add("", "%v", CheckName("source", s.Source))
+		ps.add("", CheckName("source", s.Source).Error())
 		s.Source = ""
 	}
 	if n := readCount(interval); n.bad == "" && n.value <= maxInterval {
@@ -288,7 +290,7 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 	s.Queues = readQueues(queues, "metrics", &ps)
 	for p := range elements(reported) {
 		if p := readProblem(p); p.Reason != "" { // else it was no problem, but something of another shape
-			ps.add(p.Queue, "%s", p.Reason)
+			ps.add(p.Queue, p.Reason)
 		}
 	}
 	return s, ps.list, nil
@@ -333,7 +335,7 @@ func readQueues(list []byte, metrics string, ps *problems) []Queue {
 			continue
 		}
 		if len(queues) == MaxQueues {
-			ps.add("", "it has more than %d queues, and the rest are not read: give each reporter fewer, with a source of its own", MaxQueues)
+			ps.add("", "it has more than "+strconv.Itoa(MaxQueues)+" queues, and the rest are not read: give each reporter fewer, with a source of its own")
 			break
 		}
 		at[id] = len(queues)
@@ -368,7 +370,7 @@ func readQueue(value []byte, metrics string, i int, ps *problems) (q Queue, ok b
 		}
 	}
 	if err := CheckQueueName(q.Name); err != nil {
-		ps.add("", "queue %d is left out: %v", i, err)
+		ps.add("", "queue ", strconv.Itoa(i), " is left out: ", err.Error())
 		return Queue{}, false
 	}
 	var waiting, active, delayed, failed count
@@ -386,7 +388,7 @@ func readQueue(value []byte, metrics string, i int, ps *problems) (q Queue, ok b
 	}
 	var err error
 	if q.Metrics.Waiting, err = waiting.required("waiting"); err != nil {
-		ps.add(q.Name, "it is left out: %v", err)
+		ps.add(q.Name, "it is left out: ", err.Error())
 		return Queue{}, false
 	}
 	n := new([3]int64) // one allocation for all

@@ -3,7 +3,7 @@ package protocol
 import (
 	"bytes"
 	"errors"
-
+	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -26,8 +26,24 @@ func ReadObject(data []byte) (Meta, error) {
 
 // isValid says that data is one JSON value.
 func isValid(data []byte) bool {
-	end, ok := checkValue(data, skipSpace(data, 0), maxNesting)
-	return ok && skipSpace(data, end) == len(data)
+	_, ok := checkDocument(data)
+	return ok
+}
+
+// checkDocument checks that data is one JSON value, and says up to where it may be.
+func checkDocument(data []byte) (end int, ok bool) {
+	if end, ok = checkValue(data, skipSpace(data, 0), maxNesting); ok {
+		end = skipSpace(data, end)
+	}
+	return end, ok && end == len(data)
+}
+
+// notJSON says why data, which may be JSON up to end, is none.
+func notJSON(data []byte, end int) error {
+	if end >= len(data) {
+		return errors.New("it is not JSON: it ends, after " + strconv.Itoa(len(data)) + " bytes, within a value")
+	}
+	return errors.New("it is not JSON: what follows its first " + strconv.Itoa(end) + " bytes is " + quote(string(data[end:min(len(data), end+20)])))
 }
 
 // checkValue checks the value at i, and says where it ends.
@@ -118,7 +134,10 @@ func checkText(data []byte, i int) (end int, ok bool) {
 }
 
 func checkWord(data []byte, i int, word string) (end int, ok bool) {
-	return i + len(word), bytes.HasPrefix(data[i:], []byte(word))
+	if !bytes.HasPrefix(data[i:], []byte(word)) {
+		return i, false
+	}
+	return i + len(word), true
 }
 
 func checkDigits(data []byte, i int) (end int, ok bool) {

@@ -15,7 +15,6 @@ package adapter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -75,8 +74,8 @@ var ErrReplies = errors.New("the host did not answer each request once: this is 
 // Done is the step that ends a poll with what it read.
 func Done(s *protocol.QueueSnapshot) Step { return Step{Snapshot: s} }
 
-// Fail is the step that ends a poll that read nothing.
-func Fail(format string, args ...any) Step { return Step{Err: fmt.Errorf(format, args...)} }
+// Fail is the step that ends a poll that read nothing, and why as a sentence for a person.
+func Fail(why string) Step { return Step{Err: errors.New(why)} }
 
 // Command is the name that r goes by in a description: the first word, in capitals, or the first two
 // of a command that has subcommands.

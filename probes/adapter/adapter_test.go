@@ -202,7 +202,7 @@ func TestFlowLeftInTheMiddleOfItsRoundsKeepsNoReply(t *testing.T) {
 	var f Flow
 	step := f.Ask(requests(requestsAtOnce+1), func([]Reply) Step { return Fail("the poll that was left") })
 	f.Next(t.Context(), make([]Reply, len(step.Requests)))
-	f.Ask(requests(1), func(r []Reply) Step { return Fail("%d replies", len(r)) })
+	f.Ask(requests(1), func(r []Reply) Step { return Fail(fmt.Sprintf("%d replies", len(r))) })
 	if step = f.Next(t.Context(), replies("a")); errorText(step.Err) != "1 replies" {
 		t.Errorf("the next poll has %v", step.Err)
 	}
@@ -442,4 +442,30 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// TestQuestionsKeepTheirWords: many requests share lists of words, and none may take another's.
+func TestQuestionsKeepTheirWords(t *testing.T) {
+	var q Questions[int]
+	var want []Request
+	for i := range 1000 {
+		r := Request{"LRANGE", fmt.Sprint("key", i)}
+		if i%100 == 0 {
+			r = append(r, make([]string, 3*wordsAtOnce)...)
+		}
+		q.Ask(i, r...)
+		want = append(want, slices.Clone(r))
+		r[1] = "reused by the caller"
+	}
+	for i := range q.Requests {
+		_ = append(q.Requests[i], "more") // into no other's place
+	}
+	if !slices.EqualFunc(q.Requests, want, func(a, b Request) bool { return slices.Equal(a, b) }) {
+		t.Error("the requests are not what was asked")
+	}
+	for i, what := range q.For {
+		if what != i {
+			t.Fatalf("request %d is for %d", i, what)
+		}
+	}
 }

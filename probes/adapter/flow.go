@@ -40,11 +40,13 @@ func (f *Flow) ask() Step {
 	return Step{Requests: f.left[:f.asked:f.asked]}
 }
 
-// size is about how many bytes r takes on a wire.
+// size is how many bytes r takes on a wire, or a few more.
 func (r Request) size() int {
-	n := 0
+	n := len("*10\r\n")
 	for _, argument := range r {
-		n += len(argument) + len("$1024\r\n\r\n")
+		if n += len(argument) + len("$10\r\n\r\n"); len(argument) >= 100 {
+			n += len("000000")
+		}
 	}
 	return n
 }
@@ -74,13 +76,21 @@ func (f *Flow) Close() error { return nil }
 type Questions[T any] struct {
 	Requests []Request
 	For      []T
-	words    []string // of all requests: one list for many
+	words    []string // of the last requests: one list for many
 }
 
-// Ask adds a request.
+// wordsAtOnce is how many words, of requests that are added one by one, share a list.
+const wordsAtOnce = 256
+
+// Ask adds a request. Inlined, its three appends would be a kilobyte of a guest at each call.
+//
+//go:noinline
 func (q *Questions[T]) Ask(what T, request ...string) {
+	if len(q.words)+len(request) > cap(q.words) { // a new list, where append would copy the old one's words
+		q.words = make([]string, 0, max(min(2*cap(q.words), wordsAtOnce), len(request)))
+	}
 	first := len(q.words)
-	q.words = append(q.words, request...) // where this moves them, earlier requests keep theirs
+	q.words = append(q.words, request...)
 	q.Requests = append(q.Requests, q.words[first:len(q.words):len(q.words)])
 	q.For = append(q.For, what)
 }

@@ -84,7 +84,12 @@ func unescape(p string) string {
 
 // EscapeGlob escapes a literal for a Redis MATCH pattern.
 func EscapeGlob(literal string) string {
-	return globEscaper.Replace(literal)
+	var b strings.Builder
+	for i := range len(literal) {
+		if strings.IndexByte(`\*?[]`, literal[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(literal[i])
+	}
+	return b.String()
 }
-
-var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)

@@ -1,8 +1,10 @@
 package adapter
 
 import (
-	"fmt"
+	"errors"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // What one poll may ask.
@@ -24,7 +26,8 @@ type Guard struct {
 func (g *Guard) Check(requests []Request) error {
 	g.rounds++
 	if g.rounds > MaxRounds || len(requests) > MaxRequests {
-		return fmt.Errorf("asked %d requests in round %d: a poll may take %d rounds of %d requests", len(requests), g.rounds, MaxRounds, MaxRequests)
+		return errors.New("asked " + strconv.Itoa(len(requests)) + " requests in round " + strconv.Itoa(g.rounds) + ": a poll may take " +
+			strconv.Itoa(MaxRounds) + " rounds of " + strconv.Itoa(MaxRequests) + " requests")
 	}
 	size := 0
 	last := ""
@@ -34,7 +37,7 @@ func (g *Guard) Check(requests []Request) error {
 		}
 		if g.Adapter.Source == Redis {
 			if _, err := r.ReadOnly(); err != nil {
-				return fmt.Errorf("asked a command that may not be sent: %w", err)
+				return errors.New("asked a command that may not be sent: " + err.Error())
 			}
 		}
 		if len(r) > 0 && r[0] == last {
@@ -45,12 +48,22 @@ func (g *Guard) Check(requests []Request) error {
 			command = r[0] // an operation's name is as AWS writes it
 		}
 		if !slices.Contains(g.Adapter.Commands, command) {
-			return fmt.Errorf("asked %.80q, which it does not describe: it describes %q", command, g.Adapter.Commands)
+			return errors.New("asked " + Quote(command, 80) + ", which it does not describe: it describes " + quoteAll(g.Adapter.Commands))
 		}
 		last = command // of two words it is no request's first, and looked up each time
 	}
 	if size > MaxRequestBytes {
-		return fmt.Errorf("asked %d bytes of requests in round %d: a round may have %d", size, g.rounds, MaxRequestBytes)
+		return errors.New("asked " + strconv.Itoa(size) + " bytes of requests in round " + strconv.Itoa(g.rounds) +
+			": a round may have " + strconv.Itoa(MaxRequestBytes))
 	}
 	return nil
+}
+
+// quoteAll are texts as a sentence lists them: ["LLEN" "GET"].
+func quoteAll(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, s := range texts {
+		quoted[i] = strconv.Quote(s)
+	}
+	return "[" + strings.Join(quoted, " ") + "]"
 }

@@ -1,8 +1,9 @@
 package adapter
 
 import (
-	"fmt"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func (w *KeyWalk) Find(f *Flow, now time.Time, have int, known func(key string) 
 			w.askTypes, w.Walk = true, NewWalk(w.match)
 			return w.Find(f, now, have, known, then)
 		}
-		return then(nil, fmt.Errorf("find %ss: %s", w.kind, w.explain(err, "scan", "any key")))
+		return then(nil, errors.New("find "+w.kind+"s: "+w.explain(err, "scan", "any key")))
 	})
 }
 
@@ -88,7 +89,7 @@ func (w *KeyWalk) usable(keys []string, have int) []string {
 			continue
 		}
 		if have+len(usable) >= protocol.MaxQueues {
-			w.leaveOut(key, fmt.Sprintf("%d %ss are the most that one reporter reports; select fewer", protocol.MaxQueues, w.kind))
+			w.leaveOut(key, strconv.Itoa(protocol.MaxQueues)+" "+w.kind+"s are the most that one reporter reports; select fewer")
 			break
 		}
 		usable = append(usable, key)
@@ -97,7 +98,7 @@ func (w *KeyWalk) usable(keys []string, have int) []string {
 }
 
 func (w *KeyWalk) leaveOut(key, why string) {
-	w.LeaveOut(fmt.Sprintf("%s %.80q is left out, and perhaps others: %s", w.kind, key, why))
+	w.LeaveOut(w.kind + " " + Quote(key, 80) + " is left out, and perhaps others: " + why)
 }
 
 // start is the literal text that all globs of ps begin with.

@@ -1,7 +1,7 @@
 package adapter
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 )
 
@@ -71,9 +71,9 @@ func (r Request) ReadOnly() (ReadCommand, error) {
 	command := r.lookUp()
 	switch {
 	case command == nil:
-		return ReadCommand{}, fmt.Errorf("%.80q is refused: only commands that read are sent, and it is not on the list of them", r.Command())
+		return ReadCommand{}, errors.New(Quote(r.Command(), 80) + " is refused: only commands that read are sent, and it is not on the list of them")
 	case command.Key > 0 && (len(r) <= command.Key || r[command.Key] == ""):
-		return ReadCommand{}, fmt.Errorf("%s is refused: it names no key", r.Command())
+		return ReadCommand{}, errors.New(r.Command() + " is refused: it names no key")
 	}
 	return *command, nil
 }

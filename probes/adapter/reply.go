@@ -2,7 +2,7 @@ package adapter
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -12,8 +12,8 @@ import (
 type Reply struct {
 	kind    kind
 	integer int64
-	text    string // a text; of a refusal its code and message, with a space between
-	list    []Reply
+	text    string   // a text; of a refusal its code and message, with a space between
+	list    *[]Reply // a pointer, because few are lists and there are thousands of replies
 }
 
 type kind uint8
@@ -37,7 +37,7 @@ func Int(n int64) Reply { return Reply{kind: integer, integer: n} }
 func Text(s string) Reply { return Reply{kind: text, text: s} }
 
 // List is the reply that is a list; its items stay the caller's.
-func List(items ...Reply) Reply { return Reply{kind: list, list: items} }
+func List(items ...Reply) Reply { return Reply{kind: list, list: &items} }
 
 // Refusal is the reply that refuses: the line that Redis says, such as "NOPERM no access", or an
 // SQS error's code, a space and its message. The first word is its code.
@@ -58,8 +58,7 @@ func (e Error) Error() string {
 
 // CodeOf is the code of the refusal that err is, or "".
 func CodeOf(err error) string {
-	var e Error
-	errors.As(err, &e)
+	e, _ := errors.AsType[Error](err)
 	return e.Code
 }
 
@@ -111,8 +110,11 @@ func (r Reply) Text() (string, error) {
 
 // List is r as a list; a missing value is empty.
 func (r Reply) List() ([]Reply, error) {
-	if r.kind == list || r.kind == nothing {
-		return r.list, nil
+	switch r.kind {
+	case list:
+		return *r.list, nil
+	case nothing:
+		return nil, nil
 	}
 	return nil, r.unexpected(list)
 }
@@ -121,7 +123,7 @@ func (r Reply) List() ([]Reply, error) {
 func (r Reply) Count() (int64, error) {
 	n, err := r.Int()
 	if err == nil && (n < 0 || n > protocol.MaxCount) {
-		return 0, fmt.Errorf("the answer is %d where a number of jobs is due: this Redis is broken", n)
+		return 0, errors.New("the answer is " + strconv.FormatInt(n, 10) + " where a number of jobs is due: this Redis is broken")
 	}
 	return n, err
 }

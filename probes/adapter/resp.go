@@ -1,7 +1,7 @@
 package adapter
 
 import (
-	"fmt"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -19,7 +19,7 @@ func AppendRequests(dst []byte, requests []Request) []byte {
 	if cap(dst)-len(dst) < usual*len(requests) {
 		size := 0
 		for _, r := range requests {
-			size += r.size() + len("*1000\r\n")
+			size += r.size()
 		}
 		dst = slices.Grow(dst, size)
 	}
@@ -50,7 +50,7 @@ func appendReply(dst []byte, r *Reply) []byte {
 	case text:
 		return appendBulk(dst, r.text)
 	case list:
-		return AppendReplies(appendHead(dst, '*', len(r.list)), r.list)
+		return AppendReplies(appendHead(dst, '*', len(*r.list)), *r.list)
 	case refusal:
 		line := r.text
 		if strings.ContainsAny(line, "\r\n") { // it would end there
@@ -109,9 +109,9 @@ func ParseRequests(data []byte, most int) ([]Request, error) {
 		case err != nil:
 			return nil, err
 		case n < 1:
-			return nil, fmt.Errorf("request %d has %d words: it takes a command at least", len(requests), n)
+			return nil, errors.New("request " + strconv.Itoa(len(requests)) + " has " + strconv.Itoa(n) + " words: it takes a command at least")
 		case len(requests) == most:
-			return nil, fmt.Errorf("there are more than %d requests", most)
+			return nil, errors.New("there are more than " + strconv.Itoa(most) + " requests")
 		}
 		first := len(words)
 		for range n {
@@ -147,7 +147,7 @@ func ParseSettings(data []byte) (Settings, error) {
 		return nil, err
 	}
 	if n < 0 || n%2 != 0 {
-		return nil, fmt.Errorf("the settings are %d words: they take a name and a value each", n)
+		return nil, errors.New("the settings are " + strconv.Itoa(n) + " words: they take a name and a value each")
 	}
 	s := Settings{}
 	var words [2]string
@@ -174,7 +174,7 @@ type parser struct {
 }
 
 func (p *parser) broken(what string) error {
-	return fmt.Errorf("at byte %d of %d: %s; this is not RESP2", p.at, len(p.data), what)
+	return errors.New("at byte " + strconv.Itoa(p.at) + " of " + strconv.Itoa(len(p.data)) + ": " + what + "; this is not RESP2")
 }
 
 // line is the rest of the line, without its end.
@@ -205,7 +205,7 @@ func (p *parser) head(kind byte) (int, error) {
 	}
 	n, ok := length(line)
 	if !ok || n > len(p.data)-p.at { // an item has a byte at least
-		return 0, p.broken(fmt.Sprintf("a length is %.40q", line))
+		return 0, p.broken("a length is " + Quote(string(line), 40))
 	}
 	return n, nil
 }
@@ -266,7 +266,7 @@ func (p *parser) reply(r *Reply, depth int) error {
 		}
 		n, err := strconv.ParseInt(string(line), 10, 64)
 		if err != nil {
-			return p.broken(fmt.Sprintf("an integer is %.40q", line))
+			return p.broken("an integer is " + Quote(string(line), 40))
 		}
 		r.kind, r.integer = integer, n
 		return nil
@@ -295,7 +295,7 @@ func (p *parser) reply(r *Reply, depth int) error {
 			return err
 		}
 		if depth == maxNesting {
-			return p.broken(fmt.Sprintf("lists nest deeper than %d", maxNesting))
+			return p.broken("lists nest deeper than " + strconv.Itoa(maxNesting))
 		}
 		const usual = 64 // a length that lies gets no more memory than this
 		items := make([]Reply, 0, min(n, usual))
@@ -308,8 +308,8 @@ func (p *parser) reply(r *Reply, depth int) error {
 				return err
 			}
 		}
-		r.kind, r.list = list, items
+		r.kind, r.list = list, &items
 		return nil
 	}
-	return p.broken(fmt.Sprintf("a value begins with %q", kind))
+	return p.broken("a value begins with " + strconv.QuoteRune(rune(kind)))
 }

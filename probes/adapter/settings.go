@@ -1,10 +1,6 @@
 package adapter
 
-import (
-	"fmt"
-
-	"github.com/gravito-framework/pulse/protocol"
-)
+import "github.com/gravito-framework/pulse/protocol"
 
 // Settings are an adapter's settings by name. "app" is always there; "source" may be.
 type Settings map[string]string
@@ -22,9 +18,9 @@ func (e *SettingError) Error() string { return e.Named(e.Setting) }
 // Named is the error's sentence where the setting goes by another name.
 func (e *SettingError) Named(name string) string {
 	if e.Value == "" {
-		return fmt.Sprintf("%s is not set: it takes %s", name, e.Takes)
+		return name + " is not set: it takes " + e.Takes
 	}
-	return fmt.Sprintf("%s is %.200q: it takes %s", name, e.Value, e.Takes)
+	return name + " is " + Quote(e.Value, 200) + ": it takes " + e.Takes
 }
 
 // Wrong is the error of a setting that doesn't hold what it takes.
@@ -48,7 +44,7 @@ func (s Settings) Patterns(setting string) (Patterns, error) {
 	}
 	for _, name := range ps.Names() {
 		if err := protocol.CheckQueueName(name); err != nil {
-			return nil, s.Wrong(setting, fmt.Sprintf("names of queues, but of %.80q %v", name, err))
+			return nil, s.Wrong(setting, "names of queues, but of "+Quote(name, 80)+" "+err.Error())
 		}
 	}
 	return ps, nil

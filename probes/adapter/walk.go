@@ -2,8 +2,6 @@ package adapter
 
 import (
 	"errors"
-	"maps"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -158,7 +156,7 @@ func (w *Walk) Names() []string {
 			w.found[name] = false
 		}
 	}
-	return slices.Sorted(maps.Keys(w.found))
+	return SortedKeys(w.found)
 }
 
 func readScan(r Reply) (cursor string, keys []Reply, err error) {

@@ -2,7 +2,7 @@ package bullmq
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -29,10 +29,11 @@ func (s *session) finish() adapter.Step {
 		}
 		reason := s.explain(c.err)
 		if first == nil {
-			first = fmt.Errorf("read queue %q of %s: %s", q.name, s.prefix, reason)
+			first = errors.New("read queue " + strconv.Quote(q.name) + " of " + s.prefix + ": " + reason)
 		}
 		out.Problems = append(out.Problems, protocol.Problem{Queue: q.name, Reason: reason})
 	}
+	s.poll = nil // it holds all replies, and a guest's memory never gets smaller
 	if len(out.Queues) == 0 && first != nil {
 		return adapter.Step{Err: first}
 	}
@@ -88,7 +89,7 @@ func (s *session) queue(q *queue, c *counts, numbers []int64) protocol.Queue {
 		out.Meta.SetInt("workers", n)
 	}
 	if n := c.length(groups); n > 0 {
-		c.partial = append(c.partial, fmt.Sprintf("it has %d groups of BullMQ Pro: their jobs wait, too, and are not counted", n))
+		c.partial = append(c.partial, "it has "+strconv.FormatInt(n, 10)+" groups of BullMQ Pro: their jobs wait, too, and are not counted")
 		exists = true
 	}
 	if !exists && q.named {
@@ -114,9 +115,9 @@ func (s *session) optional(c *counts, place int, name string, n *int64) *int64 {
 func (s *session) explain(err error) string {
 	switch adapter.CodeOf(err) {
 	case "NOPERM":
-		return fmt.Sprintf("%v; allow +llen +zcard +zrange +hmget +hget +lrange +lindex +get +scan on ~%s:* (docs/acl.md)", err, s.prefix)
+		return err.Error() + "; allow +llen +zcard +zrange +hmget +hget +lrange +lindex +get +scan on ~" + s.prefix + ":* (docs/acl.md)"
 	case "WRONGTYPE":
-		return fmt.Sprintf("%v; something other than BullMQ wrote to its keys", err)
+		return err.Error() + "; something other than BullMQ wrote to its keys"
 	}
 	return err.Error()
 }

@@ -1,8 +1,6 @@
 package bullmq
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +51,7 @@ func (s *session) candidate(key string) (isNew bool) {
 // "order:7:meta" has a key that looks like one.
 func (s *session) check() adapter.Step {
 	w := s.walk
-	names := slices.Sorted(maps.Keys(w.candidates))
+	names := adapter.SortedKeys(w.candidates)
 	requests := make([]adapter.Request, 0, 2*len(names))
 	for _, name := range names {
 		k := s.prefix + ":" + name + ":"
@@ -67,7 +65,7 @@ func (s *session) check() adapter.Step {
 		}
 		for i, name := range names {
 			leaveOut := func(why string) {
-				w.LeaveOut(fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", name, why))
+				w.LeaveOut("queue " + adapter.Quote(name, 80) + " is left out, and perhaps others: " + why)
 			}
 			if !isQueue[name] && (!isCounter(r[2*i+1]) || s.isPartOf(name, isQueue)) {
 				// WRONGTYPE says that it is none; any other refusal does not say.
@@ -123,7 +121,7 @@ func (s *session) walkProblems() []protocol.Problem {
 	case w.Problem() != "":
 		return []protocol.Problem{{Reason: w.Problem()}}
 	case len(s.queues) == 0:
-		return []protocol.Problem{{Reason: fmt.Sprintf("no queue was found under the prefix %s: there is none yet, or the prefix is wrong", s.prefix)}}
+		return []protocol.Problem{{Reason: "no queue was found under the prefix " + s.prefix + ": there is none yet, or the prefix is wrong"}}
 	}
 	return nil
 }

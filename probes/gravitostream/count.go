@@ -2,8 +2,6 @@ package gravitostream
 
 import (
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,10 +56,8 @@ func (s *session) askStranded() (q adapter.Questions[strandedList]) {
 			}
 			continue
 		}
-		if len(in.stranded) > 0 {
-			for _, priority := range slices.Sorted(maps.Keys(in.stranded)) {
-				ask(in, priority)
-			}
+		for _, priority := range in.strandedIn() {
+			ask(in, priority)
 		}
 	}
 	return q
@@ -93,7 +89,7 @@ func (s *session) finish(r []adapter.Reply, stranded map[*queue]int64) adapter.S
 		if err != nil {
 			reason := s.explain(err)
 			if first == nil {
-				first = fmt.Errorf("read queue %.80q of %s: %s", q.name, s.prefix, reason)
+				first = errors.New("read queue " + adapter.Quote(q.name, 80) + " of " + s.prefix + ": " + reason)
 			}
 			s.problem(q.name, reason)
 			continue
@@ -156,11 +152,15 @@ func (s *session) queue(q *queue, r []adapter.Reply, numbers []int64, stranded i
 	}
 	if row.Metrics.Failed != nil && numbers[1] >= failedCap {
 		row.Meta.SetBool("failed_capped", true)
-		notes = append(notes, fmt.Sprintf("%d or more failed: Gravito Stream keeps the last %d", numbers[1], failedCap))
+		notes = append(notes, strconv.FormatInt(numbers[1], 10)+" or more failed: Gravito Stream keeps the last "+strconv.Itoa(failedCap))
 	}
 	if stranded > 0 {
 		row.Meta.SetInt("stranded", stranded)
-		row.Meta.SetTexts("stranded_priorities", strandedIn(q))
+		var priorities []string
+		for _, priority := range q.strandedIn() {
+			priorities = append(priorities, strconv.Itoa(priority))
+		}
+		row.Meta.SetTexts("stranded_priorities", priorities)
 	}
 	if q.seen.IsZero() && len(notes) == 0 {
 		notes = append(notes, "Redis has no key of this queue, and had none since this reporter began: it is empty, or its name or the prefix "+s.prefix+" is wrong")
@@ -171,22 +171,26 @@ func (s *session) queue(q *queue, r []adapter.Reply, numbers []int64, stranded i
 	return row, nil
 }
 
-// strandedIn are the numeric priorities that a queue has jobs of.
-func strandedIn(q *queue) []string {
-	var names []string
-	for _, priority := range slices.Sorted(maps.Keys(q.stranded)) {
-		names = append(names, strconv.Itoa(priority))
+// strandedIn are the numeric priorities that a queue has jobs of, in order.
+func (q *queue) strandedIn() (priorities []int) {
+	if len(q.stranded) == 0 {
+		return nil
 	}
-	return names
+	for priority := range numericPriorities {
+		if q.stranded[priority] != nil {
+			priorities = append(priorities, priority)
+		}
+	}
+	return priorities
 }
 
 // explain adds to a refusal what to do about it.
 func (s *session) explain(err error) string {
 	switch adapter.CodeOf(err) {
 	case "NOPERM":
-		return fmt.Sprintf("%v; allow +llen +zcard +get +type +scan on ~%.80s* (docs/acl.md)", err, s.prefix)
+		return err.Error() + "; allow +llen +zcard +get +type +scan on ~" + adapter.Cut(s.prefix, 80) + "* (docs/acl.md)"
 	case "WRONGTYPE":
-		return fmt.Sprintf("%v; something other than Gravito Stream wrote to its keys", err)
+		return err.Error() + "; something other than Gravito Stream wrote to its keys"
 	}
 	return err.Error()
 }

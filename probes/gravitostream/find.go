@@ -1,9 +1,8 @@
 package gravitostream
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -36,19 +35,20 @@ func (s *session) found(key string) (isNew bool) {
 			return false
 		}
 	}
-	s.newKeys = append(s.newKeys, c)
+	s.newKeys[key] = c
 	return true
 }
 
 // check asks what the new keys are: anybody may have keys that begin with this prefix.
 func (s *session) check() adapter.Step {
-	slices.SortFunc(s.newKeys, func(a, b candidate) int { return strings.Compare(a.key, b.key) })
-	requests := make([]adapter.Request, len(s.newKeys))
-	for i, c := range s.newKeys {
-		requests[i] = adapter.Request{"TYPE", c.key}
+	keys := adapter.SortedKeys(s.newKeys)
+	requests := make([]adapter.Request, len(keys))
+	for i, key := range keys {
+		requests[i] = adapter.Request{"TYPE", key}
 	}
 	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
-		for i, c := range s.newKeys {
+		for i, key := range keys {
+			c := s.newKeys[key]
 			kind, err := r[i].Text()
 			switch {
 			case err != nil:
@@ -75,10 +75,10 @@ func (s *session) add(c candidate) {
 			s.leaveOut(c.queue, err.Error())
 			return
 		case owner != "":
-			s.leaveOut(c.queue, fmt.Sprintf("its jobs are where queue %.80q keeps its %s ones, and are counted there", owner, part))
+			s.leaveOut(c.queue, "its jobs are where queue "+adapter.Quote(owner, 80)+" keeps its "+part+" ones, and are counted there")
 			return
 		case len(s.queues) >= protocol.MaxQueues:
-			s.leaveOut(c.queue, fmt.Sprintf("%d queues are the most that one reporter reports; select fewer", protocol.MaxQueues))
+			s.leaveOut(c.queue, strconv.Itoa(protocol.MaxQueues)+" queues are the most that one reporter reports; select fewer")
 			return
 		}
 		q = newQueue(s.prefix, c.queue)
@@ -92,15 +92,13 @@ func (s *session) add(c candidate) {
 
 // leaveOut notes a queue that cannot be reported.
 func (s *session) leaveOut(name, why string) {
-	s.walk.LeaveOut(fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", name, why))
+	s.walk.LeaveOut("queue " + adapter.Quote(name, 80) + " is left out, and perhaps others: " + why)
 }
 
 // forget drops, of the queues that were found and have nothing, those that have had nothing for long,
 // and the longest empty ones where they are too many.
 func (s *session) forget(empty []*queue) {
-	slices.SortFunc(empty, func(a, b *queue) int { // the longest empty ones first
-		return cmp.Or(a.seen.Compare(b.seen), strings.Compare(a.name, b.name))
-	})
+	slices.SortStableFunc(empty, func(a, b *queue) int { return a.seen.Compare(b.seen) }) // the longest empty ones first, which are in order
 	for i, q := range empty {
 		if len(empty)-i > mostEmpty || s.now.Sub(q.seen) >= forgetAfter {
 			delete(s.queues, q.name)
@@ -118,7 +116,7 @@ func (s *session) walkProblems() {
 	case s.walk.Problem() != "":
 		s.problem("", s.walk.Problem())
 	case len(s.queues) == 0:
-		s.problem("", fmt.Sprintf("no queue was found under the prefix %s: there is none yet, they are all empty, or the prefix is wrong", s.prefix))
+		s.problem("", "no queue was found under the prefix "+s.prefix+": there is none yet, they are all empty, or the prefix is wrong")
 	}
 }
 

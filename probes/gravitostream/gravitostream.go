@@ -7,9 +7,6 @@ package gravitostream
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -66,7 +63,8 @@ func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Sessi
 	}
 	for _, name := range s.patterns.Names() {
 		if owner, part := s.ownerOf(name); owner != "" {
-			return nil, settings.Wrong(SettingQueues, fmt.Sprintf("names of queues, but %.80q is where queue %.80q, which it selects, too, keeps its %s jobs: leave it out", name, owner, part))
+			return nil, settings.Wrong(SettingQueues, "names of queues, but "+adapter.Quote(name, 80)+" is where queue "+
+				adapter.Quote(owner, 80)+", which it selects, too, keeps its "+part+" jobs: leave it out")
 		}
 		s.queues[name] = newQueue(s.prefix, name)
 		s.queues[name].named = true
@@ -87,8 +85,8 @@ type session struct {
 	requests            []adapter.Request // of order, perQueue each
 	probeAt             time.Time         // when to ask for priorities that nothing consumes
 
-	walk    *adapter.Walk // nil where every pattern is a name
-	newKeys []candidate   // found by the poll under way, not known before
+	walk    *adapter.Walk        // nil where every pattern is a name
+	newKeys map[string]candidate // found by the poll under way, not known before
 
 	now      time.Time
 	problems []protocol.Problem
@@ -141,7 +139,7 @@ func (s *session) lengthOf(q *queue, priority int) adapter.Request {
 func (s *session) setOrder() {
 	s.order = make([]*queue, 0, len(s.queues))
 	s.requests = make([]adapter.Request, 0, len(s.queues)*perQueue)
-	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
+	for _, name := range adapter.SortedKeys(s.queues) {
 		s.order = append(s.order, s.queues[name])
 		s.requests = append(s.requests, s.queues[name].requests[:]...)
 	}
@@ -151,6 +149,7 @@ func (s *session) setOrder() {
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
 	s.now, s.problems, s.newKeys = now, nil, nil
 	if s.walk != nil && !s.walk.Rests(now) {
+		s.newKeys = map[string]candidate{}
 		return s.find()
 	}
 	return s.count()

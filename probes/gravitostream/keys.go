@@ -22,18 +22,21 @@ func isNoQueue(rest string) bool {
 
 // candidate is what a key may be: of which queue, and what Redis must say that it is.
 type candidate struct {
-	key, queue, kind string
-	stranded         int // the numeric priority that this list is of; none is notStranded
+	queue, kind string
+	stranded    int // the numeric priority that this list is of; none is notStranded
 }
 
 const notStranded = -1
+
+// numericPriorities is how many there are: of one or two digits.
+const numericPriorities = 100
 
 // classify tells whose a key is, given without the prefix; not ok where no selected queue's.
 func (s *session) classify(rest string) (c candidate, ok bool) {
 	if isNoQueue(rest) {
 		return candidate{}, false
 	}
-	c = candidate{key: s.prefix + rest, kind: "list", stranded: notStranded}
+	c = candidate{kind: "list", stranded: notStranded}
 	name, state := cutState(rest)
 	switch state {
 	case "delayed":

@@ -2,7 +2,6 @@ package laravel
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -129,15 +128,15 @@ func (s *session) notAList(l *list, err error) error {
 		return errors.New(s.explain(err))
 	}
 	if base, suffix := cutSuffix(strings.TrimPrefix(l.key, s.keys)); suffix == delayedKey || suffix == reservedKey {
-		return fmt.Errorf("%w; %s is where the queue %q keeps its %s jobs, so there is no queue of this name", err, l.key, nameOf(base), suffix[1:])
+		return errors.New(err.Error() + "; " + l.key + " is where the queue " + strconv.Quote(nameOf(base)) + " keeps its " + suffix[1:] + " jobs, so there is no queue of this name")
 	}
-	return fmt.Errorf("%w; something other than a queue of Laravel is at %s", err, l.key)
+	return errors.New(err.Error() + "; something other than a queue of Laravel is at " + l.key)
 }
 
 // notAZset says why the size of a zset beside a list is unknown.
 func (s *session) notAZset(key string, err error) string {
 	if adapter.CodeOf(err) == "WRONGTYPE" {
-		return fmt.Sprintf("%v; something else is at %s, perhaps a queue of the name %q: one of the two needs another name", err, key, strings.TrimPrefix(key, s.keys))
+		return err.Error() + "; something else is at " + key + ", perhaps a queue of the name " + strconv.Quote(strings.TrimPrefix(key, s.keys)) + ": one of the two needs another name"
 	}
 	return s.explain(err)
 }
@@ -191,8 +190,9 @@ func (c *counts) takeNext(s *session, l *list, r adapter.Reply) {
 	case payload == "": // it was taken since
 		return
 	case l.bell && payload == bell:
-		c.err = fmt.Errorf("%s holds no jobs: it is what Laravel keeps beside the queue %q to wake workers, so there is no queue of this name",
-			l.key, nameOf(strings.TrimSuffix(strings.TrimPrefix(l.key, s.keys), notifyKey)))
+		queue := nameOf(strings.TrimSuffix(strings.TrimPrefix(l.key, s.keys), notifyKey))
+		c.err = errors.New(l.key + " holds no jobs: it is what Laravel keeps beside the queue " + strconv.Quote(queue) +
+			" to wake workers, so there is no queue of this name")
 		return
 	}
 	now := s.poll.now

@@ -2,7 +2,6 @@ package laravel
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -47,7 +46,7 @@ func (t *tally) begin(count int64, newest string, err error, now time.Time) {
 	case err != nil:
 		t.forget(err)
 	case count > maxFailed:
-		t.forget(fmt.Errorf("Horizon keeps the %d failed jobs of all queues together; up to %d are told apart", count, maxFailed))
+		t.forget(errors.New("Horizon keeps the " + strconv.FormatInt(count, 10) + " failed jobs of all queues together; up to " + strconv.Itoa(maxFailed) + " are told apart"))
 	case count == 0:
 		*t = tally{settled: true}
 	case t.settled && t.why == "" && count == t.count && newest == t.newest && now.Sub(t.at) < tallyAgain:
@@ -72,7 +71,7 @@ func (t *tally) takeJobs(r adapter.Reply) {
 	for i := 0; i < len(list) && err == nil; i++ {
 		var id string
 		if id, err = list[i].Text(); err == nil && len(id) > maxJobID {
-			err = fmt.Errorf("the id of a failed job has %d bytes: at most %d are read", len(id), maxJobID)
+			err = errors.New("the id of a failed job has " + strconv.Itoa(len(id)) + " bytes: at most " + strconv.Itoa(maxJobID) + " are read")
 		}
 		ids = append(ids, id)
 	}

@@ -1,7 +1,6 @@
 package laravel
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -122,9 +121,11 @@ func (s *session) arrange() {
 		return
 	}
 	s.changed = false
-	s.queues = slices.SortedFunc(maps.Values(s.names), func(a, b *queue) int { return strings.Compare(a.name, b.name) })
-	s.requests = make([]adapter.Request, 0, len(s.queues)*(perList+1)+len(s.horizon.requests))
-	for _, q := range s.queues {
+	s.queues = make([]*queue, 0, len(s.names))
+	s.requests = make([]adapter.Request, 0, len(s.names)*(perList+1)+len(s.horizon.requests))
+	for _, name := range adapter.SortedKeys(s.names) {
+		q := s.names[name]
+		s.queues = append(s.queues, q)
 		for _, l := range q.lists {
 			s.requests = append(s.requests, l.requests[:]...)
 		}

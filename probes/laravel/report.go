@@ -1,7 +1,8 @@
 package laravel
 
 import (
-	"fmt"
+	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -18,7 +19,7 @@ func (s *session) finish() adapter.Step {
 	}
 	if err := s.horizon.err; err != nil && len(s.queues) > 0 {
 		out.Problems = append(out.Problems, protocol.Problem{
-			Reason: fmt.Sprintf("read Horizon's keys, %s*, whether there are any or not: %s", s.horizon.prefix, s.explain(err)),
+			Reason: "read Horizon's keys, " + s.horizon.prefix + "*, whether there are any or not: " + s.explain(err),
 		})
 	}
 	var first error
@@ -29,7 +30,7 @@ func (s *session) finish() adapter.Step {
 			continue
 		}
 		if first == nil {
-			first = fmt.Errorf("read queue %q of %s: %w", q.name, s.keys, c.err)
+			first = errors.New("read queue " + strconv.Quote(q.name) + " of " + s.keys + ": " + c.err.Error())
 		}
 		out.Problems = append(out.Problems, protocol.Problem{Queue: q.name, Reason: c.err.Error()})
 	}
@@ -64,7 +65,7 @@ func (s *session) queue(q *queue, c *counts) protocol.Queue {
 	}
 	s.workersOf(q, c, &out.Meta)
 	if q.named && q.seen.IsZero() && len(c.incomplete) == 0 {
-		c.incomplete = append(c.incomplete, fmt.Sprintf("Redis has no job of this queue: it is empty, or its name or the prefix %q is wrong", s.prefix))
+		c.incomplete = append(c.incomplete, "Redis has no job of this queue: it is empty, or its name or the prefix "+strconv.Quote(s.prefix)+" is wrong")
 	}
 	if len(c.incomplete) > 0 {
 		out.Meta.SetText("error", strings.Join(c.incomplete, "; "))
@@ -95,8 +96,8 @@ func (s *session) workersOf(q *queue, c *counts, m *protocol.Meta) {
 // explain adds to a refusal what to do about it.
 func (s *session) explain(err error) string {
 	if adapter.CodeOf(err) == "NOPERM" {
-		return fmt.Sprintf("%v; allow +llen +zcard +zcount +lindex +exists +type +scan +zrange +hmget +hget on ~%s* and ~%s* (docs/acl.md)",
-			err, adapter.EscapeGlob(s.keys), adapter.EscapeGlob(s.horizon.prefix))
+		return err.Error() + "; allow +llen +zcard +zcount +lindex +exists +type +scan +zrange +hmget +hget on ~" +
+			adapter.EscapeGlob(s.keys) + "* and ~" + adapter.EscapeGlob(s.horizon.prefix) + "* (docs/acl.md)"
 	}
 	return err.Error()
 }

@@ -1,9 +1,8 @@
 package laravel
 
 import (
-	"fmt"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,7 +83,7 @@ func (s *session) selects(spelling string) bool {
 // a queue called mail:delayed.
 func (s *session) check() adapter.Step {
 	w := s.walk
-	candidates := slices.Sorted(maps.Keys(w.candidates))
+	candidates := adapter.SortedKeys(w.candidates)
 	w.candidates = nil
 	requests := make([]adapter.Request, len(candidates))
 	for i, rest := range candidates {
@@ -119,14 +118,14 @@ func spellingOf(rest string, typeOf adapter.Reply) string {
 // found takes up a queue that the walk has found.
 func (s *session) found(spelling string) {
 	leaveOut := func(why string) {
-		s.walk.LeaveOut(fmt.Sprintf("queue %.80q is left out, and perhaps others: %s", spelling, why))
+		s.walk.LeaveOut("queue " + adapter.Quote(spelling, 80) + " is left out, and perhaps others: " + why)
 	}
 	if err := protocol.CheckQueueName(spelling); err != nil {
 		leaveOut(err.Error())
 		return
 	}
 	if s.names[nameOf(spelling)] == nil && len(s.names) >= protocol.MaxQueues {
-		leaveOut(fmt.Sprintf("there are more than %d", protocol.MaxQueues))
+		leaveOut("there are more than " + strconv.Itoa(protocol.MaxQueues))
 		return
 	}
 	s.add(spelling).seen = s.poll.now
@@ -169,7 +168,7 @@ func (s *session) walkProblems() []protocol.Problem {
 	case w.Problem() != "":
 		return []protocol.Problem{{Reason: w.Problem()}}
 	case len(s.queues) == 0:
-		return []protocol.Problem{{Reason: fmt.Sprintf("no queue was found under %s: none has a job, or the prefix is wrong", s.keys)}}
+		return []protocol.Problem{{Reason: "no queue was found under " + s.keys + ": none has a job, or the prefix is wrong"}}
 	}
 	return nil
 }

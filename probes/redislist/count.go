@@ -1,7 +1,7 @@
 package redislist
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/protocol"
@@ -30,7 +30,7 @@ func (s *session) finish(r []adapter.Reply) adapter.Step {
 		if err != nil {
 			reason := explain(err, "llen", l.key)
 			if first == nil {
-				first = fmt.Errorf("read list %.80q: %s", l.key, reason)
+				first = errors.New("read list " + adapter.Quote(l.key, 80) + ": " + reason)
 			}
 			s.problem(l.key, reason)
 			continue
@@ -68,9 +68,9 @@ func (s *session) queue(l *list, n int64) protocol.Queue {
 func explain(err error, command, key string) string {
 	switch adapter.CodeOf(err) {
 	case "NOPERM":
-		return fmt.Sprintf("%v; allow +%s on ~%.80s (docs/acl.md)", err, command, key)
+		return err.Error() + "; allow +" + command + " on ~" + adapter.Cut(key, 80) + " (docs/acl.md)"
 	case "WRONGTYPE":
-		return fmt.Sprintf("%v; this key is no list: name another, or leave it out", err)
+		return err.Error() + "; this key is no list: name another, or leave it out"
 	}
 	return err.Error()
 }

@@ -1,8 +1,6 @@
 package redislist
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -33,9 +31,7 @@ func (s *session) find() adapter.Step {
 // forget drops, of the lists that were found and are empty, those that have been for long, and the
 // longest empty ones where they are too many.
 func (s *session) forget(empty []*list) {
-	slices.SortFunc(empty, func(a, b *list) int { // the longest empty ones first
-		return cmp.Or(a.seen.Compare(b.seen), strings.Compare(a.key, b.key))
-	})
+	slices.SortStableFunc(empty, func(a, b *list) int { return a.seen.Compare(b.seen) }) // the longest empty ones first, which are in order
 	for i, l := range empty {
 		if len(empty)-i > mostEmpty || s.now.Sub(l.seen) >= forgetAfter {
 			delete(s.lists, l.key)
@@ -50,7 +46,7 @@ func (s *session) walkProblems() {
 	case s.walk.Problem() != "":
 		s.problem("", s.walk.Problem())
 	case len(s.lists) == 0:
-		s.problem("", fmt.Sprintf("no list was found that %.200q selects: there is none yet, they are all empty, or it is wrong", strings.Join(s.patterns, ",")))
+		s.problem("", "no list was found that "+adapter.Quote(strings.Join(s.patterns, ","), 200)+" selects: there is none yet, they are all empty, or it is wrong")
 	}
 }
 

@@ -8,8 +8,6 @@ package redislist
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -90,7 +88,7 @@ func newList(key string, named bool) *list {
 func (s *session) setOrder() {
 	s.order = make([]*list, 0, len(s.lists))
 	s.requests = make([]adapter.Request, 0, len(s.lists))
-	for _, key := range slices.Sorted(maps.Keys(s.lists)) {
+	for _, key := range adapter.SortedKeys(s.lists) {
 		s.order = append(s.order, s.lists[key])
 		s.requests = append(s.requests, s.lists[key].request)
 	}

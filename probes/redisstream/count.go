@@ -2,7 +2,6 @@ package redisstream
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/protocol"
@@ -54,7 +53,7 @@ func (s *session) read(st *stream, r []adapter.Reply) {
 	for _, fields := range list {
 		g, name, err := readGroup(fields)
 		if err != nil {
-			s.fail(st.key, fmt.Errorf("one of its groups: %w", err))
+			s.fail(st.key, "one of its groups: ", err)
 			continue
 		}
 		k := st.known[name]
@@ -67,7 +66,8 @@ func (s *session) read(st *stream, r []adapter.Reply) {
 		case k.poll == s.polls: // Redis names a group once
 			continue
 		case k.wrong != nil:
-			s.wrongName = fmt.Sprintf("group %.80q of stream %.80q is left out, and perhaps others: %v", name, st.key, k.wrong)
+			s.wrongName = "group " + adapter.Quote(name, 80) + " of stream " + adapter.Quote(st.key, 80) +
+				" is left out, and perhaps others: " + k.wrong.Error()
 		default:
 			g.stream, g.known, g.length = st, k, n
 			s.groups = append(s.groups, g)
@@ -90,14 +90,15 @@ func (s *session) unread(st *stream, err error) {
 		s.problem(st.key, "Redis has no such key: the stream was never written to, or its name is wrong")
 	case missing, adapter.CodeOf(err) == "WRONGTYPE" && !st.named:
 	default:
-		s.fail(st.key, err)
+		s.fail(st.key, "", err)
 	}
 }
 
-func (s *session) fail(queue string, err error) {
-	reason := explain(err, "xlen +xinfo +xrange", queue)
+// fail notes what could not be read, in words before the reason where it is not all of queue.
+func (s *session) fail(queue, part string, err error) {
+	reason := part + explain(err, "xlen +xinfo +xrange", queue)
 	if s.failed == nil {
-		s.failed = fmt.Errorf("read stream %.80q: %s", queue, reason)
+		s.failed = errors.New("read stream " + adapter.Quote(queue, 80) + ": " + reason)
 	}
 	s.problem(queue, reason)
 }

@@ -1,7 +1,6 @@
 package redisstream
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -30,7 +29,7 @@ func (s *session) walkProblems() {
 	case s.walk.Problem() != "":
 		s.problem("", s.walk.Problem())
 	case len(s.streams) == 0:
-		s.problem("", fmt.Sprintf("no stream was found that %.200q selects: there is none yet, or it is wrong", strings.Join(s.patterns, ",")))
+		s.problem("", "no stream was found that "+adapter.Quote(strings.Join(s.patterns, ","), 200)+" selects: there is none yet, or it is wrong")
 	}
 }
 

@@ -2,7 +2,6 @@ package redisstream
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -140,7 +139,7 @@ func (g *group) giveUp() {
 	c.due = false
 	if g.lag < 0 {
 		g.waiting = min(c.n, mostCounted)
-		g.note = fmt.Sprintf("%d or more wait: Redis doesn't tell this group's lag, and no more entries are counted in a poll", g.waiting)
+		g.note = strconv.FormatInt(g.waiting, 10) + " or more wait: Redis doesn't tell this group's lag, and no more entries are counted in a poll"
 		return
 	}
 	g.waiting = min(g.lag, g.length)

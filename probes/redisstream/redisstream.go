@@ -117,10 +117,8 @@ type base struct {
 // queueName is a group's name as a queue. A '/' within the group's name is written %2F, and a '%' %25:
 // so the last '/' always ends the stream's key, and no two groups have one name.
 func queueName(key, group string) string {
-	return key + "/" + groupEscaper.Replace(group)
+	return key + "/" + strings.ReplaceAll(strings.ReplaceAll(group, "%", "%25"), "/", "%2F")
 }
-
-var groupEscaper = strings.NewReplacer("%", "%25", "/", "%2F")
 
 // setStreams makes the session read the named streams and the found ones.
 func (s *session) setStreams(found []string) {

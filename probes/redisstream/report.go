@@ -2,7 +2,7 @@ package redisstream
 
 import (
 	"cmp"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -24,11 +24,11 @@ func (s *session) finish() adapter.Step {
 		g := &s.groups[i]
 		switch {
 		case g.err != nil:
-			s.fail(g.known.queue, g.err)
+			s.fail(g.known.queue, "", g.err)
 		case len(out.Queues) < protocol.MaxQueues:
 			out.Queues = append(out.Queues, s.queue(g, &numbers[i]))
 		case len(out.Queues) == protocol.MaxQueues && i == protocol.MaxQueues:
-			s.problem("", fmt.Sprintf("there are more than %d groups, and the rest are left out; select fewer streams", protocol.MaxQueues))
+			s.problem("", "there are more than "+strconv.Itoa(protocol.MaxQueues)+" groups, and the rest are left out; select fewer streams")
 		}
 	}
 	out.Problems = s.problems
@@ -78,9 +78,9 @@ func timeOf(i id, now time.Time) (ms int64, ok bool) {
 func explain(err error, commands, key string) string {
 	switch adapter.CodeOf(err) {
 	case "NOPERM":
-		return fmt.Sprintf("%v; allow +%s on ~%.80s (docs/acl.md)", err, commands, key)
+		return err.Error() + "; allow +" + commands + " on ~" + adapter.Cut(key, 80) + " (docs/acl.md)"
 	case "WRONGTYPE":
-		return fmt.Sprintf("%v; this key is no stream: name another, or leave it out", err)
+		return err.Error() + "; this key is no stream: name another, or leave it out"
 	}
 	return err.Error()
 }

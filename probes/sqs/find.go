@@ -1,7 +1,7 @@
 package sqs
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -92,9 +92,9 @@ func (s *session) locate() adapter.Step {
 		case len(s.targets) > 0 || len(s.problems) == 0:
 			return s.read(s.due())
 		case s.unlisted != nil:
-			return adapter.Fail("list the SQS queues: %s", s.unlisted)
+			return adapter.Fail("list the SQS queues: " + s.unlisted.String())
 		}
-		return adapter.Fail("%s", s.problems[0])
+		return adapter.Fail(s.problems[0].String())
 	})
 }
 
@@ -167,7 +167,7 @@ func readURL(r adapter.Reply) (string, error) {
 	out, err := output(r)
 	url := out.Text("QueueUrl")
 	if err == nil && url == "" {
-		err = fmt.Errorf("%s answered no QueueUrl", opURL)
+		err = errors.New(opURL + " answered no QueueUrl")
 	}
 	return url, err
 }
@@ -223,7 +223,7 @@ func output(r adapter.Reply) (protocol.Meta, error) {
 	}
 	out, err := protocol.ReadObject([]byte(text))
 	if err != nil {
-		err = fmt.Errorf("the answer is not the JSON of SQS: %w", err)
+		err = errors.New("the answer is not the JSON of SQS: " + err.Error())
 	}
 	return out, err
 }
@@ -240,13 +240,13 @@ func explain(operation string, err error) string {
 		if operation == opList {
 			hint = "allow sqs:ListQueues on *, or name the queues instead of a glob"
 		}
-		return fmt.Sprintf("%v; %s (docs/deploy.md)", err, hint)
+		return err.Error() + "; " + hint + " (docs/deploy.md)"
 	case gone(err):
 		return "there is no queue of this name in this account and region"
 	case strings.Contains(code(err), "Throttl"):
-		return fmt.Sprintf("%v; ask less often: poll at longer intervals, or limit the calls a month", err)
+		return err.Error() + "; ask less often: poll at longer intervals, or limit the calls a month"
 	case slices.Contains(badCredentials, code(err)):
-		return fmt.Sprintf("%v; renew or correct the AWS credentials", err)
+		return err.Error() + "; renew or correct the AWS credentials"
 	}
 	return err.Error()
 }

@@ -1,7 +1,7 @@
 package sqs
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +82,7 @@ func (t *target) take(r adapter.Reply) error {
 	switch {
 	case t.asked == "" || a.arn == t.asked:
 	case t.wanted:
-		return fmt.Errorf("SQS answers for %s: give that region a reporter of its own", a.arn)
+		return errors.New("SQS answers for " + a.arn + ": give that region a reporter of its own")
 	default: // emulators make ARNs of their own
 		return adapter.Error{Code: anotherQueue, Message: "SQS answers for " + a.arn + ", not for " + t.asked}
 	}
@@ -90,7 +90,7 @@ func (t *target) take(r adapter.Reply) error {
 		name := attributeNames[i]
 		n, err := strconv.ParseInt(given.Text(name), 10, 64)
 		if err != nil || n < 0 {
-			return fmt.Errorf("%s is %q in the answer: a number is due", name, given.Text(name))
+			return errors.New(name + " is " + strconv.Quote(given.Text(name)) + " in the answer: a number is due")
 		}
 		*into = n
 	}
@@ -198,7 +198,7 @@ func (s *session) finish() adapter.Step {
 	}
 	out.Problems = s.problems
 	if len(out.Queues) == 0 && len(out.Problems) > 0 {
-		return adapter.Fail("%s", out.Problems[0])
+		return adapter.Fail(out.Problems[0].String())
 	}
 	return adapter.Done(out)
 }
@@ -240,16 +240,16 @@ func (s *session) queue(t *target, known map[string]*target, sources map[string]
 func (s *session) failed(q *protocol.Queue, arn string, dlq *target) (why string) {
 	switch {
 	case dlq == nil:
-		return fmt.Sprintf("failed is unknown: dead-letter queue %s: %s", nameOf(arn), s.lost[arn])
+		return "failed is unknown: dead-letter queue " + nameOf(arn) + ": " + s.lost[arn].String()
 	case s.stale(dlq):
-		return fmt.Sprintf("failed is unknown: dead-letter queue %s: %s", dlq.name, explain(opAttributes, dlq.err))
+		return "failed is unknown: dead-letter queue " + dlq.name + ": " + explain(opAttributes, dlq.err)
 	}
 	q.Metrics.Failed = new(dlq.waiting + dlq.active + dlq.delayed)
 	if dlq.readAt.Before(s.now) {
 		q.Meta.SetInt("failed_as_of", dlq.readAt.UnixMilli())
 	}
 	if dlq.err != nil {
-		return fmt.Sprintf("failed is the last number read: dead-letter queue %s: %s", dlq.name, explain(opAttributes, dlq.err))
+		return "failed is the last number read: dead-letter queue " + dlq.name + ": " + explain(opAttributes, dlq.err)
 	}
 	return ""
 }

@@ -2,8 +2,6 @@ package sqs
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +59,8 @@ func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Sessi
 			return nil, &adapter.SettingError{Setting: SettingQueues, Value: "***@***", Takes: "names, globs, URLs or ARNs of queues, and none of them has an @"}
 		}
 		if !isARN(p) && !isURL(p) && !isNamePattern(p) {
-			return nil, settings.Wrong(SettingQueues, fmt.Sprintf("names, globs, URLs or ARNs of queues; %.200q is none: a name has 1 to 80 letters, digits, '-' or '_', and may end in .fifo; an ARN is such as arn:aws:sqs:eu-west-1:123456789012:orders", p))
+			return nil, settings.Wrong(SettingQueues, "names, globs, URLs or ARNs of queues; "+adapter.Quote(p, 200)+
+				" is none: a name has 1 to 80 letters, digits, '-' or '_', and may end in .fifo; an ARN is such as arn:aws:sqs:eu-west-1:123456789012:orders")
 		}
 	}
 	s.named, s.globs = s.patterns.Names(), s.patterns.HasGlob()
@@ -158,9 +157,8 @@ func (s *session) target(url string) *target {
 
 func (s *session) sorted() []*target {
 	out := make([]*target, 0, len(s.targets))
-	for _, t := range s.targets {
-		out = append(out, t)
+	for _, url := range adapter.SortedKeys(s.targets) {
+		out = append(out, s.targets[url])
 	}
-	slices.SortFunc(out, func(a, b *target) int { return strings.Compare(a.url, b.url) })
 	return out
 }

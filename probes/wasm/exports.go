@@ -12,6 +12,7 @@ import (
 var (
 	instance guest
 	input    []byte
+	largest  int // result so far, in bytes
 )
 
 // kept is the largest buffer in bytes that is kept from one poll to the next.
@@ -50,12 +51,15 @@ func pulseNext(at unsafe.Pointer, size int32) int64 {
 func given(at unsafe.Pointer, size int32) []byte { return unsafe.Slice((*byte)(at), size) }
 
 // hand is a result as the host takes it. At the end of a poll the collector runs: left to itself it
-// lets the memory, which never gets smaller, grow to twice of what one poll needs, and again.
+// lets the memory, which never gets smaller, grow to twice of what one poll needs, and again. It runs,
+// too, where a poll asks more than any before: what it took to find new queues is done with.
 func hand(result []byte) int64 {
-	if result[0] != tagRequests {
-		if cap(input) > kept {
-			input = nil
-		}
+	ended, grown := result[0] != tagRequests, cap(result) > largest
+	largest = max(largest, cap(result))
+	if ended && cap(input) > kept {
+		input = nil
+	}
+	if ended || grown {
 		runtime.GC()
 	}
 	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(result))))<<32 | int64(len(result))
