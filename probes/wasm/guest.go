@@ -47,8 +47,8 @@ func (g *guest) describe() []byte {
 }
 
 func (g *guest) appendDescription(d adapter.Description) []byte {
-	dst := append(g.out[:0], `{"name":`...)
-	dst = protocol.AppendText(dst, d.Name)
+	dst := g.out[:0]
+	dst = protocol.AppendText(append(dst, `{"name":`...), d.Name)
 	dst = protocol.AppendText(append(dst, `,"version":`...), d.Version)
 	dst = protocol.AppendText(append(dst, `,"source":`...), string(d.Source))
 	dst = append(dst, `,"commands":[`...)
