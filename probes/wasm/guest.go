@@ -58,8 +58,9 @@ func (g *guest) appendDescription(d adapter.Description) []byte {
 		}
 		dst = protocol.AppendText(dst, command)
 	}
-	g.out = append(dst, "]}"...)
-	return g.out
+	dst = append(dst, "]}"...)
+	g.out = dst
+	return dst
 }
 
 // open opens the adapter that the settings name.
