@@ -5,31 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
-
-// snippets are the code of docs/report.md in a language.
-func snippets(t *testing.T, language string) []string {
-	t.Helper()
-	page, err := os.ReadFile(filepath.Join(servertest.Root(), "docs", "report.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for rest := string(page); ; {
-		_, code, ok := strings.Cut(rest, "\n```"+language+"\n")
-		if !ok {
-			return found
-		}
-		code, rest, _ = strings.Cut(code, "\n```\n")
-		found = append(found, code+"\n")
-	}
-}
 
 // TestSnippetsReport runs each program of docs/report.md as its reader would, and reads what it reported.
 func TestSnippetsReport(t *testing.T) {
@@ -65,7 +46,7 @@ func TestSnippetsReport(t *testing.T) {
 			if err := server.Client.RPush(t.Context(), "emails", 1, 2, 3).Err(); err != nil {
 				t.Fatal(err)
 			}
-			code := snippets(t, language)
+			code := servertest.CodeOf(t, "report.md", language)
 			command := c.command
 			file := filepath.Join(dir, "report."+language)
 			if err := os.WriteFile(file, []byte(code[0]), 0o600); err != nil {
@@ -75,7 +56,7 @@ func TestSnippetsReport(t *testing.T) {
 			workingDir := dir
 			switch language {
 			case "lua": // by the page's own command
-				args = []string{"sh", "-euc", snippets(t, "sh")[1]}
+				args = []string{"sh", "-euc", servertest.CodeOf(t, "report.md", "sh")[1]}
 			case "go": // built among our modules, run where the spool is
 				program := filepath.Join(dir, "report")
 				build := exec.Command("go", "build", "-o", program, file)

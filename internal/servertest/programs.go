@@ -39,3 +39,21 @@ func Python(t testing.TB, packages ...string) string {
 	}
 	return path
 }
+
+// CodeOf is the code of a page of docs/ in a language, block by block: what the page says is what a test runs.
+func CodeOf(t testing.TB, page, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(Root(), "docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for rest := string(text); ; {
+		_, code, found := strings.Cut(rest, "\n```"+language+"\n")
+		if !found {
+			return blocks
+		}
+		code, rest, _ = strings.Cut(code, "\n```\n")
+		blocks = append(blocks, code+"\n")
+	}
+}

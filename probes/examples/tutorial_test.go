@@ -14,29 +14,11 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// blocks are the code blocks of docs/adapters.md in a language, in their order.
-func blocks(t *testing.T, language string) []string {
-	t.Helper()
-	page, err := os.ReadFile(filepath.Join(servertest.Root(), "docs", "adapters.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for rest := string(page); ; {
-		_, code, found := strings.Cut(rest, "\n```"+language+"\n")
-		if !found {
-			return all
-		}
-		code, rest, _ = strings.Cut(code, "\n```\n")
-		all = append(all, code+"\n")
-	}
-}
-
 // TestTheTutorialGoesFromAnEmptyFolderToARow does what docs/adapters.md tells: saves its adapter, builds it by
 // its command, checks it and reports with it.
 func TestTheTutorialGoesFromAnEmptyFolderToARow(t *testing.T) {
 	t.Parallel()
-	sources, commands := blocks(t, "c"), blocks(t, "sh")
+	sources, commands := servertest.CodeOf(t, "adapters.md", "c"), servertest.CodeOf(t, "adapters.md", "sh")
 	// The last two are about AWS.
 	if len(sources) != 1 || len(commands) != 5 {
 		t.Fatalf("docs/adapters.md has %d blocks of C and %d of commands: 1 and 5 are known here", len(sources), len(commands))
