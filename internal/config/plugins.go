@@ -96,7 +96,16 @@ func openPlugin(ctx context.Context, m *wasmhost.Module, own adapter.Settings, r
 	settings := adapter.Settings{}
 	maps.Copy(settings, own)
 	settings["app"], settings["source"] = reporting.App, reporting.Source
-	return m.Open(ctx, settings)
+	session, err := m.Open(ctx, settings)
+	if err != nil {
+		return nil, err
+	}
+	// Only now the module of the built-in adapters says which it is.
+	if d, ok := session.(interface{ Describe() adapter.Description }); ok && d.Describe().Source != adapter.Redis {
+		_ = session.Close()
+		return nil, fmt.Errorf("it asks %s: this reporter asks a Redis only", d.Describe().Source)
+	}
+	return session, nil
 }
 
 // pluginFiles reads the files that the environment names: one directory of them, or each.
@@ -125,6 +134,9 @@ func (r *reader) pluginFiles() []plugin {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		var wasm []byte
+		if err == nil && !info.Mode().IsRegular() { // a pipe would be waited for, for ever
+			err = errors.New("it is no file")
+		}
 		if err == nil && info.Size() > wasmhost.MaxModule {
 			err = fmt.Errorf("it has %d bytes: at most %d are loaded", info.Size(), wasmhost.MaxModule)
 		}

@@ -106,8 +106,9 @@ func TestAnOperationOfSQSIsDescribedAsAWSWritesIt(t *testing.T) {
 	describedSQS := adapter.Description{Name: "test", Source: adapter.SQS, Commands: []string{"ListQueues"}}
 	for operation, want := range map[string]string{
 		"ListQueues":  "",
-		"LISTQUEUES":  `the adapter test asked "LISTQUEUES", which it does not describe`,
-		"DeleteQueue": `the adapter test asked "DeleteQueue", which it does not describe`,
+		"LISTQUEUES":  `the adapter test asked "LISTQUEUES", which may not be sent`,
+		"DeleteQueue": `the adapter test asked "DeleteQueue", which may not be sent`,
+		"GetQueueUrl": `the adapter test asked "GetQueueUrl", which it does not describe`,
 		"":            `the adapter test asked "", which it does not describe`,
 	} {
 		request := adapter.Request{operation, "{}"}

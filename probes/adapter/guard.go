@@ -46,6 +46,9 @@ func (g *Guard) Check(requests []Request) error {
 		command := r.Command()
 		if g.Adapter.Source == SQS && len(r) > 0 {
 			command = r[0] // an operation's name is as AWS writes it
+			if !slices.Contains(ReadOperations, command) {
+				return errors.New("asked " + Quote(command, 80) + ", which may not be sent: only operations of SQS that read are")
+			}
 		}
 		if !slices.Contains(g.Adapter.Commands, command) {
 			return errors.New("asked " + Quote(command, 80) + ", which it does not describe: it describes " + quoteAll(g.Adapter.Commands))
@@ -63,7 +66,7 @@ func (g *Guard) Check(requests []Request) error {
 func quoteAll(texts []string) string {
 	quoted := make([]string, len(texts))
 	for i, s := range texts {
-		quoted[i] = strconv.Quote(s)
+		quoted[i] = Quote(s, 40)
 	}
 	return "[" + strings.Join(quoted, " ") + "]"
 }

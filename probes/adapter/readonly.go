@@ -49,6 +49,9 @@ var readCommands = commandsByName(
 	ReadCommand{"ZSCORE", "ZSCORE", 1},
 )
 
+// ReadOperations are all the operations of SQS that may be sent.
+var ReadOperations = []string{"GetQueueAttributes", "GetQueueUrl", "ListQueues"}
+
 func commandsByName(list ...ReadCommand) map[string]*ReadCommand {
 	byName := make(map[string]*ReadCommand, len(list))
 	for i := range list {

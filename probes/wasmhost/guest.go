@@ -3,6 +3,7 @@ package wasmhost
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -17,8 +18,14 @@ type guest struct {
 	buffer   []byte // of the replies, kept from one round to the next
 }
 
+// errStopped is that the caller's time was over before the instance ran.
+var errStopped = errors.New("stopped by the caller")
+
 // timed runs the instance within what is left of its run time.
 func (g *guest) timed(ctx context.Context, run func(context.Context) error) error {
+	if ctx.Err() != nil {
+		return errStopped // before it ran
+	}
 	began := time.Now()
 	limited, cancel := context.WithTimeout(withLog(ctx, g.log), max(g.left, 0))
 	defer cancel()
@@ -78,8 +85,8 @@ func (g *guest) give(ctx context.Context, name string, data []byte) (tag byte, r
 	return g.tagged(ctx, name, uint64(uint32(at)), size)
 }
 
-// maxLog is how many bytes of what an instance prints in one poll are logged.
-const maxLog = 8 << 10
+// maxLog is how many bytes of what an instance prints in one poll are logged, in at most maxLines lines.
+const maxLog, maxLines = 8 << 10, 100
 
 // lines are what an instance prints, as lines in a log.
 type lines struct {
@@ -87,6 +94,7 @@ type lines struct {
 	name string
 	part []byte // of a line that has no end yet
 	size int    // of what was printed in this poll
+	said int    // lines in this poll
 }
 
 // Write takes what the instance printed. It never fails: an instance is not told what became of it.
@@ -98,7 +106,7 @@ func (l *lines) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	l.part = append(l.part, taken...)
-	for {
+	for l.said < maxLines {
 		line, rest, ok := bytes.Cut(l.part, []byte("\n"))
 		if !ok {
 			break
@@ -106,9 +114,12 @@ func (l *lines) Write(p []byte) (int, error) {
 		l.say(line)
 		l.part = rest
 	}
+	if l.said == maxLines && l.size <= maxLog {
+		cut, l.part = true, nil
+	}
 	if cut {
 		l.flush()
-		l.log.Warn("an adapter printed more than is logged of a poll; the rest is dropped", "adapter", l.name, "bytes", maxLog)
+		l.log.Warn("an adapter printed more than is logged of a poll; the rest is dropped", "adapter", l.name, "bytes", maxLog, "lines", maxLines)
 		l.size = maxLog + 1 // said once
 	}
 	return len(p), nil
@@ -123,10 +134,11 @@ func (l *lines) flush() {
 }
 
 // reset begins another poll.
-func (l *lines) reset() { l.size = 0 }
+func (l *lines) reset() { l.size, l.said = 0, 0 }
 
 func (l *lines) say(line []byte) {
 	if line = bytes.TrimSpace(line); len(line) > 0 {
+		l.said++
 		l.log.Info("an adapter printed a line", "adapter", l.name, "line", oneLine(line))
 	}
 }

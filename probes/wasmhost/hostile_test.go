@@ -124,7 +124,7 @@ func TestAModuleThatIsNoneIsRefused(t *testing.T) {
 		"a hostile name":                {described(`{"name":"../x","source":"redis","commands":["LLEN"]}`).Bytes(), "of its description name is"},
 		"no source":                     {described(`{"name":"test","version":"1","commands":["LLEN"]}`).Bytes(), `source is "": it takes redis or sqs`},
 		"no commands":                   {described(`{"name":"test","source":"redis","commands":[]}`).Bytes(), "commands are 0"},
-		"a write":                       {described(`{"name":"test","source":"redis","commands":["LLEN","DEL"]}`).Bytes(), `commands has "DEL": a host sends only commands that read`},
+		"a write":                       {described(`{"name":"test","source":"redis","commands":["LLEN","DEL"]}`).Bytes(), `commands has "DEL": a host sends only what reads`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -452,6 +452,48 @@ func TestWhoseAndWhenIsTheHostsToSay(t *testing.T) {
 		if step.Err != nil || step.Snapshot.Source != source || step.Snapshot.Timestamp != noon.UnixMilli() {
 			t.Errorf("%+v, %v", step.Snapshot, step.Err)
 		}
+	}
+}
+
+func TestACallerWhoseTimeIsOverDoesNotStopTheModule(t *testing.T) {
+	t.Parallel()
+	s := open(t, wasmhosttest.Module{}, limits)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
+	defer cancel()
+	if step := s.Poll(ctx, noon); step.Err != nil {
+		t.Fatal(step.Err)
+	}
+	over, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	if step := s.Next(over, []adapter.Reply{adapter.Int(3)}); !errors.Is(step.Err, context.DeadlineExceeded) {
+		t.Errorf("%+v", step)
+	}
+	if s.(*wasmhost.Session).Usage().Memory == 0 {
+		t.Error("its instance was closed, and what it remembered is gone")
+	}
+	if step, _ := drive(t.Context(), s, noon); step.Snapshot == nil {
+		t.Errorf("%+v", step)
+	}
+}
+
+// TestWhatItSaysOnceItIsOpenIsCheckedToo: the module of the built-in adapters describes another adapter
+// then, and a hostile one could another source.
+func TestWhatItSaysOnceItIsOpenIsCheckedToo(t *testing.T) {
+	t.Parallel()
+	var m wasmhosttest.Module
+	good := m.Answer(wasmhosttest.GoodDescription)
+	bad := m.Answer(`{"name":"test","version":"1","source":"sqs","commands":["DEL"]}`)
+	opened := len(m.Texts)
+	m.Texts = append(m.Texts, 0, 0, 0, 0)
+	at := wasmhosttest.ConstI32(int32(wasmhosttest.TextsAt + opened))
+	m.Open = slices.Concat(at, wasmhosttest.ConstI32(1), []byte{0x36, 0, 0}, m.Answer("K"))                           // i32.store
+	m.Describe = slices.Concat(at, []byte{0x28, 0, 0, 0x04, wasmhosttest.I64}, bad, []byte{0x05}, good, []byte{0x0b}) // if it is open
+	module, err := load(t, m, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := module.Open(t.Context(), adapter.Settings{"app": "shop"}); err == nil || !strings.Contains(err.Error(), `commands has "DEL"`) {
+		t.Error(err)
 	}
 }
 

@@ -28,6 +28,7 @@ type Session struct {
 	now   time.Time // of the poll
 	asked int       // requests in the last step
 
+	closed   bool
 	failures int       // one after another
 	retryAt  time.Time // by the polls' clock
 	failure  error     // the last one's
@@ -43,7 +44,7 @@ const (
 
 // Bounds of what is read from an instance.
 const (
-	maxRequestsSize = 2 * adapter.MaxRequestBytes // of their bytes as RESP
+	maxRequestsSize = adapter.MaxRequestBytes + 20*adapter.MaxRequests // of their bytes as RESP
 	maxSnapshot     = protocol.MaxDocument
 	maxSentence     = 500
 )
@@ -82,6 +83,9 @@ func (g *guest) open(ctx context.Context, settings []byte) (adapter.Description,
 // says again why there is none.
 func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
 	s.now, s.asked = now, 0
+	if s.closed {
+		return adapter.Step{Err: errors.New("the session is closed: open another one")}
+	}
 	if s.guest == nil {
 		if now.Before(s.retryAt) {
 			return adapter.Step{Err: s.failure}
@@ -110,6 +114,7 @@ func (s *Session) Next(ctx context.Context, replies []adapter.Reply) adapter.Ste
 
 // Close closes the instance.
 func (s *Session) Close() error {
+	s.closed = true
 	if s.guest != nil {
 		s.guest.instance.close(context.Background())
 		s.guest = nil
@@ -176,6 +181,9 @@ func (s *Session) snapshot(data []byte) (*protocol.QueueSnapshot, error) {
 
 // failed closes the instance, and is the step that says why. The wait for the next one doubles each time.
 func (s *Session) failed(ctx context.Context, err error) adapter.Step {
+	if errors.Is(err, errStopped) { // it stays as it is, and begins another poll when it is asked to
+		return adapter.Step{Err: ctx.Err()}
+	}
 	if s.guest != nil {
 		s.guest.log.flush()
 		s.guest.instance.close(ctx)

@@ -155,8 +155,8 @@ func (g *guest) describe(ctx context.Context) (adapter.Description, error) {
 		err = fmt.Errorf("source is %.80q: it takes redis or sqs", d.Source)
 	case len(d.Commands) == 0 || len(d.Commands) > maxCommands:
 		err = fmt.Errorf("commands are %d: it takes those that it asks, 1 to %d", len(d.Commands), maxCommands)
-	case d.Source == adapter.Redis:
-		err = checkCommands(d.Commands)
+	default:
+		err = checkCommands(d)
 	}
 	if err != nil {
 		return adapter.Description{}, fmt.Errorf("of its description %w", err)
@@ -166,19 +166,25 @@ func (g *guest) describe(ctx context.Context) (adapter.Description, error) {
 }
 
 // checkCommands refuses a description of what would be refused when it is asked.
-func checkCommands(commands []string) error {
+func checkCommands(d adapter.Description) error {
 	allowed := map[string]bool{}
-	for _, c := range adapter.ReadCommands() {
-		allowed[c.Name] = true
+	if d.Source == adapter.SQS {
+		for _, operation := range adapter.ReadOperations {
+			allowed[operation] = true
+		}
+	} else {
+		for _, c := range adapter.ReadCommands() {
+			allowed[c.Name] = true
+		}
 	}
 	var others []string
-	for _, c := range commands {
+	for _, c := range d.Commands {
 		if !allowed[c] {
-			others = append(others, fmt.Sprintf("%.40q", c))
+			others = append(others, adapter.Quote(c, 40))
 		}
 	}
 	if len(others) > 0 {
-		return errors.New("commands has " + strings.Join(others, ", ") + ": a host sends only commands that read, by their names in capitals")
+		return errors.New("commands has " + strings.Join(others, ", ") + ": a host sends only what reads, by the names that Redis, in capitals, or AWS has for it")
 	}
 	return nil
 }

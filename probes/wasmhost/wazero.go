@@ -168,7 +168,7 @@ func reason(ctx context.Context, err error) string {
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	line = strings.TrimSuffix(strings.TrimPrefix(line, "wasm error: "), " (recovered by wazero)")
-	return line
+	return sentence([]byte(line)) // it may have names of the module's
 }
 
 // read is part of the instance's memory, until its next call; not ok where that has no such part.
