@@ -32,6 +32,10 @@ func (m *Meta) Set(name string, value any) error {
 	if err != nil {
 		return fmt.Errorf("encode meta.%s: %w", name, err)
 	}
-	m.text, _ = tidy(m.with(name), data, true, maxNesting)
+	text, ok := tidy(m.with(name), data, true, maxMetaNesting-1)
+	if !ok {
+		return fmt.Errorf("encode meta.%s: %s", name, tooDeep)
+	}
+	m.text = text
 	return nil
 }

@@ -40,12 +40,35 @@ func (m *Meta) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// maxMetaNesting is how deep a meta may nest, three times what is shown: to read one takes time by its size
+// and its depth.
+const maxMetaNesting = 100
+
+const tooDeep = "what nests deeper than 100 levels is left out"
+
+// readMeta reads a meta, without members where value is no object.
 func readMeta(value []byte) Meta {
 	if len(value) == 0 || value[0] != '{' {
 		return Meta{}
 	}
-	text, _ := tidy(make([]byte, 0, len(value)), value, true, maxNesting)
+	text, ok := tidy(make([]byte, 0, len(value)), value, true, maxMetaNesting)
+	if !ok {
+		return withoutDeep(value)
+	}
 	return Meta{text[:len(text)-1]}
+}
+
+// withoutDeep is a meta without its members that nest too deep, and says that there were some.
+func withoutDeep(value []byte) (m Meta) {
+	for name, member := range members(value) {
+		if text, ok := tidy(m.with(string(name)), member, true, maxMetaNesting-1); ok {
+			m.text = text
+		}
+	}
+	if !m.Has("error") {
+		m.SetText("error", tooDeep)
+	}
+	return m
 }
 
 // All are m's names and values, each value a JSON text. A name is good until the next one.

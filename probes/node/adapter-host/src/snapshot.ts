@@ -123,10 +123,26 @@ function nesting(data: Uint8Array): number {
   return deepest
 }
 
+/** How deep a queue's meta may nest. */
+const maxMetaNesting = 100
+
+function tooDeep(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((inner) => tooDeep(inner, levels - 1))
+}
+
 class Reading {
   readonly problems: Problem[] = []
   /** Whether what is read is other than what was written. */
   changed = false
+
+  /** A meta without its members that nest too deep, and with a word that there were some. */
+  withoutDeep(meta: Record<string, unknown>): Record<string, unknown> {
+    if (!tooDeep(meta, maxMetaNesting)) return meta
+    this.changed = true
+    const kept = Object.fromEntries(Object.entries(meta).filter(([, value]) => !tooDeep(value, maxMetaNesting - 1)))
+    return 'error' in kept ? kept : { ...kept, error: `what nests deeper than ${maxMetaNesting} levels is left out` }
+  }
 
   problem(reason: string, queue = ''): void {
     this.changed = true
@@ -192,7 +208,7 @@ class Reading {
       if (isCount(count)) queue.metrics[kind] = count
       else if (count !== undefined && count !== null) this.problem(`its ${kind} is ${shown(count)}: it takes a whole number from 0 to 2^53-1; shown as unknown`, name)
     }
-    if (isObject(fields.meta)) queue.meta = fields.meta
+    if (isObject(fields.meta)) queue.meta = this.withoutDeep(fields.meta)
     else this.changed ||= fields.meta !== undefined
     if (typeof fields.driver === 'string' && drivers.includes(fields.driver)) queue.driver = fields.driver as Queue['driver']
     else {
