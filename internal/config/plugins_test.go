@@ -76,7 +76,7 @@ func TestModulesArePolledBesideTheDrivers(t *testing.T) {
 	if info, err := os.Stat(kept); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if found, _ := filepath.Glob(kept + "/*/*"); len(found) != 1 {
+	if found, _ := filepath.Glob(kept + "/*/*/*"); len(found) != 1 {
 		t.Errorf("the cache holds %v", found)
 	}
 }

@@ -143,7 +143,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.ReportMetric(median(cached)/1e6, "cached-ms")
 	b.ReportMetric(median(compiled)/1e6, "compiled-ms")
 	b.ReportMetric(float64(len(wasm))/1e6, "MB")
-	entries, _ := filepath.Glob(dir + "/*/*")
+	entries, _ := filepath.Glob(dir + "/*/*/*")
 	for _, e := range entries {
 		if info, err := os.Stat(e); err == nil {
 			b.ReportMetric(float64(info.Size())/1e6, "entry-MB")

@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -593,4 +596,54 @@ func TestWhatIsClosedIsFreed(t *testing.T) {
 	if after := heap(); after > before+16<<20 {
 		t.Errorf("after 300 instances of 4 MiB the heap has %d MiB more", (after-before)>>20)
 	}
+}
+
+// TestACacheThatIsBrokenIsMadeAnew flips a bit in each part of what is kept of a module, cuts it, and puts
+// something else in its place.
+func TestACacheThatIsBrokenIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	o := limits
+	o.CacheDir = dir
+	works := func(what string) {
+		s := open(t, wasmhosttest.Module{}, o)
+		if step, _ := drive(t.Context(), s, noon); step.Snapshot == nil {
+			t.Errorf("%s: %+v", what, step)
+		}
+	}
+	works("at first")
+	entries, err := filepath.Glob(dir + "/*/*/*")
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("%v, %v", entries, err)
+	}
+	whole, err := os.ReadFile(entries[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	breakIt := func(data []byte) {
+		if err := os.WriteFile(entries[0], data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 0; i < len(whole); i += max(len(whole)/100, 1) {
+		broken := slices.Clone(whole)
+		broken[i] ^= 0x10
+		breakIt(broken)
+		works(fmt.Sprintf("a bit of byte %d is another", i))
+		if mended, err := os.ReadFile(entries[0]); err != nil || !bytes.Equal(mended, whole) {
+			t.Fatalf("byte %d is still broken, or gone: %v", i, err)
+		}
+	}
+	breakIt(whole[:len(whole)/2])
+	works("cut")
+	breakIt(nil)
+	works("empty")
+	if err := os.Remove(filepath.Join(filepath.Dir(filepath.Dir(entries[0])), "sums")); err != nil {
+		t.Fatal(err)
+	}
+	works("without its checksum")
+	if err := errors.Join(os.Remove(entries[0]), os.Mkdir(entries[0], 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	works("a folder")
 }

@@ -31,9 +31,14 @@ const pageSize = 64 << 10
 // compile compiles a module. A cache that cannot be used is done without: it only saves time.
 func compile(ctx context.Context, wasm []byte, o Options) (*engine, error) {
 	if o.CacheDir != "" {
-		if cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir); err == nil {
-			if e, err := compileWith(ctx, wasm, o, cache); err == nil {
-				return e, nil
+		dir := cacheOf(&o, wasm)
+		cache, err := wazero.NewCompilationCacheWithDir(dir)
+		if err == nil {
+			if intact, err := discardBroken(dir); err == nil {
+				if e, err := compileWith(ctx, wasm, o, cache); err == nil {
+					_ = noteSums(dir, intact) // what has no checksum is compiled again
+					return e, nil
+				}
 			}
 			_ = cache.Close(ctx)
 		}
@@ -51,6 +56,9 @@ func compileWith(ctx context.Context, wasm []byte, o Options, cache wazero.Compi
 	}
 	runtime := wazero.NewRuntimeWithConfig(ctx, config)
 	defer func() {
+		if failure := recover(); failure != nil { // a defect of the engine's is not to end the program
+			err = fmt.Errorf("the engine failed: %.200v", failure)
+		}
 		if err != nil {
 			_ = runtime.Close(ctx)
 		}
@@ -112,7 +120,12 @@ func signature(params, results []api.ValueType) string {
 }
 
 // start makes an instance. It runs the module's own start, if it has one, and then _initialize.
-func (e *engine) start(ctx context.Context) (*instance, error) {
+func (e *engine) start(ctx context.Context) (_ *instance, err error) {
+	defer func() {
+		if failure := recover(); failure != nil {
+			err = &trap{"it cannot be started", fmt.Sprintf("the engine failed: %.200v", failure)}
+		}
+	}()
 	config := wazero.NewModuleConfig().
 		WithName(""). // so that there may be several
 		WithStartFunctions()

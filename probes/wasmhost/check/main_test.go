@@ -110,7 +110,7 @@ func TestCompiledModulesAreKept(t *testing.T) {
 	if status, stdout, _ := check(t, wasmhosttest.Module{}.Bytes(), "-cache", dir); status != 0 {
 		t.Fatal(stdout)
 	}
-	if entries, _ := filepath.Glob(dir + "/*/*"); len(entries) != 1 {
+	if entries, _ := filepath.Glob(dir + "/*/*/*"); len(entries) != 1 {
 		t.Errorf("%s holds %v", dir, entries)
 	}
 }

@@ -1,0 +1,101 @@
+package wasmhost
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// What the engine keeps compiled it takes at its word when it reads it again: a bit that flipped on the
+// disk ends the program. So each module has a directory of its own within the cache, with a checksum of
+// what is in it.
+
+// sumsFile has a line for each entry: its checksum and its name.
+const sumsFile = "sums"
+
+// cacheOf is the directory of a module in the cache.
+func cacheOf(o *Options, wasm []byte) string {
+	sum := sha256.Sum256(wasm)
+	return filepath.Join(o.CacheDir, hex.EncodeToString(sum[:16]))
+}
+
+// discardBroken removes the entries that are not as they were when they were written, and says how many are
+// left.
+func discardBroken(dir string) (intact int, err error) {
+	sums, err := os.ReadFile(filepath.Join(dir, sumsFile))
+	if err != nil {
+		sums = nil
+	}
+	for _, entry := range entriesOf(dir) {
+		line, err := sumOf(dir, entry)
+		if err == nil && strings.Contains(string(sums), line) {
+			intact++
+			continue
+		}
+		if err := os.Remove(entry); err != nil {
+			return intact, err
+		}
+	}
+	return intact, nil
+}
+
+// noteSums writes the checksums of what is there now, unless that is only what was intact.
+func noteSums(dir string, intact int) error {
+	entries := entriesOf(dir)
+	if len(entries) == intact {
+		return nil
+	}
+	var lines strings.Builder
+	for _, entry := range entries {
+		line, err := sumOf(dir, entry)
+		if err != nil {
+			return err
+		}
+		lines.WriteString(line)
+	}
+	temporary, err := os.CreateTemp(dir, sumsFile)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name())
+	_, err = temporary.WriteString(lines.String())
+	if closed := temporary.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), filepath.Join(dir, sumsFile))
+}
+
+// entriesOf are the files that the engine keeps, in directories by its version.
+func entriesOf(dir string) []string {
+	entries, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
+	return entries
+}
+
+// sumOf is an entry's line in the file of checksums.
+func sumOf(dir, entry string) (string, error) {
+	info, err := os.Stat(entry)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is no file", entry)
+	}
+	data, err := os.ReadFile(entry)
+	if err != nil {
+		return "", err
+	}
+	name, err := filepath.Rel(dir, entry)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%08x %s\n", crc32.Checksum(data, castagnoli), name), nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
