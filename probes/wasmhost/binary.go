@@ -34,8 +34,8 @@ const (
 )
 
 // bounded checks a module, and returns it with tables that cannot grow and without what is only for
-// debuggers.
-func bounded(wasm []byte) ([]byte, error) {
+// debuggers. One that isn't trusted can be stopped wherever it is.
+func bounded(wasm []byte, trusted bool) ([]byte, error) {
 	if len(wasm) > MaxModule {
 		return nil, fmt.Errorf("it has %d bytes: at most %d are loaded", len(wasm), MaxModule)
 	}
@@ -50,7 +50,9 @@ func bounded(wasm []byte) ([]byte, error) {
 		case sectionTables:
 			section, err = boundTables(section, &entries)
 		default:
-			err = checkCounts(id, section)
+			if err = checkCounts(id, section); err == nil && id == sectionCode && !trusted {
+				section, err = interruptible(section)
+			}
 		}
 		out = binary.AppendUvarint(append(out, id), uint64(len(section)))
 		out = append(out, section...)
@@ -145,7 +147,7 @@ func (r *reader) imported() Import {
 		r.byte() // its type
 		r.byte() // whether it changes
 	default:
-		r.err = errCut
+		r.fail()
 	}
 	return i
 }
@@ -203,9 +205,18 @@ func boundTables(section []byte, entries *uint32) ([]byte, error) {
 
 var errCut = errors.New("it is cut off, or not WebAssembly")
 
-func (r *reader) byte() byte {
-	if r.err != nil || r.at >= len(r.data) {
+// fail is what is wrong with a module where nothing more is known.
+func (r *reader) fail() {
+	if r.err == nil {
 		r.err = errCut
+	}
+}
+
+func (r *reader) byte() byte {
+	if r.at >= len(r.data) {
+		r.fail()
+	}
+	if r.err != nil {
 		return 0
 	}
 	r.at++
@@ -222,7 +233,7 @@ func (r *reader) u32() uint32 {
 		}
 	}
 	if n > 1<<32-1 {
-		r.err = errCut
+		r.fail()
 	}
 	if r.err != nil {
 		return 0
@@ -231,8 +242,10 @@ func (r *reader) u32() uint32 {
 }
 
 func (r *reader) bytes(n uint32) []byte {
-	if r.err != nil || int64(n) > int64(len(r.data)-r.at) {
-		r.err = errCut
+	if int64(n) > int64(len(r.data)-r.at) {
+		r.fail()
+	}
+	if r.err != nil {
 		return nil
 	}
 	from := r.at

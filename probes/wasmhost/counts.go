@@ -65,8 +65,11 @@ func checkCounts(id byte, section []byte) error {
 // count reads how many items follow, of which each has a byte at least.
 func (r *reader) count() uint32 {
 	n := r.u32()
-	if int64(n) > int64(len(r.data)-r.at) {
-		r.err = errCut
+	switch {
+	case int64(n) > int64(len(r.data)-r.at):
+		r.fail()
+	case n > maxItems && r.err == nil:
+		r.err = fmt.Errorf("one of its lists has %d items: at most %d are taken", n, maxItems)
 	}
 	if r.err != nil {
 		return 0
@@ -77,10 +80,14 @@ func (r *reader) count() uint32 {
 func (r *reader) functionType() {
 	const form = 0x60
 	if r.byte() != form {
-		r.err = errCut
+		r.fail()
 	}
 	for range 2 { // parameters, and results
-		for range r.count() {
+		n := r.count()
+		if n > maxArity {
+			r.err = fmt.Errorf("one of its functions has %d parameters or results: at most %d are taken", n, maxArity)
+		}
+		for range n {
 			r.valueType()
 		}
 	}
@@ -146,7 +153,7 @@ func (r *reader) expression() {
 			r.bytes(16)
 		case 0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e: // sums and products
 		default:
-			r.err = errCut
+			r.fail()
 		}
 	}
 }

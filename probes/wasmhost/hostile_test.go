@@ -164,7 +164,13 @@ func hostile() map[string]struct {
 		// It grows until it is refused, and then stops.
 		"a memory bomb": {wasmhosttest.Module{Poll: slices.Concat([]byte{wasmhosttest.OpLoop, 0x40}, wasmhosttest.ConstI32(1), []byte{wasmhosttest.OpGrowMemory, 0}, wasmhosttest.ConstI32(-1), []byte{0x47, 0x0d, 0, 0x0b, wasmhosttest.OpUnreachable})}, "pulse_poll failed: unreachable"},
 		// Of the time for its growing stack, and of the stack itself, one is over first.
-		"recursion":           {wasmhosttest.Module{Poll: []byte{0x20, 0, wasmhosttest.OpCall, 4}}, "pulse_poll failed: "},
+		"recursion": {wasmhosttest.Module{Poll: []byte{0x20, 0, wasmhosttest.OpCall, 4}}, "pulse_poll failed: "},
+		// It calls itself twice, 40 times within itself, without a loop.
+		"recursion that returns": {wasmhosttest.Module{
+			Alloc: slices.Concat([]byte{0x20, 0}, wasmhosttest.ConstI32(1000), []byte{0x49, 0x04, wasmhosttest.I32}, wasmhosttest.ConstI32(wasmhosttest.InputAt), []byte{0x05}, // local.get, i32.lt_u, if, else
+				[]byte{0x20, 0}, wasmhosttest.ConstI32(1), []byte{0x6b, wasmhosttest.OpCall, 1, wasmhosttest.OpDrop, 0x20, 0}, wasmhosttest.ConstI32(1), []byte{0x6b, wasmhosttest.OpCall, 1, 0x0b}), // i32.sub
+			Poll: slices.Concat(wasmhosttest.ConstI32(1040), []byte{wasmhosttest.OpCall, 1, wasmhosttest.OpDrop, wasmhosttest.OpUnreachable}),
+		}, "pulse_poll failed: it ran until its time was over"},
 		"a pointer outside":   {wasmhosttest.Module{Poll: wasmhosttest.Result(1<<31, 8)}, "pulse_poll answered with 8 bytes at 2147483648: its memory has 131072"},
 		"a length too long":   {wasmhosttest.Module{Poll: wasmhosttest.Result(wasmhosttest.TextsAt, 1<<31)}, "pulse_poll answered with 2147483648 bytes at 1024: its memory has 131072"},
 		"a length that wraps": {wasmhosttest.Module{Poll: wasmhosttest.Result(1<<32-16, 64)}, "pulse_poll answered with 64 bytes at 4294967280"},
@@ -497,6 +503,38 @@ func TestWhatItSaysOnceItIsOpenIsCheckedToo(t *testing.T) {
 	}
 	if _, err := module.Open(t.Context(), adapter.Settings{"app": "shop"}); err == nil || !strings.Contains(err.Error(), `commands has "DEL"`) {
 		t.Error(err)
+	}
+}
+
+// TestWorkWithoutALoopIsStopped fills 64 MiB five hundred times in a row.
+func TestWorkWithoutALoopIsStopped(t *testing.T) {
+	t.Parallel()
+	fill := slices.Concat(wasmhosttest.ConstI32(0), wasmhosttest.ConstI32(0), wasmhosttest.ConstI32(64<<20), []byte{0xfc, 11, 0})
+	m := wasmhosttest.Module{Pages: 1024, Poll: append(bytes.Repeat(fill, 500), wasmhosttest.OpUnreachable)}
+	step := open(t, m, wasmhost.Options{RunTime: limits.RunTime}).Poll(t.Context(), noon)
+	if step.Err == nil || !strings.Contains(step.Err.Error(), "pulse_poll failed: it ran until its time was over") {
+		t.Errorf("%+v", step)
+	}
+}
+
+func TestWhatWouldTakeTooLongToCompileIsRefused(t *testing.T) {
+	t.Parallel()
+	repeated := func(n int, code ...byte) wasmhosttest.Module {
+		return wasmhosttest.Module{Poll: append(bytes.Repeat(code, n), wasmhosttest.OpUnreachable)}
+	}
+	nested := repeated(10_001, wasmhosttest.OpLoop, 0x40)
+	nested.Poll = append(nested.Poll, bytes.Repeat([]byte{0x0b}, 10_001)...)
+	table := wasmhosttest.Module{Poll: slices.Concat(wasmhosttest.ConstI32(0), []byte{0x0e}, binary.AppendUvarint(nil, 20_001), make([]byte, 20_002), []byte{wasmhosttest.OpUnreachable})}
+	for want, m := range map[string]wasmhosttest.Module{
+		"function 4: its blocks nest deeper than 10000":                           nested,
+		"function 4: it has more than 20000 blocks":                               repeated(20_001, 0x02, 0x40, 0x0b),
+		"function 4: its jump tables have more than 20000 places":                 table,
+		"function 4: it has more than 2000 instructions that work on much memory": repeated(2001, 0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 11, 0),
+		"function 4: it has the instruction 0x12, which is not known here":        repeated(1, 0x12, 0),
+	} {
+		if _, err := load(t, m, limits); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 

@@ -64,7 +64,7 @@ type Module struct {
 
 // Load compiles a module and asks it what it is. The error says what is wrong with it.
 func Load(ctx context.Context, wasm []byte, o Options) (*Module, error) {
-	wasm, err := bounded(wasm)
+	wasm, err := bounded(wasm, o.Trusted)
 	if err != nil {
 		return nil, err
 	}
