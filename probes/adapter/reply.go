@@ -137,11 +137,12 @@ func (r Reply) unexpected(want kind) error {
 
 // ReplyOf is what a Redis client answered, as one of go-redis does with its Cmd.Result in RESP2: nil, an
 // integer, text, a list of these, or an error. What Redis says with an error is a reply; err is an error
-// that is not Redis' own, so that there is no reply.
+// that is not Redis' own, so that there is no reply, or that the client speaks RESP3, whose maps and floats
+// an adapter does not know.
 func ReplyOf(value any, err error) (Reply, error) {
 	switch {
 	case err == nil:
-		return replyOf(value), nil
+		return replyOf(value)
 	case err.Error() == "redis: nil": // how a client says that a value is missing
 		return Reply{}, nil
 	}
@@ -155,22 +156,29 @@ func ReplyOf(value any, err error) (Reply, error) {
 	return Reply{}, err
 }
 
-func replyOf(value any) Reply {
+var errNotRESP2 = errors.New("the client answered with something that RESP2 does not have: set its protocol version to 2")
+
+func replyOf(value any) (Reply, error) {
 	switch v := value.(type) {
+	case nil:
+		return Reply{}, nil
 	case int64:
-		return Int(v)
+		return Int(v), nil
 	case string:
-		return Text(v)
+		return Text(v), nil
 	case []any:
 		items := make([]Reply, len(v))
 		for i, item := range v {
-			items[i] = replyOf(item)
+			var err error
+			if items[i], err = replyOf(item); err != nil {
+				return Reply{}, err
+			}
 		}
-		return List(items...)
+		return List(items...), nil
 	case error:
-		return Refusal(v.Error())
+		return Refusal(v.Error()), nil
 	}
-	return Reply{}
+	return Reply{}, errNotRESP2
 }
 
 // Arguments are r as a Redis client's Do takes them.

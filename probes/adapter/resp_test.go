@@ -186,6 +186,11 @@ func TestReplyOfAClientsAnswer(t *testing.T) {
 	if _, err := adapter.ReplyOf(nil, bytes.ErrTooLarge); err == nil {
 		t.Error("a reply of what Redis did not say")
 	}
+	for _, value := range []any{map[any]any{"a": int64(1)}, 1.5, true, []any{[]any{2.5}}} {
+		if got, err := adapter.ReplyOf(value, nil); err == nil || !strings.Contains(err.Error(), "set its protocol version to 2") {
+			t.Errorf("%v is %v, %v", value, adaptertest.Value(got), err)
+		}
+	}
 }
 
 type refused string

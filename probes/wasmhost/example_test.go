@@ -17,7 +17,8 @@ import (
 	"github.com/gravito-framework/pulse/probes/wasmhost"
 )
 
-// read reads a queue's counts with any adapter: the built-in module, as here, or a stranger's.
+// read reads a queue's counts with any adapter: the built-in module, as here, or a stranger's. The client speaks
+// RESP2 (Options.Protocol).
 func read(ctx context.Context, wasm []byte, settings adapter.Settings, client *redis.Client) (adapter.Step, error) {
 	module, err := wasmhost.Load(ctx, wasm, wasmhost.Options{CacheDir: cacheDir()})
 	if err != nil {
