@@ -52,6 +52,8 @@ const (
 	minTry = 5 * time.Second
 	// maxProblems bounds a snapshot's and a summary's.
 	maxProblems = protocol.MaxProblems
+	// maxQueues bounds a snapshot's queues.
+	maxQueues = protocol.MaxQueues
 )
 
 var tooMany = fmt.Sprintf("more than %d problems: the rest are not listed", maxProblems)
@@ -156,15 +158,13 @@ func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 		Timestamp: now.UnixMilli(), App: r.App, Source: r.Source, IntervalMS: r.Interval.Milliseconds(), Queues: []protocol.Queue{},
 	}
 	failed := 0
-	for i, s := range read {
-		if errs[i] != nil {
+	for i, err := range errs {
+		if err != nil {
 			failed++
-			out.Problems = append(out.Problems, protocol.Problem{Reason: r.Pollers[i].Adapter.Name + ": " + errs[i].Error()})
-			continue
+			out.Problems = append(out.Problems, protocol.Problem{Reason: r.Pollers[i].Adapter.Name + ": " + err.Error()})
 		}
-		out.Problems = append(out.Problems, s.Problems...)
-		out.Queues = append(out.Queues, s.Queues...)
 	}
+	r.share(out, read)
 	if failed == len(r.Pollers) {
 		// A Redis that is gone is gone for all of them: that is one sentence.
 		return nil, errors.Join(slices.CompactFunc(errs, func(a, b error) bool { return a.Error() == b.Error() })...)
@@ -173,6 +173,39 @@ func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 		out.Problems = append(out.Problems[:maxProblems], protocol.Problem{Reason: tooMany})
 	}
 	return out, nil
+}
+
+// share adds what the adapters read to out. Where that is too much for one snapshot, none takes more than its
+// share, so that one of them does not crowd out its neighbours.
+func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnapshot) {
+	queues, problems := 0, len(out.Problems)
+	for _, s := range read {
+		if s != nil {
+			queues += len(s.Queues)
+			problems += len(s.Problems)
+		}
+	}
+	for i, s := range read {
+		if s == nil {
+			continue
+		}
+		name := r.Pollers[i].Adapter.Name
+		q, p := s.Queues, s.Problems
+		if len(read) == 1 { // it has no neighbours; what is too much is said where it is cut
+			queues, problems = 0, 0
+		}
+		if most := maxQueues / len(read); queues > maxQueues && len(q) > most {
+			out.Problems = append(out.Problems, protocol.Problem{Reason: fmt.Sprintf(
+				"%s: %d of its %d queues are left out: give it a reporter with a source of its own", name, len(q)-most, len(q))})
+			q = q[:most]
+		}
+		if most := maxProblems / (2 * len(read)); problems > maxProblems && len(p) > most {
+			out.Problems = append(out.Problems, protocol.Problem{Reason: fmt.Sprintf("%s: %d of its %d problems are not listed", name, len(p)-most, len(p))})
+			p = p[:most]
+		}
+		out.Queues = append(out.Queues, q...)
+		out.Problems = append(out.Problems, p...)
+	}
 }
 
 // limit is how long one adapter's poll may take. With neighbours it is shorter: they wait for it, and

@@ -586,3 +586,45 @@ func TestOfTwoRunsOnARealRedisTheNewestGoesOn(t *testing.T) {
 		t.Errorf("%+v", sum)
 	}
 }
+
+// TestNoAdapterCrowdsOutAnother has one that reports all that a snapshot may have, and more.
+func TestNoAdapterCrowdsOutAnother(t *testing.T) {
+	t.Parallel()
+	crowd := make([]protocol.Queue, protocol.MaxQueues)
+	rubbish := make([]protocol.Problem, 2*maxProblems)
+	for i := range crowd {
+		crowd[i] = protocol.Queue{Name: fmt.Sprintf("crowd-%d", i), Driver: protocol.DriverOther}
+	}
+	for i := range rubbish {
+		rubbish[i] = protocol.Problem{Reason: fmt.Sprintf("rubbish %d", i)}
+	}
+	looking := func(q []protocol.Queue, p []protocol.Problem) *poll.Poller {
+		return &poll.Poller{Adapter: described, Source: source{}, Session: &queues{look: func() ([]protocol.Queue, []protocol.Problem, error) { return q, p, nil }}}
+	}
+	good := looking([]protocol.Queue{{Name: "mail", Driver: protocol.DriverOther}}, []protocol.Problem{{Queue: "orders", Reason: "NOPERM"}})
+	r := &Reporter{App: "shop", Interval: time.Second, Pollers: []*poll.Poller{looking(crowd, rubbish), good}}
+	s, err := r.Poll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := s.Queues[len(s.Queues)-1]; last.Name != "mail" || len(s.Queues) != protocol.MaxQueues/2+1 {
+		t.Errorf("%d queues, the last %q", len(s.Queues), last.Name)
+	}
+	var said []string
+	for _, p := range s.Problems {
+		if !strings.HasPrefix(p.Reason, "rubbish") {
+			said = append(said, p.String())
+		}
+	}
+	want := []string{
+		"test: 50000 of its 100000 queues are left out: give it a reporter with a source of its own",
+		"test: 175 of its 200 problems are not listed",
+		`queue "orders": NOPERM`,
+	}
+	if diff := cmp.Diff(want, said); diff != "" || len(s.Problems) > maxProblems {
+		t.Errorf("%d problems (-want +got):\n%s", len(s.Problems), diff)
+	}
+	if _, err := s.EncodeUsable(); err != nil {
+		t.Error(err)
+	}
+}
