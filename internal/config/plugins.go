@@ -90,8 +90,8 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 }
 
 func openPlugin(ctx context.Context, m *wasmhost.Module, own adapter.Settings, reporting Reporting) (adapter.Session, error) {
-	if source := m.Describe().Source; source != adapter.Redis {
-		return nil, fmt.Errorf("it asks %s: this reporter asks a Redis only", source)
+	if err := asksRedis(m.Describe()); err != nil {
+		return nil, err
 	}
 	settings := adapter.Settings{}
 	maps.Copy(settings, own)
@@ -101,11 +101,18 @@ func openPlugin(ctx context.Context, m *wasmhost.Module, own adapter.Settings, r
 		return nil, err
 	}
 	// Only now the module of the built-in adapters says which it is.
-	if d, ok := session.(interface{ Describe() adapter.Description }); ok && d.Describe().Source != adapter.Redis {
+	if err := asksRedis(adapter.DescriptionOf(session, m.Describe())); err != nil {
 		_ = session.Close()
-		return nil, fmt.Errorf("it asks %s: this reporter asks a Redis only", d.Describe().Source)
+		return nil, err
 	}
 	return session, nil
+}
+
+func asksRedis(d adapter.Description) error {
+	if d.Source != adapter.Redis {
+		return fmt.Errorf("it asks %s: this reporter asks a Redis only", d.Source)
+	}
+	return nil
 }
 
 // pluginFiles reads the files that the environment names: one directory of them, or each.

@@ -82,9 +82,9 @@ func BenchmarkRead(b *testing.B) {
 			read()
 		}
 	}
-	b.ReportMetric(median(oursOfRedis)/median(rawOfRedis), "x_of_redis_index+mget")
-	b.ReportMetric(median(ours)/median(raw), "x_of_index+mget")
-	b.ReportMetric(median(ours)*1000, "read-ms")
+	b.ReportMetric(servertest.Median(oursOfRedis)/servertest.Median(rawOfRedis), "x_of_redis_index+mget")
+	b.ReportMetric(servertest.Median(ours)/servertest.Median(raw), "x_of_index+mget")
+	b.ReportMetric(servertest.Median(ours)*1000, "read-ms")
 }
 
 // documents are 1,000 snapshots of 10 queues and 5,000 heartbeats, all of them others at another time.
@@ -166,8 +166,8 @@ func BenchmarkView(b *testing.B) {
 			f()
 		}
 	}
-	b.ReportMetric(median(ours)/median(raw), "x_of_index+mget+unmarshal")
-	b.ReportMetric(median(ours)*1000, "view-ms")
+	b.ReportMetric(servertest.Median(ours)/servertest.Median(raw), "x_of_index+mget+unmarshal")
+	b.ReportMetric(servertest.Median(ours)*1000, "view-ms")
 }
 
 // BenchmarkFirstWalk goes through two million keys of others for the first time, with a reading every two
@@ -222,7 +222,3 @@ func spent(ctx context.Context, t testing.TB, c *redis.Client) time.Duration {
 }
 
 // median is in seconds.
-func median(d []time.Duration) float64 {
-	slices.Sort(d)
-	return d[len(d)/2].Seconds()
-}

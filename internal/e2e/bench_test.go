@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,14 +55,10 @@ func BenchmarkColdStart(b *testing.B) {
 				ours = append(ours, start(path))
 				theirs = append(theirs, start(toy))
 			}
-			b.ReportMetric(median(ours)/median(theirs), "x_of_toy")
-			b.ReportMetric(median(ours)*1000, "start-ms")
+			b.ReportMetric(servertest.Median(ours)/servertest.Median(theirs), "x_of_toy")
+			b.ReportMetric(servertest.Median(ours)*1000, "start-ms")
 		})
 	}
 }
 
 // median is in seconds.
-func median(d []time.Duration) float64 {
-	slices.Sort(d)
-	return d[len(d)/2].Seconds()
-}

@@ -27,11 +27,7 @@ type Poller struct {
 // Poll asks until the session has its snapshot, or says why there is none.
 func (p *Poller) Poll(ctx context.Context, now time.Time) (*protocol.QueueSnapshot, error) {
 	step := p.Session.Poll(ctx, now)
-	guard := adapter.Guard{Adapter: p.Adapter}
-	// A session that is a module says what it is only once it is open.
-	if s, ok := p.Session.(interface{ Describe() adapter.Description }); ok {
-		guard.Adapter = s.Describe()
-	}
+	guard := adapter.Guard{Adapter: adapter.DescriptionOf(p.Session, p.Adapter)}
 	for len(step.Requests) > 0 {
 		if err := guard.Check(step.Requests); err != nil {
 			return nil, fmt.Errorf("the adapter %s %w", guard.Adapter.Name, err)

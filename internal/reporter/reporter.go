@@ -185,21 +185,20 @@ func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnap
 			problems += len(s.Problems)
 		}
 	}
+	hasNeighbours := len(read) > 1 // else what is too much is said where it is cut
+	cutQueues, cutProblems := hasNeighbours && queues > maxQueues, hasNeighbours && problems > maxProblems
 	for i, s := range read {
 		if s == nil {
 			continue
 		}
 		name := r.Pollers[i].Adapter.Name
 		q, p := s.Queues, s.Problems
-		if len(read) == 1 { // it has no neighbours; what is too much is said where it is cut
-			queues, problems = 0, 0
-		}
-		if most := maxQueues / len(read); queues > maxQueues && len(q) > most {
+		if most := maxQueues / len(read); cutQueues && len(q) > most {
 			out.Problems = append(out.Problems, protocol.Problem{Reason: fmt.Sprintf(
 				"%s: %d of its %d queues are left out: give it a reporter with a source of its own", name, len(q)-most, len(q))})
 			q = q[:most]
 		}
-		if most := maxProblems / (2 * len(read)); problems > maxProblems && len(p) > most {
+		if most := maxProblems / (2 * len(read)); cutProblems && len(p) > most {
 			out.Problems = append(out.Problems, protocol.Problem{Reason: fmt.Sprintf("%s: %d of its %d problems are not listed", name, len(p)-most, len(p))})
 			p = p[:most]
 		}

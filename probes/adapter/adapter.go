@@ -57,6 +57,15 @@ type Session interface {
 	Close() error
 }
 
+// DescriptionOf is what a session says of itself, where it does: one that is a module knows only once it is
+// open which adapter it is. Otherwise it is what its adapter said.
+func DescriptionOf(s Session, otherwise Description) Description {
+	if s, ok := s.(interface{ Describe() Description }); ok {
+		return s.Describe()
+	}
+	return otherwise
+}
+
 // Step is what a session wants next: exactly one of its fields is set.
 type Step struct {
 	Requests []Request               // ask these, then call Next

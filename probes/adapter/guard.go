@@ -35,31 +35,43 @@ func (g *Guard) Check(requests []Request) error {
 		for _, argument := range r {
 			size += len(argument)
 		}
-		if g.Adapter.Source == Redis {
-			if _, err := r.ReadOnly(); err != nil {
-				return errors.New("asked a command that may not be sent: " + err.Error())
-			}
-		}
-		if len(r) > 0 && r[0] == last {
+		name, err := g.name(r)
+		switch {
+		case err != nil:
+			return err
+		case name == last && name != "":
 			continue
+		case !slices.Contains(g.Adapter.Commands, name):
+			return errors.New("asked " + Quote(name, 80) + ", which it does not describe: it describes " + quoteAll(g.Adapter.Commands))
 		}
-		command := r.Command()
-		if g.Adapter.Source == SQS && len(r) > 0 {
-			command = r[0] // an operation's name is as AWS writes it
-			if !slices.Contains(ReadOperations, command) {
-				return errors.New("asked " + Quote(command, 80) + ", which may not be sent: only operations of SQS that read are")
-			}
-		}
-		if !slices.Contains(g.Adapter.Commands, command) {
-			return errors.New("asked " + Quote(command, 80) + ", which it does not describe: it describes " + quoteAll(g.Adapter.Commands))
-		}
-		last = command // of two words it is no request's first, and looked up each time
+		last = name
 	}
 	if size > MaxRequestBytes {
 		return errors.New("asked " + strconv.Itoa(size) + " bytes of requests in round " + strconv.Itoa(g.rounds) +
 			": a round may have " + strconv.Itoa(MaxRequestBytes))
 	}
 	return nil
+}
+
+// name is what a request goes by in a description, or why it may not be sent.
+func (g *Guard) name(r Request) (string, error) {
+	switch g.Adapter.Source {
+	case Redis:
+		command, err := r.ReadOnly()
+		if err != nil {
+			return "", errors.New("asked a command that may not be sent: " + err.Error())
+		}
+		return command.Name, nil
+	case SQS:
+		if len(r) == 0 {
+			return "", nil
+		}
+		if !slices.Contains(ReadOperations, r[0]) { // as AWS writes it
+			return "", errors.New("asked " + Quote(r[0], 80) + ", which may not be sent: only operations of SQS that read are")
+		}
+		return r[0], nil
+	}
+	return r.Command(), nil
 }
 
 // quoteAll are texts as a sentence lists them: ["LLEN" "GET"].

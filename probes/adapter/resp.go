@@ -2,13 +2,20 @@ package adapter
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
 
 // The adapter ABI's values as bytes: RESP2, as Redis speaks it. A host and a guest share this file.
+
+// The tags that a guest's results begin with.
+const (
+	TagDone     = 'K'
+	TagRequests = 'R'
+	TagSnapshot = 'S'
+	TagError    = 'E'
+)
 
 // maxNesting is how deep a list of replies may nest. Redis' own nest to 4.
 const maxNesting = 32
@@ -65,13 +72,12 @@ func appendReply(dst []byte, r *Reply) []byte {
 // AppendSettings appends settings as one RESP array of name, value, name, value: the app, the source,
 // then the others by name. A setting that is empty is not set, and left out.
 func AppendSettings(dst []byte, s Settings) []byte {
-	rank := func(name string) int { return (slices.Index([]string{"app", "source"}, name) + 3) % 3 }
-	names := slices.SortedFunc(maps.Keys(s), func(a, b string) int {
-		if d := rank(a) - rank(b); d != 0 {
-			return d
+	names := []string{"app", "source"}
+	for _, name := range SortedKeys(s) {
+		if name != "app" && name != "source" {
+			names = append(names, name)
 		}
-		return strings.Compare(a, b)
-	})
+	}
 	names = slices.DeleteFunc(names, func(name string) bool { return s[name] == "" })
 	dst = appendHead(dst, '*', 2*len(names))
 	for _, name := range names {

@@ -18,6 +18,7 @@ import (
 	"github.com/gravito-framework/pulse/internal/servertest"
 	sourceredis "github.com/gravito-framework/pulse/internal/source/redis"
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/bullmq"
 )
 
@@ -29,17 +30,6 @@ func fill(b *testing.B, server *servertest.RedisServer) {
 	if out, err := servertest.Node(b, "testdata/node/fill.mjs", "--port", server.Port(), "--queues", strconv.Itoa(benchQueues)).CombinedOutput(); err != nil {
 		b.Fatalf("fill: %v\n%s", err, out)
 	}
-}
-
-// recorder notes the rounds of requests that pass through it.
-type recorder struct {
-	poll.Source
-	rounds [][]adapter.Request
-}
-
-func (r *recorder) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
-	r.rounds = append(r.rounds, requests)
-	return r.Source.Do(ctx, requests)
 }
 
 func newPoller(b *testing.B, client *redis.Client) *poll.Poller {
@@ -67,7 +57,7 @@ func BenchmarkPollAgainstRawPipeline(b *testing.B) {
 	p := newPoller(b, server.Client)
 	mustPoll(b, p) // finds the queues
 	mustPoll(b, p) // searches them for markers
-	rec := &recorder{Source: p.Source}
+	rec := &adaptertest.Noted{Source: p.Source}
 	p.Source = rec
 	mustPoll(b, p)
 	p.Source = rec.Source
@@ -79,13 +69,13 @@ func BenchmarkPollAgainstRawPipeline(b *testing.B) {
 		mustPoll(b, p)
 		ours = append(ours, time.Since(start))
 		start = time.Now()
-		for _, round := range rec.rounds {
+		for _, round := range rec.Requests {
 			rawPipeline(b, server.Client, round)
 		}
 		raw = append(raw, time.Since(start))
 	}
-	b.ReportMetric(median(ours)/median(raw), "x_of_raw_pipeline")
-	b.ReportMetric(median(ours)*1000, "poll-ms")
+	b.ReportMetric(servertest.Median(ours)/servertest.Median(raw), "x_of_raw_pipeline")
+	b.ReportMetric(servertest.Median(ours)*1000, "poll-ms")
 }
 
 func rawPipeline(b *testing.B, client *redis.Client, requests []adapter.Request) {
@@ -157,16 +147,11 @@ func BenchmarkPollAgainstGetJobCounts(b *testing.B) {
 		if err := json.Unmarshal(out, &rival); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(median(ours)*1000/rival.Median, fmt.Sprintf("x_of_getJobCounts_%s", mode))
+		b.ReportMetric(servertest.Median(ours)*1000/rival.Median, fmt.Sprintf("x_of_getJobCounts_%s", mode))
 	}
 }
 
 // median is in seconds.
-func median(d []time.Duration) float64 {
-	slices.Sort(d)
-	return d[len(d)/2].Seconds()
-}
-
 // replay answers each round of a poll as it was answered once.
 type replay struct {
 	rounds [][]adapter.Reply
@@ -179,18 +164,6 @@ func (r *replay) Do(context.Context, []adapter.Request) ([]adapter.Reply, error)
 	return answers, nil
 }
 
-// answers notes what a source answers.
-type answers struct {
-	poll.Source
-	rounds [][]adapter.Reply
-}
-
-func (a *answers) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
-	replies, err := a.Source.Do(ctx, requests)
-	a.rounds = append(a.rounds, replies)
-	return replies, err
-}
-
 // BenchmarkAdapterAlone polls a thousand queues whose answers are in memory: what the adapter itself takes.
 func BenchmarkAdapterAlone(b *testing.B) {
 	server := servertest.Redis(b)
@@ -198,10 +171,10 @@ func BenchmarkAdapterAlone(b *testing.B) {
 	p := newPoller(b, server.Client)
 	mustPoll(b, p) // finds the queues
 	mustPoll(b, p) // searches them for markers
-	noted := &answers{Source: p.Source}
+	noted := &adaptertest.Noted{Source: p.Source}
 	p.Source = noted
 	mustPoll(b, p)
-	p.Source = &replay{rounds: noted.rounds}
+	p.Source = &replay{rounds: noted.Replies}
 	b.ReportAllocs()
 	for b.Loop() {
 		mustPoll(b, p)

@@ -3,7 +3,6 @@ package examples_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -11,21 +10,10 @@ import (
 	"github.com/gravito-framework/pulse/internal/servertest"
 	source "github.com/gravito-framework/pulse/internal/source/redis"
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/redislist"
 	"github.com/gravito-framework/pulse/probes/wasmhost"
 )
-
-// noted is a source that remembers its last replies.
-type noted struct {
-	poll.Source
-	replies [][]adapter.Reply
-}
-
-func (n *noted) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
-	replies, err := n.Source.Do(ctx, requests)
-	n.replies = append(n.replies, replies)
-	return replies, err
-}
 
 // BenchmarkThousandLists reads a thousand lists: with Resque's adapter in C, where it cannot be stopped and
 // where it can, and with the native adapter of plain lists, which asks one LLEN a list as well. There is no
@@ -55,10 +43,10 @@ func BenchmarkThousandLists(b *testing.B) {
 		b.Fatal(err)
 	}
 	sessions := map[string]adapter.Session{"native": native, "c": inC(true), "interruptible": inC(false)}
-	last := map[string]*noted{}
+	last := map[string]*adaptertest.Noted{}
 	for name, s := range sessions {
 		for range 2 { // finds the lists, and is as every poll
-			last[name] = &noted{Source: source.New(server.Client, "redis")}
+			last[name] = &adaptertest.Noted{Source: source.New(server.Client, "redis")}
 			found, err := (&poll.Poller{Adapter: redislist.Adapter{}.Describe(), Session: s, Source: last[name]}).Poll(b.Context(), time.Now())
 			if err != nil || len(found.Queues) != 1000 {
 				b.Fatalf("%s: %v", name, err)
@@ -71,7 +59,7 @@ func BenchmarkThousandLists(b *testing.B) {
 			began := time.Now()
 			step := s.Poll(b.Context(), began)
 			for i := 0; len(step.Requests) > 0; i++ {
-				step = s.Next(b.Context(), last[name].replies[i])
+				step = s.Next(b.Context(), last[name].Replies[i])
 			}
 			if step.Err != nil {
 				b.Fatal(step.Err)
@@ -82,12 +70,9 @@ func BenchmarkThousandLists(b *testing.B) {
 			}
 		}
 	}
-	median := func(name string) float64 {
-		slices.Sort(times[name])
-		return float64(times[name][len(times[name])/2])
-	}
+	median := func(name string) float64 { return servertest.Median(times[name]) }
 	b.ReportMetric(median("c")/median("native"), "c/native")
 	b.ReportMetric(median("c guest")/median("native"), "guest/native")
 	b.ReportMetric(median("interruptible guest")/median("c guest"), "interruptible/guest")
-	b.ReportMetric(median("c")/1e6, "c-ms")
+	b.ReportMetric(median("c")*1000, "c-ms")
 }

@@ -5,6 +5,8 @@ package main
 import (
 	"runtime"
 	"unsafe"
+
+	"github.com/gravito-framework/pulse/probes/adapter"
 )
 
 // What the host reads, which is in the instance, and what it writes. Both stay referenced from here, or
@@ -54,7 +56,7 @@ func given(at unsafe.Pointer, size int32) []byte { return unsafe.Slice((*byte)(a
 // lets the memory, which never gets smaller, grow to twice of what one poll needs, and again. It runs,
 // too, where a poll asks more than any before: what it took to find new queues is done with.
 func hand(result []byte) int64 {
-	ended, grown := result[0] != tagRequests, cap(result) > largest
+	ended, grown := result[0] != adapter.TagRequests, cap(result) > largest
 	largest = max(largest, cap(result))
 	if ended && cap(input) > kept {
 		input = nil

@@ -14,14 +14,6 @@ import (
 // settingAdapter is the setting that picks one of the adapters.
 const settingAdapter = "adapter"
 
-// The tags that a result begins with.
-const (
-	tagDone     = 'K'
-	tagRequests = 'R'
-	tagSnapshot = 'S'
-	tagError    = 'E'
-)
-
 // guest is an instance: the adapter that was opened, and its session. What its methods return is good
 // until the next call.
 type guest struct {
@@ -82,7 +74,7 @@ func (g *guest) open(data []byte) []byte {
 			return g.fail(err.Error())
 		}
 		g.opened, g.session = d.Adapter, session
-		g.out = append(g.out[:0], tagDone)
+		g.out = append(g.out[:0], adapter.TagDone)
 		return g.out
 	}
 	err = adapter.Settings{settingAdapter: name}.Wrong(settingAdapter, "one of "+strings.Join(names, ", "))
@@ -114,9 +106,9 @@ func (g *guest) result(step adapter.Step) []byte {
 	switch {
 	case len(step.Requests) > 0:
 		g.asked = len(step.Requests)
-		g.out = adapter.AppendRequests(append(out, tagRequests), step.Requests)
+		g.out = adapter.AppendRequests(append(out, adapter.TagRequests), step.Requests)
 	case step.Snapshot != nil:
-		g.out = step.Snapshot.AppendJSON(append(out, tagSnapshot))
+		g.out = step.Snapshot.AppendJSON(append(out, adapter.TagSnapshot))
 	case step.Err != nil:
 		return g.fail(step.Err.Error())
 	default:
@@ -127,6 +119,6 @@ func (g *guest) result(step adapter.Step) []byte {
 
 // fail answers with a sentence for a person.
 func (g *guest) fail(why string) []byte {
-	g.out = append(append(g.out[:0], tagError), why...)
+	g.out = append(append(g.out[:0], adapter.TagError), why...)
 	return g.out
 }

@@ -45,7 +45,7 @@ func TestTheModuleIsEachOfTheAdapters(t *testing.T) {
 				t.Errorf("the module as a whole does not describe %s, which %s asks", command, want.Name)
 			}
 		}
-		if got := g.poll(noon); got[0] != tagRequests {
+		if got := g.poll(noon); got[0] != adapter.TagRequests {
 			t.Errorf("%s: %q", want.Name, got)
 		}
 	}
@@ -101,7 +101,7 @@ func FuzzGuest(f *testing.F) {
 		}
 		for n := range 2 {
 			result := g.poll(noon + 10_000*int64(n))
-			for round := 0; result[0] == tagRequests && round < 64; round++ {
+			for round := 0; result[0] == adapter.TagRequests && round < 64; round++ {
 				requests, err := adapter.ParseRequests(result[1:], adapter.MaxRequests)
 				if err != nil {
 					t.Fatal(err)
@@ -119,15 +119,15 @@ func FuzzGuest(f *testing.F) {
 				result = g.next(adapter.AppendReplies(nil, all))
 			}
 			switch result[0] {
-			case tagSnapshot:
+			case adapter.TagSnapshot:
 				if s, _, err := protocol.DecodeSnapshot(result[1:]); err != nil || s.App != "shop" {
 					t.Fatalf("%q: %v", result, err)
 				}
-			case tagError:
+			case adapter.TagError:
 				if len(result) == 1 {
 					t.Fatal("no reason")
 				}
-			case tagRequests: // after 64 rounds, which a host does not take
+			case adapter.TagRequests: // after 64 rounds, which a host does not take
 			default:
 				t.Fatalf("%q", result)
 			}

@@ -1,7 +1,6 @@
 package wasmhost_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -17,27 +16,10 @@ import (
 	"github.com/gravito-framework/pulse/internal/servertest"
 	sourceredis "github.com/gravito-framework/pulse/internal/source/redis"
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/bullmq"
 	"github.com/gravito-framework/pulse/probes/wasmhost"
 )
-
-func median(times []time.Duration) float64 {
-	slices.Sort(times)
-	return float64(times[len(times)/2])
-}
-
-// noted is a source that remembers its last poll's rounds.
-type noted struct {
-	poll.Source
-	requests [][]adapter.Request
-	replies  [][]adapter.Reply
-}
-
-func (n *noted) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
-	replies, err := n.Source.Do(ctx, requests)
-	n.requests, n.replies = append(n.requests, requests), append(n.replies, replies)
-	return replies, err
-}
 
 // again drives a poll with replies that are there already: what is left is the session's own time.
 func again(b *testing.B, s adapter.Session, replies [][]adapter.Reply) {
@@ -89,11 +71,11 @@ func BenchmarkThousandQueues(b *testing.B) {
 		b.Fatal(err)
 	}
 	sessions := map[string]adapter.Session{"native": native, "wazero": inWazero(true), "interruptible": inWazero(false)}
-	var last *noted
+	var last *adaptertest.Noted
 	for name, s := range sessions {
 		p := &poll.Poller{Adapter: bullmq.Adapter{}.Describe(), Session: s}
 		for range 3 { // finds the queues, searches them for markers, and is as every poll
-			last = &noted{Source: sourceredis.New(server.Client, "redis")}
+			last = &adaptertest.Noted{Source: sourceredis.New(server.Client, "redis")}
 			p.Source = last
 			found, err := p.Poll(b.Context(), time.Now())
 			if err != nil || len(found.Queues) != queues {
@@ -105,17 +87,17 @@ func BenchmarkThousandQueues(b *testing.B) {
 	for b.Loop() {
 		for name, s := range sessions {
 			began := time.Now()
-			again(b, s, last.replies)
+			again(b, s, last.Replies)
 			times[name] = append(times[name], time.Since(began))
 		}
 		began := time.Now()
-		raw(b, server.Client, last.requests)
+		raw(b, server.Client, last.Requests)
 		times["raw"] = append(times["raw"], time.Since(began))
 	}
-	b.ReportMetric(median(times["wazero"])/median(times["raw"]), "wazero/raw")
-	b.ReportMetric(median(times["interruptible"])/median(times["wazero"]), "interruptible/wazero")
-	b.ReportMetric(median(times["wazero"])/median(times["native"]), "wazero/native")
-	b.ReportMetric(median(times["wazero"])/1e6, "wazero-ms")
+	b.ReportMetric(servertest.Median(times["wazero"])/servertest.Median(times["raw"]), "wazero/raw")
+	b.ReportMetric(servertest.Median(times["interruptible"])/servertest.Median(times["wazero"]), "interruptible/wazero")
+	b.ReportMetric(servertest.Median(times["wazero"])/servertest.Median(times["native"]), "wazero/native")
+	b.ReportMetric(servertest.Median(times["wazero"])*1000, "wazero-ms")
 	b.ReportMetric(float64(sessions["wazero"].(*wasmhost.Session).Usage().Memory)/(1<<20), "MiB")
 }
 
@@ -139,9 +121,9 @@ func BenchmarkLoad(b *testing.B) {
 		compiled = append(compiled, load(wasmhost.Options{}))
 		cached = append(cached, load(wasmhost.Options{CacheDir: dir}))
 	}
-	b.ReportMetric(median(compiled)/median(cached), "compiled/cached")
-	b.ReportMetric(median(cached)/1e6, "cached-ms")
-	b.ReportMetric(median(compiled)/1e6, "compiled-ms")
+	b.ReportMetric(servertest.Median(compiled)/servertest.Median(cached), "compiled/cached")
+	b.ReportMetric(servertest.Median(cached)*1000, "cached-ms")
+	b.ReportMetric(servertest.Median(compiled)*1000, "compiled-ms")
 	b.ReportMetric(float64(len(wasm))/1e6, "MB")
 	entries, _ := filepath.Glob(dir + "/*/*/*")
 	for _, e := range entries {

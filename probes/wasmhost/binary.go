@@ -46,7 +46,7 @@ func bounded(wasm []byte, trusted bool) ([]byte, error) {
 		case sectionCustom:
 			return nil
 		case sectionImports:
-			err = checkImports(section)
+			err = eachImport(section, checkImport)
 		case sectionTables:
 			section, err = boundTables(section, &entries)
 		default:
@@ -87,17 +87,14 @@ func sections(wasm []byte, each func(id byte, section []byte) error) error {
 // host would run it.
 func Inspect(wasm []byte) (imports []Import, exports []string, err error) {
 	err = sections(wasm, func(id byte, section []byte) error {
-		r := reader{data: section}
 		switch id {
 		case sectionImports:
-			for range r.u32() {
-				i := r.imported()
-				if r.err != nil {
-					return r.err
-				}
+			return eachImport(section, func(i Import) error {
 				imports = append(imports, i)
-			}
+				return nil
+			})
 		case sectionExports:
+			r := reader{data: section}
 			for range r.u32() {
 				name := r.bytes(r.u32())
 				r.byte() // its kind
@@ -160,18 +157,26 @@ func (r *reader) limits() {
 	}
 }
 
-func checkImports(section []byte) error {
+// eachImport calls each with what a section imports, until one is an error.
+func eachImport(section []byte, each func(Import) error) error {
 	r := reader{data: section}
 	for range r.u32() {
 		i := r.imported()
 		if r.err != nil {
 			return r.err
 		}
-		if i.Kind != "function" || i.Module != WASI || wasiFunctions[i.Name].do == nil {
-			return fmt.Errorf("it imports the %v: the host gives functions of %s only, and none of sockets", i, WASI)
+		if err := each(i); err != nil {
+			return err
 		}
 	}
 	return r.err
+}
+
+func checkImport(i Import) error {
+	if i.Kind != "function" || i.Module != WASI || wasiFunctions[i.Name].do == nil {
+		return fmt.Errorf("it imports the %v: the host gives functions of %s only, and none of sockets", i, WASI)
+	}
+	return nil
 }
 
 // boundTables is the section with each table's least size as its most.

@@ -18,18 +18,15 @@ import (
 const sumsFile = "sums"
 
 // cacheOf is the directory of a module in the cache.
-func cacheOf(o *Options, wasm []byte) string {
+func cacheOf(dir string, wasm []byte) string {
 	sum := sha256.Sum256(wasm)
-	return filepath.Join(o.CacheDir, hex.EncodeToString(sum[:16]))
+	return filepath.Join(dir, hex.EncodeToString(sum[:16]))
 }
 
 // discardBroken removes the entries that are not as they were when they were written, and says how many are
 // left.
 func discardBroken(dir string) (intact int, err error) {
-	sums, err := os.ReadFile(filepath.Join(dir, sumsFile))
-	if err != nil {
-		sums = nil
-	}
+	sums, _ := os.ReadFile(filepath.Join(dir, sumsFile)) // where there are none, nothing is intact
 	for _, entry := range entriesOf(dir) {
 		line, err := sumOf(dir, entry)
 		if err == nil && strings.Contains(string(sums), line) {

@@ -60,11 +60,7 @@ func interruptible(section []byte) ([]byte, error) {
 // interruptibleBody appends a function's body to dst.
 func interruptibleBody(dst, body []byte) ([]byte, error) {
 	r := reader{data: body}
-	locals := uint64(0)
-	for range r.count() {
-		locals += uint64(r.u32())
-		r.valueType()
-	}
+	locals := r.locals()
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -78,7 +74,7 @@ func interruptibleBody(dst, body []byte) ([]byte, error) {
 		case opBlock, opLoop, opIf:
 			blocks++
 			depth++
-			r.blockType()
+			r.number() // its type: none, a value's, or the place of a function's
 		case opEnd:
 			depth--
 		case opBrTable:
@@ -113,9 +109,6 @@ func interruptibleBody(dst, body []byte) ([]byte, error) {
 	}
 	return dst, nil
 }
-
-// blockType reads a block's type: none, a value's, or the place of a function's.
-func (r *reader) blockType() { r.number() }
 
 // operands reads what follows an instruction, and says whether it works on much memory. The numbers are
 // those of WebAssembly 2.0; what wazero takes beyond it is off.

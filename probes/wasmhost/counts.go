@@ -32,10 +32,7 @@ func checkCounts(id byte, section []byte) error {
 		locals := uint64(0)
 		for range r.count() {
 			body := reader{data: r.bytes(r.u32())}
-			for range body.count() {
-				locals += uint64(body.u32())
-				body.valueType()
-			}
+			locals += body.locals()
 			if r.err == nil {
 				r.err = body.err
 			}
@@ -91,6 +88,15 @@ func (r *reader) functionType() {
 			r.valueType()
 		}
 	}
+}
+
+// locals reads which local variables a function has, and says how many they are.
+func (r *reader) locals() (n uint64) {
+	for range r.count() {
+		n += uint64(r.u32())
+		r.valueType()
+	}
+	return n
 }
 
 // valueType reads a value's type: a byte, or two and a number where it refers to another type.

@@ -32,12 +32,10 @@ func OpenLater(ctx context.Context, open func(context.Context) (adapter.Session,
 func (l *Later) Describe() adapter.Description {
 	select {
 	case <-l.opened:
-		if d, ok := l.session.(interface{ Describe() adapter.Description }); ok {
-			return d.Describe()
-		}
+		return adapter.DescriptionOf(l.session, adapter.Description{})
 	default:
+		return adapter.Description{}
 	}
-	return adapter.Description{}
 }
 
 // Poll begins a poll, or says that it cannot yet, or why it never will.

@@ -34,14 +34,6 @@ type Session struct {
 	failure  error     // the last one's
 }
 
-// The tags that a result begins with.
-const (
-	tagDone     = 'K'
-	tagRequests = 'R'
-	tagSnapshot = 'S'
-	tagError    = 'E'
-)
-
 // Bounds of what is read from an instance.
 const (
 	maxRequestsSize = adapter.MaxRequestBytes + 20*adapter.MaxRequests // of their bytes as RESP
@@ -71,9 +63,9 @@ func (g *guest) open(ctx context.Context, settings []byte) (adapter.Description,
 	switch {
 	case err != nil:
 		return adapter.Description{}, err
-	case tag == tagError:
+	case tag == adapter.TagError:
 		return adapter.Description{}, errors.New(sentence(text))
-	case tag != tagDone:
+	case tag != adapter.TagDone:
 		return adapter.Description{}, fmt.Errorf("pulse_open answered with the tag %q: it takes K or E", tag)
 	}
 	return g.describe(ctx)
@@ -128,7 +120,7 @@ func (s *Session) step(ctx context.Context, tag byte, data []byte, err error) ad
 		return s.failed(ctx, err)
 	}
 	switch tag {
-	case tagRequests:
+	case adapter.TagRequests:
 		requests, err := adapter.ParseRequests(data, adapter.MaxRequests)
 		switch {
 		case err != nil:
@@ -145,7 +137,7 @@ func (s *Session) step(ctx context.Context, tag byte, data []byte, err error) ad
 		}
 		s.asked = len(requests)
 		return adapter.Step{Requests: requests}
-	case tagSnapshot:
+	case adapter.TagSnapshot:
 		snapshot, err := s.snapshot(data)
 		if err != nil {
 			return s.failed(ctx, err)
@@ -153,7 +145,7 @@ func (s *Session) step(ctx context.Context, tag byte, data []byte, err error) ad
 		s.failures = 0
 		s.guest.log.flush()
 		return adapter.Done(snapshot)
-	case tagError:
+	case adapter.TagError:
 		s.failures = 0
 		s.guest.log.flush()
 		return adapter.Step{Err: errors.New(sentence(data))}

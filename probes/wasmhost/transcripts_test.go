@@ -2,7 +2,6 @@ package wasmhost_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -24,6 +23,7 @@ import (
 	sourceredis "github.com/gravito-framework/pulse/internal/source/redis"
 	sourcesqs "github.com/gravito-framework/pulse/internal/source/sqs"
 	"github.com/gravito-framework/pulse/probes/adapter"
+	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/builtin"
 )
 
@@ -329,18 +329,6 @@ var worlds = map[string]world{
 	},
 }
 
-// recorder is a source that notes what it is asked and what it answers.
-type recorder struct {
-	source poll.Source
-	rounds []round
-}
-
-func (r *recorder) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
-	replies, err := r.source.Do(ctx, requests)
-	r.rounds = append(r.rounds, round{adapter.AppendRequests(nil, requests), adapter.AppendReplies(nil, replies)})
-	return replies, err
-}
-
 // TestRecordTranscripts records nothing without -update.
 func TestRecordTranscripts(t *testing.T) {
 	if !*update {
@@ -375,13 +363,16 @@ func TestRecordTranscripts(t *testing.T) {
 				tr.Settings = append(tr.Settings, [2]string{name, w.settings[name]})
 			}
 			a, session := native(t, tr)
-			r := &recorder{source: source}
+			r := &adaptertest.Noted{Source: source}
 			now := time.Now().Truncate(time.Second)
 			for i := range 2 {
 				at := now.Add(time.Duration(i) * 10 * time.Second)
-				r.rounds = []round{}
+				r.Requests, r.Replies = nil, nil
 				s, err := (&poll.Poller{Adapter: a.Describe(), Session: session, Source: r}).Poll(t.Context(), at)
-				p := transcriptPoll{Now: at.UnixMilli(), Rounds: r.rounds}
+				p := transcriptPoll{Now: at.UnixMilli(), Rounds: []round{}}
+				for i, requests := range r.Requests {
+					p.Rounds = append(p.Rounds, round{adapter.AppendRequests(nil, requests), adapter.AppendReplies(nil, r.Replies[i])})
+				}
 				if err != nil {
 					p.Error = latin1(err.Error())
 				} else {

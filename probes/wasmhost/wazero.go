@@ -31,19 +31,34 @@ const pageSize = 64 << 10
 // compile compiles a module. A cache that cannot be used is done without: it only saves time.
 func compile(ctx context.Context, wasm []byte, o Options) (*engine, error) {
 	if o.CacheDir != "" {
-		dir := cacheOf(&o, wasm)
-		cache, err := wazero.NewCompilationCacheWithDir(dir)
-		if err == nil {
-			if intact, err := discardBroken(dir); err == nil {
-				if e, err := compileWith(ctx, wasm, o, cache); err == nil {
-					_ = noteSums(dir, intact) // what has no checksum is compiled again
-					return e, nil
-				}
-			}
-			_ = cache.Close(ctx)
+		if e, err := compileCached(ctx, wasm, o); err == nil {
+			return e, nil
 		}
 	}
 	return compileWith(ctx, wasm, o, nil)
+}
+
+func compileCached(ctx context.Context, wasm []byte, o Options) (_ *engine, err error) {
+	dir := cacheOf(o.CacheDir, wasm)
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = cache.Close(ctx)
+		}
+	}()
+	intact, err := discardBroken(dir)
+	if err != nil {
+		return nil, err
+	}
+	e, err := compileWith(ctx, wasm, o, cache)
+	if err != nil {
+		return nil, err
+	}
+	_ = noteSums(dir, intact) // what has no checksum is compiled again
+	return e, nil
 }
 
 func compileWith(ctx context.Context, wasm []byte, o Options, cache wazero.CompilationCache) (_ *engine, err error) {
