@@ -128,21 +128,21 @@ function skipSpace(bytes: string, i: number): number {
 
 // What follows takes values of a document that is valid JSON.
 
-/** An object's names, still quoted, and values; of any other value there are none. */
-export function* members(value: string | undefined): Generator<[name: string, value: string]> {
-  if (value === undefined || value[0] !== '{') return
+/** Calls `found` with each of an object's names, still quoted, and values; of any other value there are none. */
+export function eachMember(value: string | undefined, found: (name: string, value: string) => void): void {
+  if (value?.[0] !== '{') return
   for (let i = skipSpace(value, 1); value[i] !== '}'; ) {
     const endOfName = endOf(value, i)
     const start = skipSpace(value, skipSpace(value, endOfName) + 1) // behind the colon
     const end = endOf(value, start)
-    yield [value.slice(i, endOfName), value.slice(start, end)]
+    found(value.slice(i, endOfName), value.slice(start, end))
     i = skipComma(value, end)
   }
 }
 
 /** A list's values; of any other value there are none. */
 export function* elements(value: string | undefined): Generator<string> {
-  if (value === undefined || value[0] !== '[') return
+  if (value?.[0] !== '[') return
   for (let i = skipSpace(value, 1); value[i] !== ']'; ) {
     const end = endOf(value, i)
     yield value.slice(i, end)
@@ -153,17 +153,23 @@ export function* elements(value: string | undefined): Generator<string> {
 /** Of an object's members those with these names, the last of each. */
 export function pick<Name extends string>(value: string | undefined, ...names: Name[]): Partial<Record<Name, string>> {
   const picked: Partial<Record<Name, string>> = {}
-  for (const [quoted, member] of members(value)) {
-    const name = textOf(quoted) as Name
+  eachMember(value, (quoted, member) => {
+    const name = (isPlain(quoted) ? quoted.slice(1, -1) : textOf(quoted)) as Name
     if (names.includes(name)) picked[name] = member
-  }
+  })
   return picked
 }
 
 /** The text that a value is; of any other value it is empty. */
 export function textOf(value: string | undefined): string {
-  if (value === undefined || value[0] !== '"') return ''
-  return (JSON.parse(fromBytes(value)) as string).toWellFormed()
+  if (value?.[0] !== '"') return ''
+  // Also what is plain is parsed: a part of the document's text would keep all of it in memory.
+  return isPlain(value) ? (JSON.parse(value) as string) : (JSON.parse(fromBytes(value)) as string).toWellFormed()
+}
+
+/** Whether the texts of a value stand for themselves, without an escape. */
+export function isPlain(value: string): boolean {
+  return !/[\\\x80-\xff]/.test(value)
 }
 
 /** A value on one line, as it was written. */

@@ -1,5 +1,5 @@
 import { ProtocolError } from './error.js'
-import { elements, members, textOf, tokens } from './json.js'
+import { eachMember, elements, isPlain, textOf, tokens } from './json.js'
 import { maxMetaNesting } from './limits.js'
 import { quote } from './text.js'
 import type { Meta } from './types.js'
@@ -11,14 +11,16 @@ const tooDeep: unique symbol = Symbol()
  * number that no double holds reads as null.
  */
 export function readMeta(value: string | undefined): Meta {
-  if (value === undefined || value[0] !== '{') return {}
+  if (value?.[0] !== '{') return {}
+  const hasOnlySmallNumbers = !/\d[eE]|\d{300}/.test(value)
+  if (hasOnlySmallNumbers && isPlain(value) && isShallow(value)) return JSON.parse(value) as Meta // nearly every one, and faster
   const whole = valueOf(value, maxMetaNesting)
   if (whole !== tooDeep) return whole as Meta
   const meta: Meta = {}
-  for (const [name, member] of members(value)) {
+  eachMember(value, (name, member) => {
     const inner = valueOf(member, maxMetaNesting - 1)
     if (inner !== tooDeep) define(meta, textOf(name), inner)
-  }
+  })
   if (!Object.hasOwn(meta, 'error')) meta.error = `what nests deeper than ${maxMetaNesting} levels is left out`
   return meta
 }
@@ -53,7 +55,7 @@ function listOf(value: string, levels: number): unknown {
 
 function objectOf(value: string, levels: number): unknown {
   const last = new Map<string, string>() // of the members of one name
-  for (const [name, member] of members(value)) last.set(textOf(name), member)
+  eachMember(value, (name, member) => last.set(textOf(name), member))
   const object: Meta = {}
   for (const [name, member] of last) {
     const inner = valueOf(member, levels)
@@ -83,8 +85,13 @@ export function metaJSON(meta: unknown): string {
   return json
 }
 
+/** Whether JSON has so few objects and lists that it can't nest too deep. */
+function isShallow(json: string): boolean {
+  return json.split(/[[{]/, maxMetaNesting + 2).length <= maxMetaNesting + 1
+}
+
 function nestsTooDeep(json: string): boolean {
-  if (json.split(/[[{]/, maxMetaNesting + 2).length <= maxMetaNesting + 1) return false // nearly every one
+  if (isShallow(json)) return false
   let depth = 0
   for (const token of tokens(json)) {
     if (token === '{' || token === '[') {

@@ -49,10 +49,12 @@ export function toBytes(text: string): string {
 
 /** Bytes as text of one character a byte. */
 export function latin1(bytes: Uint8Array): string {
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+  if (isAscii(text)) return text // nearly always, and faster
   const most = 8192 // arguments of a call
-  let text = ''
-  for (let i = 0; i < bytes.length; i += most) text += String.fromCharCode(...bytes.subarray(i, i + most))
-  return text
+  const parts: string[] = []
+  for (let i = 0; i < bytes.length; i += most) parts.push(String.fromCharCode.apply(null, bytes.subarray(i, i + most) as unknown as number[]))
+  return parts.join('')
 }
 
 function isAscii(text: string): boolean {
