@@ -154,7 +154,8 @@ export function* elements(value: string | undefined): Generator<string> {
 export function pick<Name extends string>(value: string | undefined, ...names: Name[]): Partial<Record<Name, string>> {
   const picked: Partial<Record<Name, string>> = {}
   eachMember(value, (quoted, member) => {
-    const name = (isPlain(quoted) ? quoted.slice(1, -1) : textOf(quoted)) as Name
+    let name = quoted.slice(1, -1) as Name
+    if (!names.includes(name) && !isPlain(quoted)) name = textOf(quoted) as Name
     if (names.includes(name)) picked[name] = member
   })
   return picked
@@ -190,7 +191,8 @@ function endOf(value: string, i: number): number {
   const first = value.charCodeAt(i)
   if (first === 0x22) return endOfText(value, i)
   if (first !== 0x7b && first !== 0x5b) {
-    while (!',]} \n\t\r'.includes(value[i] ?? ',')) i++
+    // A comma, a bracket or space ends it; nothing else that is less than a plus sign is in a number or a word.
+    for (let code = first; code >= 0x2b && code !== 0x2c && code !== 0x5d && code !== 0x7d; code = value.charCodeAt(i)) i++
     return i
   }
   for (let depth = 0; ; i++) {
