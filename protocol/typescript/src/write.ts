@@ -72,7 +72,7 @@ interface Written {
 
 function writeQueues(queues: readonly Queue[]): Written[] {
   const seen = new Set<string>()
-  return Array.from(queues, (queue, i) => {
+  return Array.from(Array.isArray(queues) ? queues : [], (queue: Queue, i) => {
     const written: Written = { i, name: queue?.name, json: '' }
     try {
       written.json = queueJSON(queue)
@@ -124,7 +124,8 @@ function headProblems({ timestamp, app, source, interval_ms, queues, problems }:
   ]
 }
 
-function problemProblem({ queue, reason }: Problem, i: number): string | undefined {
+function problemProblem(problem: Problem, i: number): string | undefined {
+  const { queue, reason } = problem ?? {}
   if (typeof reason !== 'string') return `problems[${i}].reason is ${quote(reason)}: it takes a sentence`
   return queue === undefined || typeof queue === 'string' ? undefined : `problems[${i}].queue is ${quote(queue)}: it takes a queue's name`
 }

@@ -8,33 +8,14 @@
 // - Characters that only a newer Unicode than one of the two knows may stand in a sentence escaped or not.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { kindOf } from '@gravito/pulse-protocol'
+import { readByGo } from './go.mjs'
 import { documentOf, read, vectors } from './vectors.mjs'
 
-const root = fileURLToPath(new URL('../../../', import.meta.url))
 const isLong = process.env.PULSE_CI === 'long' || process.env.FUZZTIME !== undefined
 const count = isLong ? 200_000 : 6_000
-
-/** What Go reads of documents, each a `{ key, data }` or, of a slow entry, `{ key, slow }`. Undefined without Go. */
-async function readByGo(documents) {
-  const go = spawn('go', ['run', './protocol/typescript/test/reader'], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] })
-  const found = once(go, 'spawn').then(() => true, () => false)
-  if (!(await found)) return undefined
-  const ended = once(go, 'close')
-  const chunks = []
-  go.stdout.on('data', (chunk) => chunks.push(chunk))
-  for (const { key, data, slow } of documents) {
-    if (!go.stdin.write(`${JSON.stringify({ key, data: data?.toString('base64'), slow })}\n`)) await once(go.stdin, 'drain')
-  }
-  go.stdin.end()
-  assert.deepEqual(await ended, [0, null])
-  return Buffer.concat(chunks).toString().trimEnd().split('\n')
-}
 
 /** A number that no double holds is null here. */
 const parse = (line) => JSON.parse(line, (_, value) => (value === Infinity || value === -Infinity ? null : value))
@@ -52,13 +33,8 @@ function same(actual, expected, name) {
 
 /** Holds what is read here to what Go reads, and returns how often each end was met. */
 async function compare(t, documents) {
-  const lines = await readByGo(documents)
-  if (lines === undefined) {
-    assert.notEqual(process.env.CI, 'true', 'go is not installed')
-    t.skip('go is not installed')
-    return undefined
-  }
-  assert.equal(lines.length, documents.length)
+  const lines = await readByGo(t, documents)
+  if (lines === undefined) return undefined
   const ends = { error: 0, problems: 0, fine: 0 }
   for (const [i, { key, data, slow }] of documents.entries()) {
     const { problems = [], ...expected } = parse(lines[i])
@@ -174,7 +150,7 @@ test('edges that mutation does not reach', async (t) => {
     ...['web-1', 'a:b', '', 'x'.repeat(129)].map((id) => ({ key: `pulse:server:${id}`, data: Buffer.from('{"timestamp":1764000000000,"meta":{"app_name":"shop","id":"no name"}}') })),
     ...['', ' ', '{', '{"', '{"a', '{"a"', '{"a":', '{"a":1', '{"a":1,', '{"a":1}', '{"a":1}}', '{"a":1}\0', '{"a":"\\u12', '{"a":"\\', '{"a":-', '{"a":1.', '{"a":1e', '{"a":1e+', '{"a":t', '[', ' \ufeff \ufeff{', '{a', '{"a" 1', '{"a":[1 2', '{,'].map((text) => ({ key, data: Buffer.from(text) })),
   ]
-  assert.notEqual(await compare(t, documents), null)
+  await compare(t, documents)
 })
 
 test('what differs', async (t) => {
@@ -185,7 +161,6 @@ test('what differs', async (t) => {
     documents.map(({ key, slow }) => read(key, slow)).map(({ error, slow }) => error ?? slow.meta),
     ['duration_ms is "0x1p4": it takes a whole number from 0 to 2^53-1', 'duration_ms is "1_000": it takes a whole number from 0 to 2^53-1', '{"b":1,"error":"what nests deeper than 100 levels is left out"}'],
   )
-  const lines = await readByGo(documents)
-  if (lines === undefined) return t.skip('go is not installed')
-  assert.deepEqual(lines.map(parse).map(({ slow }) => [slow.duration_ms, slow.meta]), [['16', undefined], ['1000', undefined], ['1', deep]])
+  const lines = await readByGo(t, documents)
+  if (lines !== undefined) assert.deepEqual(lines.map(parse).map(({ slow }) => [slow.duration_ms, slow.meta]), [['16', undefined], ['1000', undefined], ['1', deep]])
 })
