@@ -37,7 +37,7 @@ export class SlowLog {
       this.#dropped++
       return
     }
-    const entry = { timestamp: Date.now(), kind, name: shorten(String(name), maxName) || 'unnamed', duration_ms: Math.round(tookMs), threshold_ms: threshold, host: this.#host }
+    const entry = { timestamp: Date.now(), kind, name: shorten(String(name), maxName) || 'unnamed', duration_ms: Math.round(tookMs), threshold_ms: Math.round(threshold), host: this.#host }
     try {
       const fields = slowFields(isWritable(meta) ? { ...entry, ...(meta !== undefined && { meta }) } : { ...entry, meta: { meta_left_out: true } })
       this.#waiting.push(['XADD', slowKey(this.#app), 'MAXLEN', '~', String(slowMaxLength), '*', ...Object.entries(fields).flat()])
