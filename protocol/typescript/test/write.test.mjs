@@ -257,6 +257,7 @@ test('a slow entry that may not be written', () => {
     [{ duration_ms: -1 }, 'duration_ms is -1: it takes 0 to 2^53-1'],
     [{ duration_ms: 0.5 }, 'duration_ms is 0.5: it takes a whole number from 0 to 2^53-1'],
     [{ threshold_ms: undefined }, 'threshold_ms is missing'],
+    [{ threshold_ms: 0.5 }, 'threshold_ms is 0.5: it takes a whole number from 0 to 2^53-1'],
     [{ meta: 7 }, 'meta is 7: it takes an object'],
     [{ kind: '', name: '' }, 'kind is "": it takes http, job, query or other\nname is empty'],
   ]) assert.throws(() => slowFields(slow(change)), { name: 'ProtocolError', message: sentence })
