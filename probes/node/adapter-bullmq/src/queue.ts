@@ -1,0 +1,1 @@
+import { isClient, type RedisClient } from '@gravito/pulse-protocol/publish'

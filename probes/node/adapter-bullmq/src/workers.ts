@@ -1,0 +1,90 @@
+import type { Reply } from '@gravito/pulse-protocol/publish'
+import type { QueueKeys } from './keys.js'
+import { codeOf, orElse, textOf } from './reply.js'
+
+/** What a connection says of itself and of its server. */
+export interface Surroundings {
+  /** `CLIENT LIST`; of a cluster the lists of all its masters. */
+  readonly list: Reply
+  /** `CLIENT INFO`. */
+  readonly client: Reply
+  /** `CLUSTER INFO`. */
+  readonly cluster: Reply
+  /** `INFO replication`. */
+  readonly replication: Reply
+}
+
+/**
+ * The connected workers, from the client names that BullMQ and Bull give to blocking connections: `bull:b3JkZXJz`, or
+ * that with `:w:` and the worker's name.
+ */
+export class Workers {
+  readonly #lines: string[]
+  readonly #isAlone: boolean
+  readonly #byPrefix = new Map<string, Map<string, number>>()
+
+  constructor({ list, client, cluster, replication }: Surroundings) {
+    this.#lines = clientsOf(list, client, replication)
+    // Older versions name no connection to a cluster. Where Redis doesn't say that it is no cluster, it may be one.
+    this.#isAlone = codeOf(cluster) === 'ERR'
+  }
+
+  /** How many workers a queue has; undefined where Redis doesn't tell, or none is seen and that may not be all. */
+  of(queue: QueueKeys, active: number): number | undefined {
+    // No client name can have a space or anything beyond ASCII.
+    if (this.#lines.length === 0 || !/^[!-~]*$/.test(queue.prefix)) return undefined
+    const named = this.#namedBy(queue.prefix)
+    const seen = named.get(queue.clientName) ?? 0
+    const isSure = active === 0 && (this.#isAlone || named.size > 0)
+    return seen > 0 || isSure ? seen : undefined
+  }
+
+  /** Workers of all queues of a prefix, by the base64 of the queue's name. */
+  #namedBy(prefix: string): Map<string, number> {
+    let named = this.#byPrefix.get(prefix)
+    if (named === undefined) {
+      this.#byPrefix.set(prefix, (named = new Map()))
+      for (const line of this.#lines) {
+        const name = fieldOf(line, 'name')
+        if (!name.startsWith(`${prefix}:`)) continue
+        const [queue, kind] = name.slice(prefix.length + 1).split(':', 2) as [string, string?]
+        if (kind === undefined || kind === 'w') named.set(queue, (named.get(queue) ?? 0) + 1)
+      }
+    }
+    return named
+  }
+}
+
+/** The connections to our own database; none where the list does not tell who works. */
+function clientsOf(list: Reply, client: Reply, replication: Reply): string[] {
+  const lines = orElse(textOf, list, '').split('\n').filter((line) => line !== '')
+  const db = ourDatabase(orElse(textOf, client, ''), lines)
+  const role = /^role:(\w+)/m.exec(orElse(textOf, replication, ''))?.[1] ?? 'master'
+  // Workers connect to the primary. The list is a replica's if it has the link to a primary.
+  if (db === undefined || role !== 'master' || lines.some((line) => fieldOf(line, 'flags').includes('M'))) return []
+  return lines.filter((line) => fieldOf(line, 'db') === db)
+}
+
+/**
+ * The database that we are connected to: a queue of the same name in another one has workers of its own. A Redis before
+ * 6.2 has no CLIENT INFO, but only we ask for the list just now.
+ */
+function ourDatabase(us: string, lines: readonly string[]): string | undefined {
+  const told = fieldOf(us, 'db')
+  if (told !== '') return told
+  const asking = lines.filter((line) => ['client', 'client|list'].includes(fieldOf(line, 'cmd'))).map((line) => fieldOf(line, 'db'))
+  return asking.every((db) => db === asking[0]) ? asking[0] : undefined // else somebody else asks, too
+}
+
+/** Whether a list of clients is of the server that answered CLIENT INFO: no two connections share id and addresses. */
+export function isListed(client: Reply, list: Reply): boolean {
+  const us = /^id=\d+ addr=\S+ laddr=\S+ /.exec(orElse(textOf, client, ''))?.[0]
+  return us !== undefined && `\n${orElse(textOf, list, '')}`.includes(`\n${us}`)
+}
+
+/** A field of a line of CLIENT LIST; empty where it isn't there. */
+function fieldOf(line: string, name: string): string {
+  const start = line.indexOf(` ${name}=`)
+  if (start < 0) return ''
+  return /^\S*/.exec(line.slice(start + name.length + 2))?.[0] ?? ''
+}
