@@ -1,1 +1,2 @@
-export {}
+export type { QueueLike } from './queue.js'
+export { type QueueReporter, type ReportOptions, reportQueues } from './report.js'

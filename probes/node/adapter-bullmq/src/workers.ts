@@ -58,7 +58,7 @@ export class Workers {
 /** The connections to our own database; none where the list does not tell who works. */
 function clientsOf(list: Reply, client: Reply, replication: Reply): string[] {
   const lines = orElse(textOf, list, '').split('\n').filter((line) => line !== '')
-  const db = ourDatabase(orElse(textOf, client, ''), lines)
+  const db = databaseOf(client) || databaseOfWhoAsks(lines)
   const role = /^role:(\w+)/m.exec(orElse(textOf, replication, ''))?.[1] ?? 'master'
   // Workers connect to the primary. The list is a replica's if it has the link to a primary.
   if (db === undefined || role !== 'master' || lines.some((line) => fieldOf(line, 'flags').includes('M'))) return []
@@ -66,14 +66,17 @@ function clientsOf(list: Reply, client: Reply, replication: Reply): string[] {
 }
 
 /**
- * The database that we are connected to: a queue of the same name in another one has workers of its own. A Redis before
- * 6.2 has no CLIENT INFO, but only we ask for the list just now.
+ * Our database, where CLIENT INFO doesn't tell: a queue of the same name in another one has workers of its own. A Redis
+ * before 6.2 has no CLIENT INFO, but only we ask for the list just now.
  */
-function ourDatabase(us: string, lines: readonly string[]): string | undefined {
-  const told = fieldOf(us, 'db')
-  if (told !== '') return told
+function databaseOfWhoAsks(lines: readonly string[]): string | undefined {
   const asking = lines.filter((line) => ['client', 'client|list'].includes(fieldOf(line, 'cmd'))).map((line) => fieldOf(line, 'db'))
   return asking.every((db) => db === asking[0]) ? asking[0] : undefined // else somebody else asks, too
+}
+
+/** The database that a connection uses, as CLIENT INFO has it; empty where that is refused. */
+export function databaseOf(client: Reply): string {
+  return fieldOf(orElse(textOf, client, ''), 'db')
 }
 
 /** Whether a list of clients is of the server that answered CLIENT INFO: no two connections share id and addresses. */

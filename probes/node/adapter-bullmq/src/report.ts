@@ -1,0 +1,79 @@
+import { defaultIntervalMs, defaultTtlMs, nameProblem, queuesKey, type QueueSnapshot } from '@gravito/pulse-protocol'
+import { connectionTo, publish, type Redis, type Reporting, startReporting } from '@gravito/pulse-protocol/publish'
+import type { QueueLike } from './queue.js'
+import { Queues } from './queues.js'
+
+/** How long a report may take before the log says so, in milliseconds. */
+const reportLimitMs = 5_000
+
+/** What is reported, where and how often. */
+export interface ReportOptions {
+  /** The app that the queues belong to: 1 to 128 letters, digits, `.`, `_`, `@` or `-`, the first a letter or digit. */
+  readonly app: string
+  /** Who reports, so that two reporters of one app don't overwrite each other; `bullmq` by default. */
+  readonly source?: string
+  /**
+   * The Redis of the dashboard: a URL, or a client of ioredis or node-redis. By default it is that of the first queue,
+   * and its own connection is used.
+   */
+  readonly redis?: Redis
+  /** Between two reports, in milliseconds; 10,000 by default. */
+  readonly intervalMs?: number
+  /** How long a report lives in Redis, in milliseconds; 30,000 by default. */
+  readonly ttlMs?: number
+  /** Gets a line when something cannot be reported, and one when it can again; `console.warn` by default. */
+  readonly log?: (line: string) => unknown
+}
+
+/** What {@link reportQueues} started. */
+export interface QueueReporter {
+  /** Ends reporting. Resolves when the report that is under way has ended, within five seconds. The queues stay open. */
+  stop(): Promise<void>
+}
+
+/**
+ * Reports the counts of queues to Gravito Pulse, at once and every ten seconds, until it is stopped or the process
+ * ends, which it does not keep alive.
+ *
+ * It only reads: no job, and no key of BullMQ's, is changed. Once it has started it never throws: whatever the Redis
+ * does, the log gets one line, and the next report after that is over works.
+ *
+ * Throws a TypeError, which says what to change, if an option or a queue is none.
+ *
+ * @param queues `Queue` objects of BullMQ 1 to 6 or of Bull 4, on any connections. They stay their owner's
+ */
+export function reportQueues(queues: readonly QueueLike[], options: ReportOptions): QueueReporter {
+  const { app, source = 'bullmq', redis, intervalMs = defaultIntervalMs, ttlMs = defaultTtlMs, log = console.warn } = options
+  for (const wrong of [nameProblem('app', app), nameProblem('source', source), spanProblem('intervalMs', intervalMs), spanProblem('ttlMs', ttlMs)]) {
+    if (wrong !== undefined) throw new TypeError(wrong)
+  }
+  const ours = new Queues(queues)
+  if (redis === undefined && !ours.areInRedis) throw new TypeError('none of the queues is in Redis, where reports go: give it the dashboard\'s Redis as redis')
+  const own = redis === undefined ? undefined : connectionTo(redis)
+
+  const key = queuesKey(app, source)
+  const reporting: Reporting = startReporting({
+    what: `queues of ${app}`,
+    intervalMs,
+    timeoutMs: reportLimitMs,
+    log,
+    async report() {
+      const timestamp = Date.now()
+      const { queues, problems } = await ours.read(timestamp)
+      const snapshot: QueueSnapshot = { timestamp, app, source, interval_ms: intervalMs, queues, ...(problems.length > 0 && { problems }) }
+      await publish(own ?? ours.firstConnection(), { key, json: JSON.stringify(snapshot), timestamp, ttlMs })
+    },
+    giveUp: () => own?.giveUp(),
+  })
+  return {
+    async stop() {
+      await reporting.stop()
+      own?.close()
+    },
+  }
+}
+
+function spanProblem(name: string, ms: unknown): string | undefined {
+  if (Number.isSafeInteger(ms) && (ms as number) >= 1_000) return undefined
+  return `${name} is ${String(ms)}: it takes whole milliseconds, 1000 or more`
+}
