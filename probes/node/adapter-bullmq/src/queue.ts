@@ -6,6 +6,12 @@ export interface QueueLike {
   toKey(type: string): string
 }
 
+/** Whether a value is a queue. */
+export function isQueue(value: unknown): value is QueueLike {
+  const queue = value as Partial<QueueLike> | null | undefined
+  return typeof queue?.name === 'string' && typeof queue.toKey === 'function'
+}
+
 /** What else a queue has, by its version. */
 interface Inside {
   /** BullMQ 6: what keeps its jobs. Only that of Redis has a client. */

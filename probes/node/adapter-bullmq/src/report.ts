@@ -1,7 +1,8 @@
 import { defaultIntervalMs, defaultTtlMs, nameProblem, queuesKey, type QueueSnapshot } from '@gravito/pulse-protocol'
 import { connectionTo, publish, type Redis, type Reporting, startReporting } from '@gravito/pulse-protocol/publish'
-import type { QueueLike } from './queue.js'
+import { isQueue, type QueueLike } from './queue.js'
 import { Queues } from './queues.js'
+import { Trouble } from './trouble.js'
 
 /** How long a report may take before the log says so, in milliseconds. */
 const reportLimitMs = 5_000
@@ -19,7 +20,7 @@ export interface ReportOptions {
   readonly redis?: Redis
   /** Between two reports, in milliseconds; 10,000 by default. */
   readonly intervalMs?: number
-  /** How long a report lives in Redis, in milliseconds; 30,000 by default. */
+  /** How long a report lives in Redis, in milliseconds; three intervals by default, at least 30,000. */
   readonly ttlMs?: number
   /** Gets a line when something cannot be reported, and one when it can again; `console.warn` by default. */
   readonly log?: (line: string) => unknown
@@ -43,15 +44,19 @@ export interface QueueReporter {
  * @param queues `Queue` objects of BullMQ 1 to 6 or of Bull 4, on any connections. They stay their owner's
  */
 export function reportQueues(queues: readonly QueueLike[], options: ReportOptions): QueueReporter {
-  const { app, source = 'bullmq', redis, intervalMs = defaultIntervalMs, ttlMs = defaultTtlMs, log = console.warn } = options
-  for (const wrong of [nameProblem('app', app), nameProblem('source', source), spanProblem('intervalMs', intervalMs), spanProblem('ttlMs', ttlMs)]) {
-    if (wrong !== undefined) throw new TypeError(wrong)
-  }
+  const { app, source = 'bullmq', redis, intervalMs = defaultIntervalMs } = options
+  const { ttlMs = Math.max(defaultTtlMs, 3 * intervalMs), log = (line: string) => console.warn(line) } = options
+  const wrong = nameProblem('app', app) ?? nameProblem('source', source) ?? durationProblem({ intervalMs, ttlMs })
+  if (wrong !== undefined) throw new TypeError(wrong)
+  queues.forEach((queue, i) => {
+    if (!isQueue(queue)) throw new TypeError(`queues[${i}] is no queue: it takes what new Queue(…) of BullMQ 1 to 6 or of Bull 4 makes`)
+  })
   const ours = new Queues(queues)
   if (redis === undefined && !ours.areInRedis) throw new TypeError('none of the queues is in Redis, where reports go: give it the dashboard\'s Redis as redis')
   const own = redis === undefined ? undefined : connectionTo(redis)
 
   const key = queuesKey(app, source)
+  const trouble = new Trouble(app, log)
   const reporting: Reporting = startReporting({
     what: `queues of ${app}`,
     intervalMs,
@@ -61,7 +66,9 @@ export function reportQueues(queues: readonly QueueLike[], options: ReportOption
       const timestamp = Date.now()
       const { queues, problems } = await ours.read(timestamp)
       const snapshot: QueueSnapshot = { timestamp, app, source, interval_ms: intervalMs, queues, ...(problems.length > 0 && { problems }) }
-      await publish(own ?? ours.firstConnection(), { key, json: JSON.stringify(snapshot), timestamp, ttlMs })
+      const json = JSON.stringify(snapshot)
+      await publish(own ?? ours.firstConnection(), { key, json, timestamp, ttlMs })
+      trouble.note(problems)
     },
     giveUp: () => own?.giveUp(),
   })
@@ -73,7 +80,9 @@ export function reportQueues(queues: readonly QueueLike[], options: ReportOption
   }
 }
 
-function spanProblem(name: string, ms: unknown): string | undefined {
-  if (Number.isSafeInteger(ms) && (ms as number) >= 1_000) return undefined
-  return `${name} is ${String(ms)}: it takes whole milliseconds, 1000 or more`
+function durationProblem(durations: Readonly<Record<string, unknown>>): string | undefined {
+  for (const [name, ms] of Object.entries(durations)) {
+    if (!Number.isSafeInteger(ms) || (ms as number) < 1 || (ms as number) > 86_400_000) return `${name} is ${String(ms)}: it takes whole milliseconds, more than 0 and at most a day`
+  }
+  return undefined
 }

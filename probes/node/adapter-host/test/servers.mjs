@@ -53,7 +53,8 @@ export async function redis(t) {
     await stop()
     await rm(dir, { recursive: true })
   })
-  return { port, url: `redis://127.0.0.1:${port}`, start, stop }
+  const signal = async (name) => child.kill(name)
+  return { port, url: `redis://127.0.0.1:${port}`, start, stop, signal }
 }
 
 /** Sends commands, one array of words each, as RESP2 and returns the bytes that Redis answers. */
