@@ -43,18 +43,23 @@ export interface Address {
   rest: string
 }
 
+const prefixes: Record<KeyKind, string> = { queues: queuesPrefix, server: serverPrefix, slow: slowPrefix, quasar: quasarPrefix }
+
+/** What a key holds, by its prefix alone; undefined for any other key. */
+export function kindOf(key: string): KeyKind | undefined {
+  return (Object.keys(prefixes) as KeyKind[]).find((kind) => key.startsWith(prefixes[kind]))
+}
+
 /** What a key of the protocol says, or undefined for any other, and for one whose parts are no names. */
 export function parseKey(key: string): Address | undefined {
-  for (const [kind, prefix] of [['queues', queuesPrefix], ['server', serverPrefix], ['slow', slowPrefix], ['quasar', quasarPrefix]] as const) {
-    if (!key.startsWith(prefix)) continue
-    const whole = key.slice(prefix.length)
-    const colon = kind === 'slow' ? -1 : whole.indexOf(':')
-    let [app, rest] = colon < 0 ? [whole, ''] : [whole.slice(0, colon), whole.slice(colon + 1)]
-    if (kind === 'quasar') [app, rest] = [nameFrom(app), nameFrom(rest)]
-    const mayLackRest = kind === 'slow' || (kind === 'queues' && colon < 0)
-    return isName(app) && (mayLackRest || isName(rest)) ? { kind, app, rest } : undefined
-  }
-  return undefined
+  const kind = kindOf(key)
+  if (kind === undefined) return undefined
+  const whole = key.slice(prefixes[kind].length)
+  const colon = kind === 'slow' ? -1 : whole.indexOf(':')
+  let [app, rest] = colon < 0 ? [whole, ''] : [whole.slice(0, colon), whole.slice(colon + 1)]
+  if (kind === 'quasar') [app, rest] = [nameFrom(app), nameFrom(rest)]
+  const mayLackRest = kind === 'slow' || (kind === 'queues' && colon < 0)
+  return isName(app) && (mayLackRest || isName(rest)) ? { kind, app, rest } : undefined
 }
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$/

@@ -16,8 +16,11 @@ export interface ReportingOptions {
 
 /** What {@link startReporting} started. */
 export interface Reporting {
-  /** Ends it. Resolves when the report that is under way has ended, or has taken too long. */
-  stop(): Promise<void>
+  /**
+   * Ends it. Resolves when the report that is under way has ended, and after it `last`, or when that took as long as
+   * one report may take.
+   */
+  stop(last?: () => Promise<void>): Promise<void>
 }
 
 /** After how long a first failure is tried again, in milliseconds, before a word is said about it. */
@@ -67,7 +70,7 @@ export function startReporting(options: ReportingOptions): Reporting {
     }, timeoutMs).unref()
     try {
       await report()
-      worked()
+      if (!isLate) worked()
     } catch (err) {
       if (!isLate) failed(err instanceof Error ? err.message : String(err))
     } finally {
@@ -82,13 +85,14 @@ export function startReporting(options: ReportingOptions): Reporting {
   const timer = setInterval(begin, intervalMs).unref()
   begin()
   return {
-    async stop() {
+    async stop(last) {
       isStopped = true
       clearInterval(timer)
       clearTimeout(secondTry)
       let limit: NodeJS.Timeout | undefined
       const tooLong = new Promise<void>((resolve) => (limit = setTimeout(resolve, timeoutMs)))
-      await Promise.race([underWay, tooLong])
+      const ended = Promise.resolve(underWay).then(last)
+      await Promise.race([ended.catch(() => {}), tooLong])
       clearTimeout(limit)
     },
   }

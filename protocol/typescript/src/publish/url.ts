@@ -26,13 +26,14 @@ export function urlConnection(url: string): Connection {
   return {
     where,
     async send(commands) {
+      if (closed) throw new Error(`${where}: the connection is closed`)
       if (own?.isUsable() !== true) {
         giveUp()
         const made = await connect(url, (client) => (own = client)).catch((err: unknown) => {
           giveUp()
           throw new Error(`${where}: ${err instanceof Error ? err.message : String(err)}`)
         })
-        if (closed || own !== made) {
+        if (own !== made) {
           made.destroy()
           throw new Error(`${where}: it took too long to connect`)
         }
@@ -78,18 +79,22 @@ async function connect(url: string, making: (client: OwnClient) => void): Promis
       enableReadyCheck: false,
       maxRetriesPerRequest: 0,
       retryStrategy: () => null,
+      disconnectTimeout: 1, // a timer that keeps the process alive
     })
-    client.on('error', () => {}) // what fails is said by what was sent
+    let reason: Error | undefined
+    client.on('error', (err) => (reason = err))
     client.once('connect', () => client.stream.unref())
     const own: OwnClient = { client, isUsable: () => client.status === 'ready', destroy: () => client.disconnect() }
     making(own)
-    await client.connect()
+    await client.connect().catch((err: unknown) => {
+      throw reason ?? err // else it is "Connection is closed."
+    })
     return own
   }
   const redis = await installed(() => import('redis'))
   if (redis === undefined) throw new Error('neither ioredis nor redis is installed: npm install ioredis, or give it a client of yours')
   const client = redis.createClient({ url, disableOfflineQueue: true, socket: { connectTimeout: connectTimeoutMs, reconnectStrategy: false } })
-  client.on('error', () => {})
+  client.on('error', () => {}) // what was sent says what failed
   client.unref()
   const own: OwnClient = {
     client: client as unknown as NodeRedisClient,
