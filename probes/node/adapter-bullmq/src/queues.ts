@@ -54,9 +54,9 @@ export class Queues {
     const lists = await clientLists(readings)
     const seen = new Set<string>()
     readings.forEach(({ counted, surroundings }, i) => {
-      const list = lists[i]
-      const workers = new Workers({ ...surroundings, list })
-      const server = list === undefined ? `connection ${i}` : `server ${lists.indexOf(list)}`
+      const ours = lists[i] as string[]
+      const workers = new Workers({ ...surroundings, lists: ours })
+      const server = lists.indexOf(ours) // the first connection that leads there
       for (const each of counted) {
         // Two Queue objects may be the same queue, each with a connection of its own.
         const place = [server, databaseOf(surroundings.client), each.queue.start].join(' ')

@@ -1,4 +1,4 @@
-import { defaultIntervalMs, defaultTtlMs, nameProblem, queuesKey, type QueueSnapshot } from '@gravito/pulse-protocol'
+import { defaultIntervalMs, defaultTtlMs, encodeUsableSnapshot, nameProblem, queuesKey } from '@gravito/pulse-protocol'
 import { connectionTo, publish, type Redis, type Reporting, startReporting } from '@gravito/pulse-protocol/publish'
 import { isQueue, type QueueLike } from './queue.js'
 import { Queues } from './queues.js'
@@ -65,10 +65,9 @@ export function reportQueues(queues: readonly QueueLike[], options: ReportOption
     async report() {
       const timestamp = Date.now()
       const { queues, problems } = await ours.read(timestamp)
-      const snapshot: QueueSnapshot = { timestamp, app, source, interval_ms: intervalMs, queues, ...(problems.length > 0 && { problems }) }
-      const json = JSON.stringify(snapshot)
+      const { json, snapshot } = encodeUsableSnapshot({ timestamp, app, source, interval_ms: intervalMs, queues, ...(problems.length > 0 && { problems }) })
       await publish(own ?? ours.firstConnection(), { key, json, timestamp, ttlMs })
-      trouble.note(problems)
+      trouble.note(snapshot.problems ?? [])
     },
     giveUp: () => own?.giveUp(),
   })

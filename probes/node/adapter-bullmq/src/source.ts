@@ -2,6 +2,7 @@ import { type Connection, connectionTo, type Redis, type Command, type Reply } f
 import { type Counted, countQueues } from './count.js'
 import type { QueueKeys } from './keys.js'
 import { Patience } from './patience.js'
+import { textOf } from './reply.js'
 import { isListed, type Surroundings } from './workers.js'
 
 /** How long a Redis may take to answer all that is asked in a report, in milliseconds. */
@@ -13,7 +14,7 @@ const atOnce = 1_000
 export interface Reading {
   readonly source: Source
   readonly counted: readonly Counted[]
-  readonly surroundings: Omit<Surroundings, 'list'>
+  readonly surroundings: Omit<Surroundings, 'lists'>
 }
 
 /** The connection of some queues to their Redis. It stays its owner's. */
@@ -57,15 +58,12 @@ export class Source {
     })
   }
 
-  /** `CLIENT LIST`, of a cluster those of all masters; nothing where one of them does not give it. */
-  async clientList(): Promise<Reply> {
+  /** `CLIENT LIST`, of a cluster that of each master; none where one of them does not give it. */
+  async clientLists(): Promise<string[]> {
     try {
-      return await this.#patience.waitFor(async () => {
-        const lists = await Promise.all(this.#masters().map(async (master) => (await master.send([['CLIENT', 'LIST']]))[0]))
-        return lists.every((list) => typeof list === 'string' || Buffer.isBuffer(list)) ? lists.join('') : undefined
-      })
+      return await this.#patience.waitFor(() => Promise.all(this.#masters().map(async (master) => textOf((await master.send([['CLIENT', 'LIST']]))[0]))))
     } catch {
-      return undefined
+      return []
     }
   }
 
@@ -80,13 +78,14 @@ export class Source {
 }
 
 /**
- * The lists of clients of some readings, in their order: one a server, however many of the program's connections lead
- * there. It is as long as the server has clients.
+ * The lists of clients of some readings, in their order: asked once a server, however many of the program's connections
+ * lead there. A list is as long as its server has clients.
  */
-export async function clientLists(readings: readonly Reading[]): Promise<Reply[]> {
-  const lists: Reply[] = []
+export async function clientLists(readings: readonly Reading[]): Promise<string[][]> {
+  const all: string[][] = []
   for (const { source, surroundings } of readings) {
-    lists.push(lists.find((list) => isListed(surroundings.client, list)) ?? (await source.clientList()))
+    const known = all.find((lists) => lists.some((list) => isListed(surroundings.client, list)))
+    all.push(known ?? (await source.clientLists()))
   }
-  return lists
+  return all
 }

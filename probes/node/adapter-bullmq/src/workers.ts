@@ -4,8 +4,8 @@ import { codeOf, orElse, textOf } from './reply.js'
 
 /** What a connection says of itself and of its server. */
 export interface Surroundings {
-  /** `CLIENT LIST`; of a cluster the lists of all its masters. */
-  readonly list: Reply
+  /** `CLIENT LIST`; of a cluster that of each of its masters. None where Redis doesn't give it. */
+  readonly lists: readonly string[]
   /** `CLIENT INFO`. */
   readonly client: Reply
   /** `CLUSTER INFO`. */
@@ -19,12 +19,18 @@ export interface Surroundings {
  * that with `:w:` and the worker's name.
  */
 export class Workers {
-  readonly #lines: string[]
+  /** The connections to our own database, of each server a list of lines. */
+  readonly #servers: readonly (readonly string[])[]
   readonly #isAlone: boolean
   readonly #byPrefix = new Map<string, Map<string, number>>()
 
-  constructor({ list, client, cluster, replication }: Surroundings) {
-    this.#lines = clientsOf(list, client, replication)
+  constructor({ lists, client, cluster, replication }: Surroundings) {
+    const servers = lists.map((list) => list.split('\n').filter((line) => line !== ''))
+    const db = databaseOf(client) || databaseOfWhoAsks(servers.flat())
+    const role = /^role:(\w+)/m.exec(orElse(textOf, replication, ''))?.[1] ?? 'master'
+    // Workers connect to the primary. The list is a replica's if it has the link to a primary.
+    const isKnown = db !== undefined && role === 'master' && !servers.flat().some((line) => fieldOf(line, 'flags').includes('M'))
+    this.#servers = isKnown ? servers.map((lines) => lines.filter((line) => fieldOf(line, 'db') === db)) : []
     // Older versions name no connection to a cluster. Where Redis doesn't say that it is no cluster, it may be one.
     this.#isAlone = codeOf(cluster) === 'ERR'
   }
@@ -32,37 +38,39 @@ export class Workers {
   /** How many workers a queue has; undefined where Redis doesn't tell, or none is seen and that may not be all. */
   of(queue: QueueKeys, active: number): number | undefined {
     // No client name can have a space or anything beyond ASCII.
-    if (this.#lines.length === 0 || !/^[!-~]*$/.test(queue.prefix)) return undefined
+    if (this.#servers.length === 0 || !/^[!-~]*$/.test(queue.prefix)) return undefined
     const named = this.#namedBy(queue.prefix)
     const seen = named.get(queue.clientName) ?? 0
     const isSure = active === 0 && (this.#isAlone || named.size > 0)
     return seen > 0 || isSure ? seen : undefined
   }
 
-  /** Workers of all queues of a prefix, by the base64 of the queue's name. */
+  /**
+   * Workers of all queues of a prefix, by the base64 of the queue's name. In a cluster a worker may be connected to
+   * several servers, and is to the one that has its queue: that one sees the most.
+   */
   #namedBy(prefix: string): Map<string, number> {
     let named = this.#byPrefix.get(prefix)
     if (named === undefined) {
       this.#byPrefix.set(prefix, (named = new Map()))
-      for (const line of this.#lines) {
-        const name = fieldOf(line, 'name')
-        if (!name.startsWith(`${prefix}:`)) continue
-        const [queue, kind] = name.slice(prefix.length + 1).split(':', 2) as [string, string?]
-        if (kind === undefined || kind === 'w') named.set(queue, (named.get(queue) ?? 0) + 1)
+      for (const lines of this.#servers) {
+        for (const [queue, count] of countNames(lines, prefix)) named.set(queue, Math.max(count, named.get(queue) ?? 0))
       }
     }
     return named
   }
 }
 
-/** The connections to our own database; none where the list does not tell who works. */
-function clientsOf(list: Reply, client: Reply, replication: Reply): string[] {
-  const lines = orElse(textOf, list, '').split('\n').filter((line) => line !== '')
-  const db = databaseOf(client) || databaseOfWhoAsks(lines)
-  const role = /^role:(\w+)/m.exec(orElse(textOf, replication, ''))?.[1] ?? 'master'
-  // Workers connect to the primary. The list is a replica's if it has the link to a primary.
-  if (db === undefined || role !== 'master' || lines.some((line) => fieldOf(line, 'flags').includes('M'))) return []
-  return lines.filter((line) => fieldOf(line, 'db') === db)
+/** How many connections of one server have the name of each queue's worker. */
+function countNames(lines: readonly string[], prefix: string): Map<string, number> {
+  const named = new Map<string, number>()
+  for (const line of lines) {
+    const name = fieldOf(line, 'name')
+    if (!name.startsWith(`${prefix}:`)) continue
+    const [queue, kind] = name.slice(prefix.length + 1).split(':', 2) as [string, string?]
+    if (kind === undefined || kind === 'w') named.set(queue, (named.get(queue) ?? 0) + 1)
+  }
+  return named
 }
 
 /**
@@ -80,9 +88,9 @@ export function databaseOf(client: Reply): string {
 }
 
 /** Whether a list of clients is of the server that answered CLIENT INFO: no two connections share id and addresses. */
-export function isListed(client: Reply, list: Reply): boolean {
+export function isListed(client: Reply, list: string): boolean {
   const us = /^id=\d+ addr=\S+ laddr=\S+ /.exec(orElse(textOf, client, ''))?.[0]
-  return us !== undefined && `\n${orElse(textOf, list, '')}`.includes(`\n${us}`)
+  return us !== undefined && `\n${list}`.includes(`\n${us}`)
 }
 
 /** A field of a line of CLIENT LIST; empty where it isn't there. */

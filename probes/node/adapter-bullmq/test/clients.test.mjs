@@ -129,7 +129,7 @@ test('the queues of a cluster, whose nodes know their own clients only', { skip 
   const report = await eventually(async () => JSON.parse((await cluster.get('pulse:queues:shop:bullmq')) ?? 'null'))
   assert.equal(report.problems, undefined)
   const expected = []
-  for (const prefix of prefixes) expected.push(...(await byGo(`redis://127.0.0.1:${nodes[0].port}`, prefix)).queues)
+  for (const prefix of prefixes) expected.push(...(await byGo(`redis://127.0.0.1:${nodes[0].port},127.0.0.1:${nodes[1].port}`, prefix)).queues)
   expected.sort((a, b) => (a.name < b.name ? -1 : 1))
   assert.deepEqual(report.queues, expected)
   for (const { name, metrics } of report.queues) if (name !== 'busy') assert.deepEqual(metrics, filled)
