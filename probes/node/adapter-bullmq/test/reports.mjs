@@ -69,7 +69,7 @@ export async function seeded(t, script, ...args) {
 const require = createRequire(import.meta.url)
 
 /** A queue of a library, closed when the test ends. `connection` is what the library takes as such, or its options. */
-export async function queueOf(t, library, name, connection, prefix = 'bull') {
+export function openQueue(t, library, name, connection, prefix = 'bull') {
   const module = require(library)
   const queue = library === 'bull4' ? new module(name, { redis: connection, prefix }) : new module.Queue(name, { connection, prefix })
   queue.on('error', () => {})
@@ -77,6 +77,12 @@ export async function queueOf(t, library, name, connection, prefix = 'bull') {
     // Where Redis is gone for good, closing waits for it for ever.
     await Promise.race([queue.close().catch(() => {}), delay(1000, undefined, { ref: false })])
   })
+  return queue
+}
+
+/** The same, once it is connected. */
+export async function queueOf(t, library, ...rest) {
+  const queue = openQueue(t, library, ...rest)
   await (library === 'bull4' ? queue.isReady() : queue.waitUntilReady())
   return queue
 }
