@@ -36,12 +36,12 @@ export class Counts {
       this.error = err
       return
     }
-    this.withoutMarker(replies.waitTail, replies.waitHead)
     try {
       this.#meta = listOf(replies.meta)
     } catch (err) {
       this.partial.push(`meta: ${messageOf(err)}`)
     }
+    this.withoutMarker(replies.waitTail, replies.waitHead)
   }
 
   /** A list's or set's length, 0 where it is unknown. */
@@ -62,21 +62,42 @@ export class Counts {
   }
 
   /**
-   * Takes off `waiting` the marker that BullMQ 3 and 4 may keep among the waiting jobs, if it is in these ends of a
+   * Takes off `waiting` the marker that BullMQ 2 to 4 may keep among the waiting jobs, if it is in these ends of a
    * list. The next job there, skipping the marker, is the queue's next if it has none yet.
    */
   withoutMarker(tail: Reply, head: Reply): void {
     try {
       const last = listOf(tail)
-      if (isMarker(textOf(head))) this.mark()
+      if (this.#isMarker(textOf(head))) this.mark()
       for (const job of last.toReversed()) {
         const id = orElse(textOf, job, '')
-        if (isMarker(id)) this.mark()
+        if (this.#isMarker(id)) this.mark()
         else this.next ||= id
       }
     } catch (err) {
       this.error = err
     }
+  }
+
+  /**
+   * Whether the queue's version makes markers. BullMQ 3 and 4 note which they are; 1 and 2 do not, and Bull 4 has none
+   * of their options.
+   */
+  get makesMarkers(): boolean {
+    return this.#isBullMQ2 || /^bullmq:[34](\.|$)/.test(this.field('version') ?? '')
+  }
+
+  /** Whether the queue is one of BullMQ 2, or of 1, which makes no markers. */
+  get #isBullMQ2(): boolean {
+    return this.field('version') === undefined && this.field('opts.maxLenEvents') !== undefined
+  }
+
+  /**
+   * Whether a list's entry is a marker: `0:` and the milliseconds of the first delayed job, or `0:0`; `0` in BullMQ 2.
+   * No job of a version that has markers may have such an id.
+   */
+  #isMarker(id: string): boolean {
+    return id === '0' ? this.#isBullMQ2 : /^0:\d+(\.\d+)?$/.test(id)
   }
 
   /** Notes that there is a marker. It may have come between two commands, so that `waiting` is still 0. */
@@ -109,12 +130,4 @@ export class Counts {
 function wholeOf(reply: Reply): number | undefined {
   const text = orElse(textOf, reply, '')
   return /^-?\d+$/.test(text) ? Number(text) : undefined
-}
-
-/**
- * Whether a list's entry is a marker: `0:` and the milliseconds of the first delayed job, or `0:0`. No job of a version
- * that has markers may have such an id.
- */
-function isMarker(id: string): boolean {
-  return /^0:\d+(\.\d+)?$/.test(id)
 }

@@ -19,7 +19,7 @@ export function mustSearch(queue: QueueKeys, counts: Counts): boolean {
     queue.isMarkerHidden = false
     return false
   }
-  const makesMarkers = /^bullmq:[34](\.|$)/.test(counts.field('version') ?? '')
+  const { makesMarkers } = counts
   if (counts.isMarked) {
     queue.isMarkerHidden = !makesMarkers
     return false

@@ -133,7 +133,9 @@ describe('a Redis', { skip, concurrency: 4 }, () => {
         for (const socket of sockets) socket.destroy()
         rubbish.close()
       })
-      const broken = openQueue(t, kind, 'broken', { port: rubbish.address().port, retryStrategy: () => 500 })
+      let isOver = false
+      t.after(() => (isOver = true))
+      const broken = openQueue(t, kind, 'broken', { port: rubbish.address().port, retryStrategy: () => (isOver ? null : 500) })
       const good = await queueOf(t, kind, 'good', { port: server.port })
       const lines = []
       const reporter = reportQueues([broken, good], { app: 'shop', redis: dashboard.url, intervalMs, log: (line) => lines.push(line) })
