@@ -44,9 +44,14 @@ export function codeOf(reply: Reply): string {
 }
 
 function unexpected(reply: Reply, due: string): Error {
-  if (reply instanceof Error) return reply
-  const kind = isNothing(reply) ? 'nothing' : Array.isArray(reply) ? 'a list' : typeof reply === 'number' || typeof reply === 'bigint' ? 'an integer' : typeof reply === 'string' || Buffer.isBuffer(reply) ? 'text' : `a ${typeof reply}`
-  return new Error(`the answer is ${kind} where ${due} is due`)
+  return reply instanceof Error ? reply : new Error(`the answer is ${kindOf(reply)} where ${due} is due`)
+}
+
+function kindOf(reply: Reply): string {
+  if (isNothing(reply)) return 'nothing'
+  if (Array.isArray(reply)) return 'a list'
+  if (typeof reply === 'string' || Buffer.isBuffer(reply)) return 'text'
+  return typeof reply === 'number' || typeof reply === 'bigint' ? 'an integer' : 'something else'
 }
 
 /** The longest sentence of somebody else's, in characters. */

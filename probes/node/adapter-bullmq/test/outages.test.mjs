@@ -82,7 +82,7 @@ describe('a Redis', { skip, concurrency: 4 }, () => {
         assert.deepEqual(lines, [])
 
         await begin(server)
-        t.after(() => end(server))
+        t.after(() => server.signal('SIGCONT'))
         await eventually(() => lines.length > 0)
         await delay(3 * intervalMs)
         assert.equal(lines.length, 1, lines.join('\n'))
@@ -162,7 +162,7 @@ describe('a Redis', { skip, concurrency: 4 }, () => {
       t.after(() => reporter.stop())
       assert.equal((await nextReport(dashboard.port)).problems, undefined)
       await begin(a)
-      t.after(() => end(a))
+      t.after(() => a.signal('SIGCONT'))
       await eventually(async () => (await reported(dashboard.port)).problems)
       for (let i = 0; i < 3; i++) {
         const { queues: rows, problems } = await nextReport(dashboard.port)
