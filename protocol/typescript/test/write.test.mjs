@@ -196,6 +196,7 @@ test('the largest snapshot is written, and one byte more is not', () => {
   }
   const largest = encodeSnapshot(sized(maxDocument, 'x'))
   assert.equal(Buffer.byteLength(largest), maxDocument)
+  assert.ok(encodeUsableSnapshot(sized(maxDocument, 'x')).json === largest, 'it is written whole')
   assert.throws(() => encodeSnapshot(sized(maxDocument + 1, 'x')), { message: 'the snapshot of app shop has 8388609 bytes: at most 8388608 can be read; give each reporter fewer queues, with a source of its own' })
   const many = snapshot({ queues: Array.from({ length: 1000 }, (_, i) => queue({ name: `q${i}`, meta: { x: 'x'.repeat(9 << 10) } })), problems: Array(50).fill({ reason: 'x'.repeat(10 << 10) }) })
   const { json, snapshot: written } = encodeUsableSnapshot(many)
