@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import type { IncomingMessage, RequestListener } from 'node:http'
 import os from 'node:os'
 import { defaultIntervalMs, defaultTtlMs, encodeHeartbeat, nameFrom, nameProblem, serverKey, type Heartbeat, type Meta, type SlowKind } from '@gravito/pulse-protocol'
-import { connectionTo, publish, startReporting, type Redis } from '@gravito/pulse-protocol/publish'
+import { connectionTo, durationProblem, publish, startReporting, type Redis } from '@gravito/pulse-protocol/publish'
 import { expressMiddleware, type ExpressMiddleware, type ExpressRequest } from './express.js'
 import { fastifyPlugin, type FastifyPlugin } from './fastify.js'
 import { type RouteOf, watch } from './http.js'
@@ -140,11 +140,4 @@ function timed(run: () => unknown, done: (tookMs: number) => void): unknown {
 function defaultId(): string {
   const worker = cluster.worker?.id ?? process.env.NODE_APP_INSTANCE // of node:cluster; of PM2
   return nameFrom(worker === undefined ? os.hostname() : `${os.hostname()}-${worker}`)
-}
-
-function durationProblem(durations: Record<string, unknown>): string | undefined {
-  for (const [name, ms] of Object.entries(durations)) {
-    if (typeof ms !== 'number' || !(ms > 0 && ms <= 86_400_000)) return `${name} is ${String(ms)}: it takes milliseconds, more than 0 and at most a day`
-  }
-  return undefined
 }

@@ -1,7 +1,9 @@
 // Heartbeats and slow entries on a real Redis, by each client and by URL.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import http from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
 import express from 'express'
@@ -13,7 +15,7 @@ import * as ioredis5 from 'ioredis5'
 import * as nodeRedis from 'redis'
 import * as nodeRedis5 from 'redis5'
 import { startRecorder } from '../dist/index.js'
-import { redis, without } from '../../adapter-host/test/servers.mjs'
+import { redis, root, without } from '../../adapter-host/test/servers.mjs'
 import { eventually } from './eventually.mjs'
 
 const skip = without('redis-server')
@@ -84,6 +86,28 @@ describe('a recorder', { skip }, () => {
       assert.deepEqual(lines, [])
     })
   }
+
+  test('by a user with the rights in docs/acl.md', async (t) => {
+    const [, ...rule] = /^ACL (SETUSER pulse-host .*)$/m.exec(readFileSync(join(root, 'docs', 'acl.md'), 'utf8'))[0].split(' ')
+    await client.call('ACL', ...rule)
+    const lines = []
+    const url = server.url.replace('://', '://pulse-host:host-password@')
+    const recorder = startRecorder({ app: 'shop', redis: url, intervalMs: 100, log: (line) => lines.push(line) })
+    t.after(() => recorder.stop())
+    recorder.note('job', 'SendInvoice', 5000)
+    await eventually(() => client.xlen('pulse:slow:shop'))
+    await recorder.stop()
+    assert.deepEqual(lines, [])
+  })
+
+  test('by a URL with a wrong password: the log has no secret', async (t) => {
+    const lines = []
+    const recorder = startRecorder({ app: 'shop', redis: server.url.replace('://', '://user:s3cret@'), intervalMs: 100, log: (line) => lines.push(line) })
+    t.after(() => recorder.stop())
+    await eventually(() => lines.length > 0)
+    assert.match(lines[0], /WRONGPASS/)
+    assert.ok(!lines[0].includes('s3cret'))
+  })
 
   /** Makes requests of a server that notes every request, and returns the names that were noted. */
   async function namesOf(t, app, start, ...requests) {
