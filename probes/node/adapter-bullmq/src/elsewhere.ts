@@ -6,9 +6,12 @@ import { readLimitMs } from './source.js'
 
 /** What BullMQ 6 counts itself where a queue's jobs are not in Redis. There it does not write. */
 interface Counting {
-  getJobCounts(): Promise<Readonly<Record<string, number>>>
+  getJobCounts(...states: readonly string[]): Promise<Readonly<Record<string, number>>>
   isPaused(): Promise<boolean>
 }
+
+/** While a queue is paused its waiting jobs are in `paused`. */
+const states = ['waiting', 'paused', 'prioritized', 'active', 'delayed', 'failed', 'completed', 'waiting-children'] as const
 
 /** A queue whose jobs BullMQ 6 keeps in PostgreSQL: there are no keys to read, so the library counts. */
 export class QueueElsewhere {
@@ -21,8 +24,8 @@ export class QueueElsewhere {
   /** Counts, time-bound. Rejects with a sentence where it cannot. */
   async read(): Promise<Queue> {
     const queue = this.queue as QueueLike & Counting
-    const [counts, isPaused] = await this.#patience.waitFor(() => Promise.all([queue.getJobCounts(), queue.isPaused()]))
-    const count = (state: string): number => countOf(counts[state])
+    const [counts, isPaused] = await this.#patience.waitFor(() => Promise.all([queue.getJobCounts(...states), queue.isPaused()]))
+    const count = (state: (typeof states)[number]): number => countOf(counts[state])
     const waiting = count('waiting') + count('paused') + count('prioritized')
     return {
       name: queue.name,

@@ -52,16 +52,19 @@ export class Queues {
     const rows: Rows = { queues: [], problems: [] }
     const [readings] = await Promise.all([this.#readRedis(rows.problems), this.#readElsewhere(rows)])
     const lists = await clientLists(readings)
+    const workersOf = new Map<string, Workers>()
     const seen = new Set<string>()
     readings.forEach(({ counted, surroundings }, i) => {
       const ours = lists[i] as string[]
-      const workers = new Workers({ ...surroundings, lists: ours })
-      const server = lists.indexOf(ours) // the first connection that leads there
+      // The first connection that leads to the same server, and the database there.
+      const place = `${lists.indexOf(ours)} ${databaseOf(surroundings.client)}`
+      const workers = workersOf.get(place) ?? new Workers({ ...surroundings, lists: ours })
+      workersOf.set(place, workers)
       for (const each of counted) {
         // Two Queue objects may be the same queue, each with a connection of its own.
-        const place = [server, databaseOf(surroundings.client), each.queue.start].join(' ')
-        if (seen.has(place)) continue
-        seen.add(place)
+        const queue = `${place} ${each.queue.start}`
+        if (seen.has(queue)) continue
+        seen.add(queue)
         const row = rowOf(each, workers, now)
         if ('reason' in row) rows.problems.push(row)
         else rows.queues.push(row)
@@ -78,7 +81,9 @@ export class Queues {
     for (const { keys, owner } of this.#inRedis) {
       try {
         const source = this.#sourceOf(owner)
-        bySource.set(source, [...(bySource.get(source) ?? []), keys])
+        const queues = bySource.get(source)
+        if (queues === undefined) bySource.set(source, [keys])
+        else queues.push(keys)
       } catch (err) {
         problems.push({ queue: keys.name, reason: messageOf(err) })
       }

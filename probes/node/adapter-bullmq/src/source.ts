@@ -7,8 +7,11 @@ import { isListed, type Surroundings } from './workers.js'
 
 /** How long a Redis may take to answer all that is asked in a report, in milliseconds. */
 export const readLimitMs = 2_000
-/** How many commands are sent before their replies are read, so that other clients of the same Redis are served in between. */
-const atOnce = 1_000
+/**
+ * How many commands are sent before their replies are read: few enough that the program, and other clients of the same
+ * Redis, are served in between.
+ */
+const atOnce = 250
 
 /** What was read by one connection. */
 export interface Reading {

@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createRequire } from 'node:module'
 import { asks, output, root } from '../../adapter-host/test/servers.mjs'
+import { eventually } from '../../pulse-node/test/eventually.mjs'
+
+export { eventually }
 
 export const goReporter = join(root, 'build', 'redis-reporter', 'bootstrap')
 
@@ -15,17 +18,6 @@ export function stacked(t) {
     for (const end of ends.reverse()) await end()
   })
   return { after: (end) => ends.push(end) }
-}
-
-/** Waits until f returns something true, and returns that. */
-export async function eventually(f, ms = 30_000) {
-  for (const end = Date.now() + ms; ; await delay(20)) {
-    const found = await Promise.resolve(f()).catch((err) => {
-      if (Date.now() > end) throw err
-    })
-    if (found) return found
-    if (Date.now() > end) throw new Error(`it never came: ${f}`)
-  }
 }
 
 /** The document that is in Redis, or undefined. */
