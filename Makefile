@@ -55,8 +55,8 @@ template:
 	else echo 'template.yaml not checked: cfn-lint is not installed (internal/servertest/requirements.txt)'; fi
 
 # The npm workspace. Files, not folders: later versions of node --test take no folder.
-node: build/adapters.wasm build/aggregator/bootstrap build/redis-reporter/bootstrap ## Compile and test the packages for Node
-	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && node --test protocol/typescript/test/*.test.mjs probes/node/*/test/*.test.mjs; \
+node: build/adapters.wasm build/aggregator/bootstrap build/redis-reporter/bootstrap ## Compile, look at and test the packages for Node
+	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && node scripts/packages.mjs && node --test protocol/typescript/test/*.test.mjs probes/node/*/test/*.test.mjs; \
 	elif [ "$$CI" = true ]; then echo 'Node: the npm packages are not installed (npm install --ignore-scripts)'; exit 1; \
 	else echo 'Node not tested: the npm packages are not installed (npm install --ignore-scripts)'; fi
 

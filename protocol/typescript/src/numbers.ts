@@ -23,9 +23,8 @@ export function countProblem(name: string, count: Count): string | undefined {
   return typeof count === 'string' ? `${name} is ${shorten(count)}: it takes a whole number from 0 to 2^53-1` : undefined
 }
 
-/** A JSON number of any size; undefined where it is missing or something else, or where no double holds it. */
+/** A JSON number of any size; undefined where a JSON value is missing or something else, or where no double holds it. */
 export function readNumber(value: string | undefined): number | undefined {
-  if (value === undefined || !/^[-\d]/.test(value)) return undefined
   const n = Number(value)
   return Number.isFinite(n) ? n : undefined
 }

@@ -40,7 +40,7 @@ export interface ReadQuasar extends ReadHeartbeat {
  * Reads the value of `pulse:queues:…`, which anybody may have written. A queue or a count that is not usable is left out
  * and becomes a problem.
  *
- * @param data JSON, as text or as UTF-8
+ * @param data - JSON, as text or as UTF-8
  * @throws {@link ProtocolError} where nothing is usable
  */
 export function readSnapshot(data: string | Uint8Array): ReadSnapshot {
@@ -65,8 +65,8 @@ export function readSnapshot(data: string | Uint8Array): ReadSnapshot {
 /**
  * Reads the value of `pulse:server:…`, which anybody may have written. A number that is missing, or is none, is absent.
  *
- * @param key where it was: its last part is the id, unless `meta.id` is a name
- * @param data JSON, as text or as UTF-8
+ * @param key - where it was: its last part is the id, unless `meta.id` is a name
+ * @param data - JSON, as text or as UTF-8
  * @throws {@link ProtocolError} where nothing is usable
  */
 export function readHeartbeat(key: string, data: string | Uint8Array): ReadHeartbeat {
@@ -110,7 +110,7 @@ export function readHeartbeat(key: string, data: string | Uint8Array): ReadHeart
  * Reads the value of `gravito:quasar:node:…`, where older agents write: a node is a heartbeat, and a snapshot of the
  * queues that it carries. Services and ids were free text there: what a name cannot hold becomes `-`.
  *
- * @param data JSON, as text or as UTF-8
+ * @param data - JSON, as text or as UTF-8
  * @throws {@link ProtocolError} where nothing is usable
  */
 export function readQuasar(data: string | Uint8Array): ReadQuasar {

@@ -196,6 +196,7 @@ test('the largest snapshot is written, and one byte more is not', () => {
   }
   const largest = encodeSnapshot(sized(maxDocument, 'x'))
   assert.equal(Buffer.byteLength(largest), maxDocument)
+  assert.ok(encodeUsableSnapshot(sized(maxDocument, 'x')).json === largest, 'it is written whole')
   assert.throws(() => encodeSnapshot(sized(maxDocument + 1, 'x')), { message: 'the snapshot of app shop has 8388609 bytes: at most 8388608 can be read; give each reporter fewer queues, with a source of its own' })
   const many = snapshot({ queues: Array.from({ length: 1000 }, (_, i) => queue({ name: `q${i}`, meta: { x: 'x'.repeat(9 << 10) } })), problems: Array(50).fill({ reason: 'x'.repeat(10 << 10) }) })
   const { json, snapshot: written } = encodeUsableSnapshot(many)
@@ -257,6 +258,7 @@ test('a slow entry that may not be written', () => {
     [{ duration_ms: -1 }, 'duration_ms is -1: it takes 0 to 2^53-1'],
     [{ duration_ms: 0.5 }, 'duration_ms is 0.5: it takes a whole number from 0 to 2^53-1'],
     [{ threshold_ms: undefined }, 'threshold_ms is missing'],
+    [{ threshold_ms: 0.5 }, 'threshold_ms is 0.5: it takes a whole number from 0 to 2^53-1'],
     [{ meta: 7 }, 'meta is 7: it takes an object'],
     [{ kind: '', name: '' }, 'kind is "": it takes http, job, query or other\nname is empty'],
   ]) assert.throws(() => slowFields(slow(change)), { name: 'ProtocolError', message: sentence })

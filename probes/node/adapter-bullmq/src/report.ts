@@ -41,7 +41,7 @@ export interface QueueReporter {
  *
  * Throws a TypeError, which says what to change, if an option or a queue is none.
  *
- * @param queues `Queue` objects of BullMQ 1 to 6 or of Bull 4, on any connections. They stay their owner's
+ * @param queues - `Queue` objects of BullMQ 1 to 6 or of Bull 4, on any connections. They stay their owner's
  */
 export function reportQueues(queues: readonly QueueLike[], options: ReportOptions): QueueReporter {
   const { app, source = 'bullmq', redis, intervalMs = defaultIntervalMs } = options

@@ -5,4 +5,5 @@ export { fromIoredis, fromNodeRedis, type IoredisClient, type NodeRedisClient } 
 export type { Limits } from './limits.js'
 export { AdapterModule, type Options, type Settings } from './module.js'
 export type { Reply } from './resp.js'
-export type { AdapterSession, Poll, Send } from './session.js'
+export type { AdapterSession, Send } from './session.js'
+export type { Poll } from './snapshot.js'

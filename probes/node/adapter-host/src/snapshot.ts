@@ -3,9 +3,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { Broken, messageOf, quote } from './errors.js'
 import { utf8 } from './instance.js'
 
-/** A snapshot that was read: what of it is usable, and its JSON. */
-export interface ReadSnapshot {
-  /** As the adapter wrote it, if that needs no change, else made of {@link snapshot}. */
+/** What a poll found: what is usable of the adapter's snapshot, and its JSON. */
+export interface Poll {
+  /** As the adapter wrote it, if that needs no change, else made of `snapshot`. */
   json: string
   snapshot: QueueSnapshot
 }
@@ -21,7 +21,7 @@ export interface Context {
  * Reads a snapshot by the rules for one from Redis: a queue or a count that can't be read is left out and
  * becomes a problem, and its neighbours stay. Throws if nothing is usable, or if it is another app's.
  */
-export function readSnapshot(data: Uint8Array, { app, source, now }: Context): ReadSnapshot {
+export function readSnapshot(data: Uint8Array, { app, source, now }: Context): Poll {
   if (data.length > maxDocument) throw new Broken(`reported a snapshot of ${data.length} bytes: at most ${maxDocument} can be read`)
   const text = utf8(data, 'a snapshot')
   const { snapshot: read, problems } = readText(text)
