@@ -64,7 +64,7 @@ function watch(client) {
 
 const listeners = (client) => client.eventNames().reduce((sum, name) => sum + client.listenerCount(name), 0)
 
-describe('a Redis', { skip, concurrency: 4 }, () => {
+describe('a Redis', { skip, concurrency: 8 }, () => {
   for (const [outage, { begin, end, says }] of Object.entries(outages)) {
     for (const [kind, make] of Object.entries(queues)) {
       test(`that is ${outage}, under ${kind}`, async (test) => {
@@ -268,7 +268,7 @@ describe('a Redis', { skip, concurrency: 4 }, () => {
   })
 })
 
-describe('a program ends by itself', { skip, concurrency: 2 }, () => {
+describe('a program ends by itself', { skip, concurrency: 4 }, () => {
   const program = fileURLToPath(new URL('program.mjs', import.meta.url))
   for (const [state, begin] of Object.entries({ answers: async () => {}, 'is frozen': (s) => s.signal('SIGSTOP'), 'is down': (s) => s.stop() })) {
     for (const [library, end] of [['bullmq6', 'forgets'], ['bullmq5', 'stops'], ['bull4', 'forgets']]) {
