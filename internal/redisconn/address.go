@@ -37,6 +37,16 @@ func (a *Address) Client() redis.UniversalClient {
 	o.DialerRetries = 1
 	o.MaxRetries = 1 // one more, for a pooled connection that a restart of the server has broken
 	o.PoolSize, o.MaxRedirects = 4, 3
+	switch {
+	case o.IsClusterMode:
+		c := o.Cluster()
+		// After a failover go-redis asks for the new topology that often; a refused connection alone does
+		// not make it ask (redis/go-redis#3979), and its own default is a minute.
+		c.ClusterStateReloadInterval = time.Second
+		return redis.NewClusterClient(c)
+	case o.MasterName != "" && o.SentinelPassword == "" && o.Password != "":
+		o.Dialer = loggingIn(&o)
+	}
 	return redis.NewUniversalClient(&o)
 }
 
