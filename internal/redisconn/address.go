@@ -2,6 +2,7 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -24,8 +25,9 @@ func (a *Address) String() string {
 	return "redis " + addrs
 }
 
-// Client makes a client, which connects when it is first used. Its time limits are short: a Redis
-// that doesn't answer must cost a poll, not the program.
+// Client makes a client. Its time limits are short: a Redis that doesn't answer must cost a poll, not the
+// program. A single host that turns out to be a node of a cluster is used as a cluster; to see that the
+// client connects at once, if the host answers within two seconds.
 func (a *Address) Client() redis.UniversalClient {
 	redis.SetLogger(quiet{})
 	o := a.options
@@ -37,7 +39,47 @@ func (a *Address) Client() redis.UniversalClient {
 	o.DialerRetries = 1
 	o.MaxRetries = 1 // one more, for a pooled connection that a restart of the server has broken
 	o.PoolSize, o.MaxRedirects = 4, 3
-	return redis.NewUniversalClient(&o)
+	switch {
+	case o.IsClusterMode:
+		return clusterClient(&o)
+	case o.MasterName != "":
+		if o.SentinelPassword == "" && o.Password != "" {
+			o.Dialer = loggingIn(&o)
+		}
+		return redis.NewUniversalClient(&o)
+	}
+	single := o.Simple()
+	single.OnConnect = refuseNodeOfCluster
+	client := redis.NewClient(single)
+	ctx, cancel := context.WithTimeout(context.Background(), o.DialTimeout)
+	defer cancel()
+	if errors.Is(client.Ping(ctx).Err(), errNodeOfCluster) {
+		_ = client.Close()
+		return clusterClient(&o)
+	}
+	return client
+}
+
+func clusterClient(o *redis.UniversalOptions) redis.UniversalClient {
+	c := o.Cluster()
+	// After a failover go-redis asks for the new topology that often; a refused connection alone does
+	// not make it ask (redis/go-redis#3979), and its own default is a minute.
+	c.ClusterStateReloadInterval = time.Second
+	return redis.NewClusterClient(c)
+}
+
+// errNodeOfCluster is why a single server is not asked: it would answer for its own part of the keys, and
+// nobody would miss the others.
+var errNodeOfCluster = errors.New("it is a node of a Redis Cluster, which did not answer when this program started: restart it, or name a second node in the URL")
+
+// refuseNodeOfCluster refuses a new connection to a node of a cluster. HELLO is the one command that says
+// so to every user, whatever its rights; servers before Redis 6 don't have it.
+func refuseNodeOfCluster(ctx context.Context, cn *redis.Conn) error {
+	about, err := cn.Hello(ctx, 2, "", "", "").Result()
+	if err == nil && about["mode"] == "cluster" {
+		return errNodeOfCluster
+	}
+	return nil
 }
 
 // quiet keeps go-redis from logging on its own: what it says is in its errors, too, and those are
