@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -57,10 +58,11 @@ func newReporter(s config.Reporting, drivers []config.Driver, source poll.Source
 // Aggregator makes the handler of the API and the dashboard.
 func Aggregator(s config.Aggregator, log *slog.Logger) http.Handler {
 	client := s.Redis.Client()
+	pinged := sync.OnceValue(s.Redis.Client) // of its own: readings keep the other's connections busy
 	server := &api.Server{
 		Live:  api.NewLive(discover.New(client, s.Redis.String()).Read, log),
 		Redis: client,
-		Ping:  func(ctx context.Context) error { return client.Ping(ctx).Err() },
+		Ping:  func(ctx context.Context) error { return pinged().Ping(ctx).Err() },
 		Token: s.Token,
 		Log:   log,
 	}
