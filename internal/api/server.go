@@ -161,8 +161,9 @@ const pingTimeout = time.Second
 
 // healthz says that this server is alive, and whether Redis is: one ping for everybody who asks meanwhile.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
+	others := context.WithoutCancel(r.Context()) // who wait for the same ping
 	ping := s.pings.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), pingTimeout) // others wait for the same
+		ctx, cancel := context.WithTimeout(others, pingTimeout)
 		defer cancel()
 		return nil, s.Ping(ctx)
 	})

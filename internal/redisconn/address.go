@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,8 +28,8 @@ func (a *Address) String() string {
 
 // Client makes a client. Its time limits are short: a Redis that doesn't answer must cost a poll, not the
 // program. A single host that turns out to be a node of a cluster is used as a cluster; to see that the
-// client connects at once, if the host answers within two seconds.
-func (a *Address) Client() redis.UniversalClient {
+// client connects at once, if the host answers within two seconds, before ctx ends.
+func (a *Address) Client(ctx context.Context) redis.UniversalClient {
 	redis.SetLogger(quiet{})
 	o := a.options
 	o.Protocol = 2 // replies are the same in every version, and no server pushes anything
@@ -51,13 +52,24 @@ func (a *Address) Client() redis.UniversalClient {
 	single := o.Simple()
 	single.OnConnect = refuseNodeOfCluster
 	client := redis.NewClient(single)
-	ctx, cancel := context.WithTimeout(context.Background(), o.DialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 	defer cancel()
 	if errors.Is(client.Ping(ctx).Err(), errNodeOfCluster) {
 		_ = client.Close()
 		return clusterClient(&o)
 	}
 	return client
+}
+
+// Pinger makes a function that asks this Redis for a sign of life, on a connection of its own: others may be
+// busy. It connects when it is first used, and is safe for concurrent use.
+func (a *Address) Pinger() func(ctx context.Context) error {
+	var once sync.Once
+	var client redis.UniversalClient
+	return func(ctx context.Context) error {
+		once.Do(func() { client = a.Client(context.WithoutCancel(ctx)) }) // a short ctx must not decide what kind of Redis it is
+		return client.Ping(ctx).Err()
+	}
 }
 
 func clusterClient(o *redis.UniversalOptions) redis.UniversalClient {

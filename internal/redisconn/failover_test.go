@@ -48,7 +48,7 @@ func TestAClientFollowsAFailoverOfTheCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := r.Client().(*redis.ClusterClient)
+	client := r.Client(t.Context()).(*redis.ClusterClient)
 	defer client.Close()
 	const key = "pulse:queues:shop"
 	servertest.Eventually(t, "the replicas in step", func() bool {
@@ -94,7 +94,7 @@ func TestAClientFollowsAFailoverOfTheSentinels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := r.Client()
+	client := r.Client(t.Context())
 	defer client.Close()
 	const key = "pulse:queues:shop"
 	if err := client.Set(ctx, key, "before", 0).Err(); err != nil {

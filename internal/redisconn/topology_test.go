@@ -16,7 +16,7 @@ func clientOf(t *testing.T, text string) redis.UniversalClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := r.Client()
+	client := r.Client(t.Context())
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }

@@ -224,7 +224,7 @@ func TestAClientConnectsThroughWhateverTheURLNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client := r.Client()
+		client := r.Client(t.Context())
 		defer client.Close()
 		if err := client.Set(ctx, "name", text, 0).Err(); err != nil {
 			t.Errorf("%s: %v", r, err)
@@ -275,7 +275,7 @@ func TestAnErrorOfTheClientHasNoPassword(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			client := r.Client()
+			client := r.Client(t.Context())
 			defer client.Close()
 			err = client.Ping(t.Context()).Err()
 			if err == nil || errors.Is(err, redis.Nil) || strings.Contains(err.Error(), "sesame") {
