@@ -39,6 +39,15 @@ abstract class AppTestCase extends Servers
         $this->environment = ['PACKAGE' => dirname(__DIR__), 'APP_NAME' => 'My shop'];
     }
 
+    protected function tearDown(): void
+    {
+        foreach (array_keys($this->environment) as $name) {
+            unset($_SERVER[$name], $_ENV[$name]);
+            putenv($name);
+        }
+        parent::tearDown();
+    }
+
     /**
      * Runs a command of the application, and returns what it printed.
      */

@@ -105,7 +105,7 @@ final class Sample
      */
     private static function disk(): array
     {
-        $root = base_path();
+        $root = __DIR__; // where the application is
         $total = @disk_total_space($root);
         $free = @disk_free_space($root);
 

@@ -60,7 +60,8 @@ final class FailedJobs
         } catch (Throwable $e) {
             $this->why = Text::reason($e);
         }
-        $this->notBefore = $now() + self::REST * ($now() - $began);
+        $ended = $now();
+        $this->notBefore = $ended + self::REST * ($ended - $began);
     }
 
     /**

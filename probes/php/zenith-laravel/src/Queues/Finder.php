@@ -99,12 +99,13 @@ final class Finder
     private function settle(array $doubtful, string $prefix): array
     {
         $rests = array_map('strval', array_keys($doubtful));
-        $types = $this->wire->ask(array_map(static fn ($rest) => ['TYPE', $prefix . $rest], $rests));
+        // Not by TYPE: phpredis makes true of any type in a pipeline.
+        $lengths = $this->wire->ask(array_map(static fn ($rest) => ['LLEN', $prefix . $rest], $rests));
 
         return array_map(
-            static fn ($rest, $type) => $type === 'list' ? $rest : (string) $doubtful[$rest],
+            static fn ($rest, $length) => is_int($length) && $length > 0 ? $rest : (string) $doubtful[$rest],
             $rests,
-            $types
+            $lengths
         );
     }
 }

@@ -48,7 +48,7 @@ final class Connections
     {
         $url = $this->app['config']->get('gravito_pulse.redis_url');
         if (is_string($url) && $url !== '') {
-            return $this->connect(RedisUrl::configuration($url), $timeout, '');
+            return $this->connect($this->withLogin(RedisUrl::configuration($url)), $timeout, '');
         }
         $name = $this->app['config']->get('gravito_pulse.redis_connection') ?: 'default';
 
@@ -64,6 +64,37 @@ final class Connections
         $global = $this->app['config']->get('database.redis.options', []);
 
         return hash('sha256', serialize([$configuration, $global['prefix'] ?? '']));
+    }
+
+    /**
+     * phpredis takes a user and a password as one; Laravel 8 has no other way to tell it a user.
+     *
+     * @param array{servers: array<mixed>, cluster: bool, options?: array<mixed>} $configuration
+     * @return array{servers: array<mixed>, cluster: bool, options?: array<mixed>}
+     */
+    private function withLogin(array $configuration): array
+    {
+        if ($this->client() === 'phpredis') {
+            $where = $configuration['cluster'] ? 'options' : 'servers';
+            if (isset($configuration[$where]['username'])) {
+                $configuration[$where]['password'] = [
+                    $configuration[$where]['username'], $configuration[$where]['password'],
+                ];
+            }
+        }
+
+        return $configuration;
+    }
+
+    private function client(): string
+    {
+        $client = (string) $this->app['config']->get('database.redis.client', 'phpredis');
+        if (in_array($client, ['phpredis', 'predis'], true)) {
+            return $client;
+        }
+        throw new InvalidArgumentException(
+            'database.redis.client is "' . $client . '": it takes phpredis or predis to report to Gravito Pulse'
+        );
     }
 
     /**
@@ -87,12 +118,7 @@ final class Connections
     private function connect(array $configuration, float $timeout, ?string $prefix = null): Wire
     {
         $redis = $this->app['config']->get('database.redis', []);
-        $client = (string) ($redis['client'] ?? 'phpredis');
-        if (! in_array($client, ['phpredis', 'predis'], true)) {
-            throw new InvalidArgumentException(
-                'database.redis.client is "' . $client . '": it takes phpredis or predis to report to Gravito Pulse'
-            );
-        }
+        $client = $this->client();
         $ours = self::limits($client, $timeout) + ($prefix === null ? [] : ['prefix' => $prefix]);
         $options = array_merge(self::without($redis['options'] ?? []), $ours);
         $servers = $configuration['servers'];

@@ -32,10 +32,6 @@ final class RedisUrl
         $path = $m[4] ?? '';
         [$user, $password] = self::login($login);
         $common = array_filter(['password' => $password, 'username' => $user], static fn ($v) => $v !== null);
-        if ($user !== null) {
-            // phpredis takes both as one; Laravel 8 knows no other way.
-            $common['password'] = [$user, $password];
-        }
         if ($scheme === 'unix') {
             if ($path === '' || $hosts !== '') {
                 throw self::wrong();
@@ -48,7 +44,7 @@ final class RedisUrl
         }
         $servers = array_map(static fn (string $host): array => self::host($host) + $common, explode(',', $hosts));
         if (count($servers) > 1) {
-            $options = ['cluster' => 'redis'] + array_intersect_key($common, ['password' => true]);
+            $options = ['cluster' => 'redis'] + array_intersect_key($common, ['username' => 1, 'password' => 1]);
 
             return ['servers' => $servers, 'cluster' => true, 'options' => $options];
         }

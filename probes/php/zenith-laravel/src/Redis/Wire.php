@@ -184,7 +184,13 @@ final class Wire
      */
     private function client(): object
     {
-        $this->connection ??= ($this->connect)();
+        if ($this->connection === null) {
+            $this->connection = ($this->connect)();
+            $client = $this->connection->client();
+            if ($client instanceof Redis) {
+                $client->setOption(Redis::OPT_MAX_RETRIES, 1);
+            }
+        }
 
         return $this->connection->client();
     }

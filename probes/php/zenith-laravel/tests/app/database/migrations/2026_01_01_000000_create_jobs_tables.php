@@ -4,8 +4,7 @@ use Illuminate\Database\Migrations\Migration;
 use Illuminate\Database\Schema\Blueprint;
 use Illuminate\Support\Facades\Schema;
 
-class CreateJobsTables extends Migration
-{
+return new class extends Migration {
     public function up()
     {
         Schema::create('failed_jobs', static function (Blueprint $table) {
@@ -27,4 +26,4 @@ class CreateJobsTables extends Migration
             $table->unsignedInteger('created_at');
         });
     }
-}
+};
