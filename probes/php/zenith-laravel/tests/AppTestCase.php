@@ -9,7 +9,8 @@ use Illuminate\Foundation\Application;
 use Illuminate\Support\Facades\Facade;
 
 /**
- * Tests with the small application of tests/app in a folder of its own, where Laravel finds the package as in any other.
+ * Tests with the small application of tests/app in a folder of its own, where Laravel finds the package as in any
+ * other.
  */
 abstract class AppTestCase extends Servers
 {
@@ -98,7 +99,9 @@ abstract class AppTestCase extends Servers
     {
         $log = (string) @file_get_contents($this->app . '/storage/logs/laravel.log');
 
-        return array_values(array_filter(explode("\n", $log), static fn ($line) => str_contains($line, 'Gravito Pulse')));
+        $ours = static fn ($line) => str_contains($line, 'Gravito Pulse');
+
+        return array_values(array_filter(explode("\n", $log), $ours));
     }
 
     /**

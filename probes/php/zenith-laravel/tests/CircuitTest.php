@@ -28,7 +28,8 @@ final class CircuitTest extends Servers
         self::assertFalse($second->mayTry());
         self::assertFalse($this->circuit($folder, $said, 3_600_000)->mayTry());
         self::assertCount(1, $said->getRecords());
-        self::assertStringContainsString('cannot do it; it tries again until it can: it is gone', self::messages($said));
+        $why = 'cannot do it; it tries again until it can: it is gone';
+        self::assertStringContainsString($why, self::messages($said));
         $second->succeeded();
         $first->succeeded();
         self::assertTrue($first->mayTry());

@@ -44,7 +44,8 @@ final class ControlGroupTest extends Servers
     public function testAContainersMemoryIsItsLimit(): void
     {
         $groups = $this->files([
-            'cgroup.controllers' => '', 'memory.max' => '4096000', 'memory.current' => '1096000', 'cpu.max' => '50000 100000',
+            'cgroup.controllers' => '', 'memory.max' => '4096000', 'memory.current' => '1096000',
+            'cpu.max' => '50000 100000',
         ]);
         $proc = $this->files([
             'stat' => "cpu  10 0 10 80 0 0 0 0 0 0\ncpu0 1 2\ncpu1 1 2\n",

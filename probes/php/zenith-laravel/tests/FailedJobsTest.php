@@ -147,7 +147,8 @@ final class FailedJobsTest extends AppTestCase
         $app->make('Illuminate\Contracts\Console\Kernel')->call('migrate:fresh', ['--force' => true]);
         foreach (self::JOBS as $i => [$connection, $queue]) {
             $app['db']->table('failed_jobs')->insert([
-                'uuid' => 'u' . $i, 'connection' => $connection, 'queue' => $queue, 'payload' => '{}', 'exception' => '',
+                'uuid' => 'u' . $i, 'connection' => $connection, 'queue' => $queue,
+                'payload' => '{}', 'exception' => '',
             ]);
         }
 

@@ -46,7 +46,8 @@ final class QueueNamesTest extends TestCase
         self::assertFalse(Selection::of('default', 'redis')->finds('redis'));
 
         $each = Selection::of(['redis' => ['a'], 'video' => '*'], 'redis');
-        self::assertTrue($each->selects('redis', 'a') && $each->selects('video', 'b') && ! $each->selects('redis', 'b'));
+        self::assertTrue($each->selects('redis', 'a') && $each->selects('video', 'b'));
+        self::assertFalse($each->selects('redis', 'b'));
 
         foreach ([5, ['redis' => 5], [['a']]] as $wrong) {
             try {

@@ -14,7 +14,8 @@ final class SettingsTest extends TestCase
 {
     public function testDurations(): void
     {
-        foreach (['500ms' => 500, '10s' => 10_000, '1m30s' => 90_000, '1.5s' => 1500, '1h' => 3_600_000] as $text => $ms) {
+        $durations = ['500ms' => 500, '10s' => 10_000, '1m30s' => 90_000, '1.5s' => 1500, '1h' => 3_600_000];
+        foreach ($durations as $text => $ms) {
             self::assertSame($ms, Duration::milliseconds('X', $text), $text);
         }
         foreach (['5', '', 's', '5 s', '-5s', "5s\n", 'five', null, [], '1e3s'] as $text) {

@@ -23,7 +23,7 @@ final class StatementTest extends TestCase
     public function statements(): array
     {
         return [
-            ['mysql', 'select * from `orders2` where `id` = ? limit 1', 'select * from `orders2` where `id` = ? limit ?'],
+            ['mysql', 'select * from `t2` where `id` = ? limit 1', 'select * from `t2` where `id` = ? limit ?'],
             ['pgsql', 'select * from "t" where "2fa" = $1 and n > 3.5', 'select * from "t" where "2fa" = $1 and n > ?'],
             ['sqlite', "select 'it''s secret', x", 'select …'],
             ['sqlite', "select 'C:\\', 'secret'", 'select …'],

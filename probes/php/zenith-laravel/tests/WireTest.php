@@ -6,6 +6,9 @@ namespace Gravito\ZenithLaravel\Tests;
 
 use Gravito\ZenithLaravel\Redis\Connections;
 use Gravito\ZenithLaravel\Redis\Refusal;
+use Gravito\ZenithLaravel\Redis\Wire;
+use Illuminate\Redis\Connections\Connection;
+use Illuminate\Redis\RedisManager;
 use Throwable;
 
 final class WireTest extends AppTestCase
@@ -19,7 +22,8 @@ final class WireTest extends AppTestCase
         $redis = $this->redis();
         $redis['client']->rPush('p_list', 'a', 'b');
         $redis['client']->hSet('p_hash', 'x', '1');
-        $this->environment += ['REDIS_PORT' => (string) $redis['port'], 'REDIS_CLIENT' => $client, 'REDIS_PREFIX' => 'p_'];
+        $this->environment += ['REDIS_PORT' => (string) $redis['port'], 'REDIS_CLIENT' => $client];
+        $this->environment['REDIS_PREFIX'] = 'p_';
         // What an application may have set must not change what is read.
         $wire = (new Connections($this->boot([
             'database.redis.options.serializer' => 1, 'database.redis.options.name' => 'ours',
@@ -61,6 +65,42 @@ final class WireTest extends AppTestCase
         }
         $this->redis([], $redis['port']);
         self::assertSame([0], $wire->ask([['LLEN', 'x']]));
+    }
+
+    /**
+     * Each command that phpredis has sent it waits for, for as long as the timeout is.
+     *
+     * @dataProvider clients
+     */
+    public function testASilentRedisIsWaitedForOnce(string $client): void
+    {
+        self::need($client);
+        $port = self::freePort();
+        $heard = $this->folder() . '/heard';
+        touch($heard);
+        $this->start([PHP_BINARY, '-r', '$s = stream_socket_server("tcp://127.0.0.1:' . $port . '"); '
+            . 'while (true) { $c = @stream_socket_accept($s, 60); while ($c && ! feof($c)) { '
+            . 'file_put_contents("' . $heard . '", fread($c, 9999), FILE_APPEND); } }'], []);
+        self::eventually('the server', static fn () => @fsockopen('127.0.0.1', $port) !== false);
+        $this->environment += ['REDIS_CLIENT' => $client];
+        $this->boot();
+        $wire = new Wire(static function () use ($client, $port): Connection {
+            $one = ['host' => '127.0.0.1', 'port' => $port, 'timeout' => 0.1, 'read_timeout' => 0.1];
+            $one['read_write_timeout'] = 0.1;
+            $manager = new RedisManager(app(), $client, ['options' => [], 'default' => $one]);
+
+            return $manager->connection();
+        });
+        try {
+            $wire->ask(array_fill(0, 100, ['LLEN', 'x']));
+            self::fail('nobody answered');
+        } catch (Throwable $e) {
+            self::assertNotSame('', $e->getMessage());
+        }
+        if ($client === 'phpredis') {
+            self::eventually('the command', static fn () => file_get_contents($heard) !== '');
+            self::assertSame("*2\r\n$4\r\nLLEN\r\n$1\r\nx\r\n", file_get_contents($heard));
+        }
     }
 
     /**

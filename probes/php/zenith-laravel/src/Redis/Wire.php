@@ -128,11 +128,19 @@ final class Wire
     }
 
     /**
-     * @param array<int, array<int, string>> $commands
+     * The first command goes alone: of a pipeline phpredis waits for every answer as long as its timeout is, also after
+     * one that did not come. A hundred commands would be a hundred timeouts.
+     *
+     * @param array<int, array<int, string>> $commands at least one
      * @return array<int, mixed>
      */
     private function pipeline(Redis $client, array $commands): array
     {
+        $client->clearLastError();
+        $first = self::answer($client->rawCommand(...array_shift($commands)), $client->getLastError());
+        if ($commands === []) {
+            return [$first];
+        }
         $client->clearLastError();
         $pipe = $client->pipeline();
         foreach ($commands as $command) {
@@ -141,7 +149,7 @@ final class Wire
         $answers = self::all($pipe->exec(), count($commands));
         $error = $client->getLastError();
 
-        return array_map(static fn ($answer) => self::answer($answer, $error), $answers);
+        return array_merge([$first], array_map(static fn ($answer) => self::answer($answer, $error), $answers));
     }
 
     /**

@@ -6,12 +6,12 @@ return [
         'redis' => [
             'driver' => 'redis', 'connection' => 'default', 'queue' => 'default', 'retry_after' => 90,
         ],
+        'sync' => ['driver' => 'sync'],
     ] + (env('MORE_QUEUES') ? [
         'redis-long' => ['driver' => 'redis', 'connection' => 'default', 'queue' => 'long', 'retry_after' => 900],
         'redis-video' => ['driver' => 'redis', 'connection' => 'video', 'queue' => 'default', 'retry_after' => 900],
         'database' => ['driver' => 'database', 'table' => 'jobs', 'queue' => 'default', 'retry_after' => 90],
         'sqs' => ['driver' => 'sqs', 'queue' => 'default'],
-        'sync' => ['driver' => 'sync'],
     ] : []),
     'failed' => ['driver' => env('FAILED_DRIVER', 'database-uuids'), 'database' => 'sqlite', 'table' => 'failed_jobs'],
 ];
