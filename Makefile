@@ -55,10 +55,10 @@ template:
 	else echo 'template.yaml not checked: cfn-lint is not installed (internal/servertest/requirements.txt)'; fi
 
 # The npm workspace. Files, not folders: later versions of node --test take no folder.
-node: build/adapters.wasm ## Compile and test the packages for Node
-	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && node --test probes/node/*/test/*.test.mjs; \
-	elif [ "$$CI" = true ]; then echo 'probes/node: the npm packages are not installed (npm install --ignore-scripts)'; exit 1; \
-	else echo 'probes/node not tested: the npm packages are not installed (npm install --ignore-scripts)'; fi
+node: build/adapters.wasm build/aggregator/bootstrap build/redis-reporter/bootstrap ## Compile, look at and test the packages for Node
+	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && node scripts/packages.mjs && node --test protocol/typescript/test/*.test.mjs probes/node/*/test/*.test.mjs; \
+	elif [ "$$CI" = true ]; then echo 'Node: the npm packages are not installed (npm install --ignore-scripts)'; exit 1; \
+	else echo 'Node not tested: the npm packages are not installed (npm install --ignore-scripts)'; fi
 
 # One after another, as they are found: a new one needs no line here. Without a bound go spends most of
 # the time on making interesting inputs smaller.
@@ -79,7 +79,7 @@ bench: ## Run the benchmarks
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf build .aws-sam probes/node/*/dist
+	rm -rf build .aws-sam probes/node/*/dist protocol/typescript/dist
 
 # What `sam build` runs, one target a function of template.yaml, with ARTIFACTS_DIR set.
 build-SqsReporterFunction: FUNCTION := sqs-reporter

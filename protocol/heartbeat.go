@@ -118,19 +118,21 @@ func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error
 		return h, "", err
 	}
 	h.System.LoadAvg = []float64{} // never nil: that would be written as null
-	var timestamp []byte
+	var timestamp, system, process []byte
 	for name, value := range members(doc) {
 		switch string(name) {
 		case "timestamp":
 			timestamp = value
 		case "system":
-			readSystem(&h.System, value)
+			system = value
 		case "process":
-			readProcess(&h.Process, value)
+			process = value
 		case "meta":
 			h.Meta = readMeta(value)
 		}
 	}
+	readSystem(&h.System, system)
+	readProcess(&h.Process, process)
 	if err := CheckName("meta.app_name", h.App()); err != nil {
 		return Heartbeat{}, "", err
 	}

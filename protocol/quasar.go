@@ -17,7 +17,7 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 	}
 	h.System.LoadAvg = []float64{} // these agents don't tell it
 	var service, ident, language, version, framework string
-	var timestamp, queues []byte
+	var timestamp, queues, cpu, memory, runtime []byte
 	for name, value := range members(doc) {
 		switch string(name) {
 		case "service":
@@ -39,18 +39,21 @@ func DecodeQuasar(data []byte) (h Heartbeat, id string, s *QueueSnapshot, ps []P
 		case "queues":
 			queues = value
 		case "cpu":
-			readQuasarCPU(&h, value)
+			cpu = value
 		case "memory":
-			readQuasarMemory(&h, value)
+			memory = value
 		case "runtime":
-			for name, v := range members(value) {
-				switch string(name) {
-				case "uptime":
-					h.Process.Uptime = readNumber(v, new(float64))
-				case "framework":
-					framework = readText(v)
-				}
-			}
+			runtime = value
+		}
+	}
+	readQuasarCPU(&h, cpu)
+	readQuasarMemory(&h, memory)
+	for name, v := range members(runtime) {
+		switch string(name) {
+		case "uptime":
+			h.Process.Uptime = readNumber(v, new(float64))
+		case "framework":
+			framework = readText(v)
 		}
 	}
 	app, id := NameFrom(service), NameFrom(ident)
@@ -88,18 +91,29 @@ func readQuasarCPU(h *Heartbeat, cpu []byte) {
 }
 
 func readQuasarMemory(h *Heartbeat, memory []byte) {
-	for part, value := range members(memory) {
-		for name, v := range members(value) {
-			switch string(part) + "." + string(name) {
-			case "system.total":
-				h.System.MemoryTotal = readSize(v, new(int64))
-			case "system.free":
-				h.System.MemoryFree = readSize(v, new(int64))
-			case "process.rss":
-				h.Process.MemoryRSS = readSize(v, new(int64))
-			case "process.heapUsed":
-				h.Process.MemoryHeap = readSize(v, new(int64))
-			}
+	var system, process []byte
+	for name, v := range members(memory) {
+		switch string(name) {
+		case "system":
+			system = v
+		case "process":
+			process = v
+		}
+	}
+	for name, v := range members(system) {
+		switch string(name) {
+		case "total":
+			h.System.MemoryTotal = readSize(v, new(int64))
+		case "free":
+			h.System.MemoryFree = readSize(v, new(int64))
+		}
+	}
+	for name, v := range members(process) {
+		switch string(name) {
+		case "rss":
+			h.Process.MemoryRSS = readSize(v, new(int64))
+		case "heapUsed":
+			h.Process.MemoryHeap = readSize(v, new(int64))
 		}
 	}
 }

@@ -87,14 +87,14 @@ func (c *counts) read(r []adapter.Reply) {
 		}
 		c.waiting += n
 	}
-	c.withoutMarker(r[waitTail], r[waitHead])
 	var err error
 	if c.meta, err = r[meta].List(); err != nil {
 		c.partial = append(c.partial, "meta: "+err.Error())
 	}
+	c.withoutMarker(r[waitTail], r[waitHead])
 }
 
-// withoutMarker takes off waiting the marker that BullMQ 3 and 4 may keep among the waiting jobs, if
+// withoutMarker takes off waiting the marker that BullMQ 2 to 4 may keep among the waiting jobs, if
 // it is in these ends of a list. The next job there, skipping the marker, is the queue's next if it
 // has none yet.
 func (c *counts) withoutMarker(tail, head adapter.Reply) {
@@ -108,12 +108,12 @@ func (c *counts) withoutMarker(tail, head adapter.Reply) {
 		c.err = err
 		return
 	}
-	if isMarker(first) {
+	if c.isMarker(first) {
 		c.mark()
 	}
 	for _, job := range slices.Backward(jobs) {
 		switch id, _ := job.Text(); {
-		case isMarker(id):
+		case c.isMarker(id):
 			c.mark()
 		case c.next == "":
 			c.next = id
@@ -129,9 +129,31 @@ func (c *counts) mark() {
 	}
 }
 
-// isMarker says that a list's entry is a marker: "0:" and the milliseconds of the first delayed job,
-// or "0:0". No job of a version that has markers may have such an id.
-func isMarker(id string) bool {
+// makesMarkers says that the queue's version makes markers. BullMQ 3 and 4 note which they are; 1 and 2
+// do not, and Bull 4 has none of their options.
+func (c *counts) makesMarkers() bool {
+	text, ok := c.field(version)
+	if !ok {
+		return c.isBullMQ2()
+	}
+	text, ok = strings.CutPrefix(text, "bullmq:")
+	major, _, _ := strings.Cut(text, ".")
+	return ok && (major == "3" || major == "4")
+}
+
+// isBullMQ2 says that the queue is one of BullMQ 2, or of 1, which makes no markers.
+func (c *counts) isBullMQ2() bool {
+	_, hasVersion := c.field(version)
+	_, hasOptions := c.field(maxLenEvents)
+	return hasOptions && !hasVersion
+}
+
+// isMarker says that a list's entry is a marker: "0:" and the milliseconds of the first delayed job, or
+// "0:0"; "0" in BullMQ 2. No job of a version that has markers may have such an id.
+func (c *counts) isMarker(id string) bool {
+	if id == "0" {
+		return c.isBullMQ2()
+	}
 	ms, ok := strings.CutPrefix(id, "0:")
 	if !ok {
 		return false
@@ -157,10 +179,7 @@ func (q *queue) search(c *counts) bool {
 		q.hidden = false
 		return false
 	}
-	text, _ := c.field(version)
-	text, ok := strings.CutPrefix(text, "bullmq:")
-	major, _, _ := strings.Cut(text, ".")
-	makesMarkers := ok && (major == "3" || major == "4")
+	makesMarkers := c.makesMarkers()
 	switch {
 	case c.marked:
 		q.hidden = !makesMarkers

@@ -162,6 +162,41 @@ func TestMarkerIsNotAJob(t *testing.T) {
 	}
 }
 
+// BullMQ 2 has another marker, and notes no version. To Bull 4 it is a job.
+func TestMarkerOfBullMQ2IsNotAJob(t *testing.T) {
+	v2 := map[string]string{"opts.maxLenEvents": "10000"}
+	for _, tc := range []struct {
+		name string
+		meta any
+		wait []any
+		want int64
+	}{
+		{"the only entry", v2, list("0"), 0},
+		{"at the head, behind LIFO jobs", v2, list("0", "2"), 1},
+		{"between jobs", v2, list("4", "0", "3", "2", "1"), 4},
+		{"a job of Bull 4", nil, list("0"), 1},
+		{"a job of Bull 4 that is paused", map[string]string{"paused": "1"}, list("0"), 1},
+		{"a job of BullMQ 3", map[string]string{"version": "bullmq:3.16.2", "opts.maxLenEvents": "10000"}, list("0"), 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			k := keys{"bull:q:wait": tc.wait, "bull:q:meta": tc.meta}
+			if tc.meta == nil {
+				delete(k, "bull:q:meta")
+			}
+			session := openFor(t, "q")
+			for range 2 { // it is there until a worker gets there
+				s, _, err := k.poll(t, session, noon)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := s.Queues[0].Metrics.Waiting; got != tc.want {
+					t.Errorf("waiting is %d, want %d", got, tc.want)
+				}
+			}
+		})
+	}
+}
+
 // A pipeline is not atomic: a marker may come between a list's length and its ends.
 func TestMarkerThatComesBetweenTwoCommandsIsNoMinusOne(t *testing.T) {
 	k := keys{"bull:q:meta": v4}
@@ -399,6 +434,9 @@ func TestWorkersAreCountedByTheirClientName(t *testing.T) {
 		{"on a replica by its link", []string{us, client("", "flags=M db=0")}, keys{"ROLE": adapter.Refusal("NOPERM")}, 0, -1},
 		{"in a cluster whose clients have no such name", []string{us}, keys{"CLUSTER INFO": "cluster_enabled:1"}, 0, -1},
 		{"in a cluster whose clients have", []string{us, client("bull:b3RoZXI=", "db=2")}, keys{"CLUSTER INFO": "cluster_enabled:1"}, 0, 0},
+		{"in a cluster, connected to two of its servers", []string{us, client(worker, "db=2 laddr=10.0.0.1:1"), client(worker+":w:one", "db=2 laddr=10.0.0.1:1"), client(worker, "db=2 laddr=10.0.0.2:1")},
+			keys{"CLUSTER INFO": "cluster_enabled:1"}, 1, 2},
+		{"alone, connected to two of its addresses", []string{us, client(worker, "db=2 laddr=10.0.0.1:1"), client(worker, "db=2 laddr=10.0.0.2:1")}, nil, 1, 2},
 		{"where it may be a cluster", []string{us}, keys{"CLUSTER INFO": adapter.Refusal("NOPERM")}, 0, -1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

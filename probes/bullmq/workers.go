@@ -37,7 +37,11 @@ func readWorkers(r []adapter.Reply, prefix string) *workers {
 			return nil // workers connect to the primary
 		}
 	}
+	// Older versions name no connection to a cluster. Where Redis doesn't say that it is no cluster,
+	// it may be one.
+	alone := r[2].Code() == "ERR"
 	w := &workers{byQueue: map[string]int64{}}
+	byServer := map[string]int64{}
 	for line := range strings.Lines(list) {
 		if isReplicaOf(line) {
 			return nil // the list is a replica's
@@ -47,13 +51,18 @@ func readWorkers(r []adapter.Reply, prefix string) *workers {
 			continue
 		}
 		queue, rest, named := strings.Cut(name, ":")
-		if !named || strings.HasPrefix(rest, "w:") {
+		switch {
+		case named && !strings.HasPrefix(rest, "w:"):
+		case alone:
 			w.byQueue[queue]++
+		default:
+			// A cluster's list is that of all its servers. A worker may be connected to several, and is
+			// to the one that has its queue: that one sees the most.
+			at := clientField(line, "laddr") + " " + queue
+			byServer[at]++
+			w.byQueue[queue] = max(w.byQueue[queue], byServer[at])
 		}
 	}
-	// Older versions name no connection to a cluster. Where Redis doesn't say that it is no cluster,
-	// it may be one.
-	alone := r[2].Code() == "ERR"
 	w.unsure = !alone && len(w.byQueue) == 0
 	return w
 }

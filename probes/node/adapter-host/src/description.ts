@@ -1,3 +1,4 @@
+import { isName } from '@gravito/pulse-protocol'
 import { Broken, quote, shorten } from './errors.js'
 import { readCommands } from './read-commands.js'
 
@@ -11,9 +12,6 @@ export interface Description {
   readonly commands: readonly string[]
 }
 
-/** What a name of an app, a source or an adapter looks like. */
-export const namePattern: RegExp = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$/
-
 const maxCommands = 100
 
 /** Reads what `pulse_describe` returned. */
@@ -25,7 +23,7 @@ export function parseDescription(text: string): Description {
     throw new Broken(`describes itself with ${quote(text)}, which is not JSON`)
   }
   const { name, version, source, commands } = (value ?? {}) as Record<string, unknown>
-  if (typeof name !== 'string' || !namePattern.test(name)) {
+  if (typeof name !== 'string' || !isName(name)) {
     throw new Broken(`describes its name as ${shown(name)}: it takes letters, digits and . _ @ -, at most 128`)
   }
   if (typeof version !== 'string') throw new Broken(`describes its version as ${shown(version)}: it takes a text`)

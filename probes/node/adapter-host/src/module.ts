@@ -1,7 +1,8 @@
+import { isName } from '@gravito/pulse-protocol'
 import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { checkShape, readModule } from './binary.js'
-import { namePattern, type Description } from './description.js'
+import type { Description } from './description.js'
 import { AdapterError, Broken, messageOf } from './errors.js'
 import { Instance } from './instance.js'
 import { limitsOf, type Limits } from './limits.js'
@@ -115,7 +116,7 @@ function checked(settings: Settings): Record<string, string> {
   }
   for (const name of ['app', 'source']) {
     const value = given[name] ?? ''
-    if ((name === 'app' || value !== '') && !namePattern.test(value)) {
+    if ((name === 'app' || value !== '') && !isName(value)) {
       throw new AdapterError('settings', `the setting ${name} is ${JSON.stringify(value)}: it takes letters, digits and . _ @ -, at most 128`)
     }
   }

@@ -4,7 +4,7 @@ import { Guard } from './guard.js'
 import type { Instance, Step } from './instance.js'
 import type { Limits } from './limits.js'
 import { countReplies, encodeReplies, type Reply } from './resp.js'
-import { readSnapshot, type ReadSnapshot } from './snapshot.js'
+import { readSnapshot, type Poll } from './snapshot.js'
 
 /**
  * Asks a server an adapter's requests and returns one reply each, in order: as values, or as the bytes of
@@ -13,9 +13,6 @@ import { readSnapshot, type ReadSnapshot } from './snapshot.js'
  * be asked.
  */
 export type Send = (requests: Buffer[][]) => Promise<readonly Reply[] | Uint8Array>
-
-/** What a poll found. */
-export type Poll = ReadSnapshot
 
 const firstWait = 1_000
 const longestWait = 300_000
@@ -75,8 +72,8 @@ export class AdapterSession {
    * why; the next poll begins anew. An adapter that broke a rule is closed, logged once, and started again
    * by the first poll that is a second later by `now`, then two, up to five minutes.
    *
-   * @param send asks the server, for example {@link fromIoredis}
-   * @param now the only clock that the adapter sees, in Unix milliseconds; by default the time it is
+   * @param send - asks the server, for example {@link fromIoredis}
+   * @param now - the only clock that the adapter sees, in Unix milliseconds; by default the time it is
    */
   async poll(send: Send, now: number = Date.now()): Promise<Poll> {
     if (this.#closed) throw this.#error('session', 'was closed: open another session')

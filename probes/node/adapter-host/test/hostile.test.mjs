@@ -319,14 +319,14 @@ test("another app's name in the snapshot", async () => {
 
 test('a snapshot that is none', async () => {
   for (const [next, sentence] of [
-    ['S', /not JSON/],
-    ['S{"timestamp":1', /not JSON: it starts with "\{\\"timestamp\\":1" and has 14 bytes/],
+    ['S', /it is empty: it takes a JSON object/],
+    ['S{"timestamp":1', /it is not JSON: it ends, after 14 bytes, within a value/],
     ['S[1]', /not a JSON object/],
-    ['S{}', /whose app is missing/],
-    ['S{"app":"shop","timestamp":1764000000}', /whose timestamp is 1764000000: it takes Unix milliseconds/],
+    ['S{}', /app is "": it takes 1 to 128 letters/],
+    ['S{"app":"shop","timestamp":1764000000}', /timestamp is 1764000000: it takes Unix milliseconds/],
     [Buffer.from([0x53, 0x22, 0xff, 0x22]), /not UTF-8/],
     [`S${'['.repeat(20_000)}${']'.repeat(20_000)}`, /not a JSON object/],
-    [`S{"app":"shop","x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`, /nests deeper than 10000 levels/],
+    [`S{"app":"shop","x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`, /it is not JSON: what follows its first \d+ bytes is "\[{20}"/],
   ]) {
     await broken(adapter({ next }), sentence, { sent: 1 })
   }

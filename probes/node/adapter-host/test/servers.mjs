@@ -30,9 +30,9 @@ async function freePort() {
 }
 
 /** A redis-server, ended when the test t is. */
-export async function redis(t) {
+export async function redis(t, ...options) {
   const [port, dir] = [await freePort(), await mkdtemp(join(tmpdir(), 'pulse-redis-'))]
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no', '--enable-debug-command', 'yes']
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no', '--enable-debug-command', 'yes', ...options]
   let child
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -53,7 +53,8 @@ export async function redis(t) {
     await stop()
     await rm(dir, { recursive: true })
   })
-  return { port, url: `redis://127.0.0.1:${port}`, start, stop }
+  const signal = async (name) => child.kill(name)
+  return { port, url: `redis://127.0.0.1:${port}`, start, stop, signal }
 }
 
 /** Sends commands, one array of words each, as RESP2 and returns the bytes that Redis answers. */

@@ -25,7 +25,7 @@ for (const name of names) {
     const expected = expect.problems ?? []
     assert.equal(problems.length, expected.length, JSON.stringify(problems))
     for (const [i, part] of expected.entries()) {
-      assert.ok(problems.some((p) => `queue "${p.queue}": ${p.reason}`.includes(part)), `${i}: ${part} is not in ${JSON.stringify(problems)}`)
+      assert.ok(`queue "${problems[i].queue}": ${problems[i].reason}`.includes(part), `${i}: ${part} is not in ${JSON.stringify(problems)}`)
     }
     // What is handed on says the same to who reads it next.
     const again = readSnapshot(Buffer.from(json), context)
@@ -40,6 +40,17 @@ const written = (fields) => Buffer.from(JSON.stringify({ timestamp: context.now,
 test('what needs no change is handed on byte for byte', () => {
   const data = ` {"app":"shop","queues":[{"metrics":{"waiting":1,"delayed":0},"name":"a","driver":"other","meta":{"driver":"x","n":1.0}}],\n"timestamp":1764000000000}`
   assert.equal(readSnapshot(Buffer.from(data), context).json, data)
+})
+
+test('what JavaScript would write otherwise is written as it is read', () => {
+  const text = written({}).toString()
+  for (const data of [` \ufeff${text}`, text.replace('"queues":[]', '"queues":[{"name":"a\\ud800","driver":"sqs","metrics":{"waiting":1}}]'), text.replace('[]', '[{"name":"a","driver":"sqs","metrics":{"waiting":1},"meta":{"n":1e400}}]'), text.replace('{', '{"unknown":1,')]) {
+    const { json, snapshot } = readSnapshot(Buffer.from(data), context)
+    assert.equal(json, JSON.stringify(snapshot))
+    assert.notEqual(json, data)
+  }
+  const exact = text.replace('[]', '[{"name":"a","driver":"sqs","metrics":{"waiting":1},"meta":{"id":12345678901234567890}}]')
+  assert.equal(readSnapshot(Buffer.from(exact), context).json, exact)
 })
 
 test('problems are bounded', () => {

@@ -1,0 +1,87 @@
+import { defaultIntervalMs, defaultTtlMs, encodeUsableSnapshot, nameProblem, queuesKey } from '@gravito/pulse-protocol'
+import { connectionTo, publish, type Redis, type Reporting, startReporting } from '@gravito/pulse-protocol/publish'
+import { isQueue, type QueueLike } from './queue.js'
+import { Queues } from './queues.js'
+import { Trouble } from './trouble.js'
+
+/** How long a report may take before the log says so, in milliseconds. */
+const reportLimitMs = 5_000
+
+/** What is reported, where and how often. */
+export interface ReportOptions {
+  /** The app that the queues belong to: 1 to 128 letters, digits, `.`, `_`, `@` or `-`, the first a letter or digit. */
+  readonly app: string
+  /** Who reports, so that two reporters of one app don't overwrite each other; `bullmq` by default. */
+  readonly source?: string
+  /**
+   * The Redis of the dashboard: a URL, or a client of ioredis or node-redis. By default it is that of the first queue,
+   * and its own connection is used.
+   */
+  readonly redis?: Redis
+  /** Between two reports, in milliseconds; 10,000 by default. */
+  readonly intervalMs?: number
+  /** How long a report lives in Redis, in milliseconds; three intervals by default, at least 30,000. */
+  readonly ttlMs?: number
+  /** Gets a line when something cannot be reported, and one when it can again; `console.warn` by default. */
+  readonly log?: (line: string) => unknown
+}
+
+/** What {@link reportQueues} started. */
+export interface QueueReporter {
+  /** Ends reporting. Resolves when the report that is under way has ended, within five seconds. The queues stay open. */
+  stop(): Promise<void>
+}
+
+/**
+ * Reports the counts of queues to Gravito Pulse, at once and every ten seconds, until it is stopped or the process
+ * ends, which it does not keep alive.
+ *
+ * It only reads: no job, and no key of BullMQ's, is changed. Once it has started it never throws: whatever the Redis
+ * does, the log gets one line, and the next report after that is over works.
+ *
+ * Throws a TypeError, which says what to change, if an option or a queue is none.
+ *
+ * @param queues - `Queue` objects of BullMQ 1 to 6 or of Bull 4, on any connections. They stay their owner's
+ */
+export function reportQueues(queues: readonly QueueLike[], options: ReportOptions): QueueReporter {
+  const { app, source = 'bullmq', redis, intervalMs = defaultIntervalMs } = options
+  const { ttlMs = Math.max(defaultTtlMs, 3 * intervalMs), log = (line: string) => console.warn(line) } = options
+  const wrong = nameProblem('app', app) ?? nameProblem('source', source) ?? durationProblem({ intervalMs, ttlMs })
+  if (wrong !== undefined) throw new TypeError(wrong)
+  queues.forEach((queue, i) => {
+    if (!isQueue(queue)) throw new TypeError(`queues[${i}] is no queue: it takes what new Queue(…) of BullMQ 1 to 6 or of Bull 4 makes`)
+  })
+  const ours = new Queues(queues)
+  if (redis === undefined && !ours.areInRedis) throw new TypeError('none of the queues is in Redis, where reports go: give it the dashboard\'s Redis as redis')
+  const own = redis === undefined ? undefined : connectionTo(redis)
+
+  const key = queuesKey(app, source)
+  const trouble = new Trouble(app, log)
+  const reporting: Reporting = startReporting({
+    what: `queues of ${app}`,
+    intervalMs,
+    timeoutMs: reportLimitMs,
+    log,
+    async report() {
+      const timestamp = Date.now()
+      const { queues, problems } = await ours.read(timestamp)
+      const { json, snapshot } = encodeUsableSnapshot({ timestamp, app, source, interval_ms: intervalMs, queues, ...(problems.length > 0 && { problems }) })
+      await publish(own ?? ours.firstConnection(), { key, json, timestamp, ttlMs })
+      trouble.note(snapshot.problems ?? [])
+    },
+    giveUp: () => own?.giveUp(),
+  })
+  return {
+    async stop() {
+      await reporting.stop()
+      own?.close()
+    },
+  }
+}
+
+function durationProblem(durations: Readonly<Record<string, unknown>>): string | undefined {
+  for (const [name, ms] of Object.entries(durations)) {
+    if (!Number.isSafeInteger(ms) || (ms as number) < 1 || (ms as number) > 86_400_000) return `${name} is ${String(ms)}: it takes whole milliseconds, more than 0 and at most a day`
+  }
+  return undefined
+}

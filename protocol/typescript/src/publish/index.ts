@@ -1,0 +1,10 @@
+/**
+ * Publishes documents from inside somebody else's program, without ever harming it: what the packages that report from
+ * Node share.
+ *
+ * @packageDocumentation
+ */
+export type { IoredisClient, NodeRedisClient, NodeRedisCluster, RedisClient, WrappedClient } from './clients.js'
+export { type Command, type Connection, connectionTo, type Redis, type Reply } from './connection.js'
+export { type Publication, publish } from './publish.js'
+export { durationProblem, type Reporting, type ReportingOptions, startReporting } from './reporting.js'

@@ -1,0 +1,107 @@
+/** What is reported again and again. */
+export interface ReportingOptions {
+  /** What it is, for the log, such as `heartbeats of shop/web-1`. */
+  readonly what: string
+  /** Between the beginnings of two reports, in milliseconds. */
+  readonly intervalMs: number
+  /** How long a report may take before the log says so, in milliseconds. */
+  readonly timeoutMs: number
+  /** Gets one line when reporting begins to fail, and one when it works again. */
+  readonly log: (line: string) => unknown
+  /** Reports once; rejects with a sentence where it could not. It is never called before it has ended. */
+  report(): Promise<void>
+  /** Called when a report has taken too long, so that what is under way can be ended. */
+  giveUp?(): void
+}
+
+/** What {@link startReporting} started. */
+export interface Reporting {
+  /**
+   * Ends it. Resolves when the report that is under way has ended, and after it `last`, or when that took as long as
+   * one report may take.
+   */
+  stop(last?: () => Promise<void>): Promise<void>
+}
+
+/** After how long a first failure is tried again, in milliseconds, before a word is said about it. */
+const secondTryMs = 1_000
+
+/**
+ * Reports at once, and then at every interval. Nothing is thrown, and no timer keeps the process alive. One report is
+ * under way at a time: while a Redis that hangs keeps one, no other begins.
+ */
+export function startReporting(options: ReportingOptions): Reporting {
+  const { what, intervalMs, timeoutMs, report } = options
+  const say = (line: string): void => {
+    try {
+      Promise.resolve(options.log(`gravito-pulse: ${line}`)).catch(() => {})
+    } catch {
+      // A log that fails must not end its program.
+    }
+  }
+  let underWay: Promise<void> | undefined
+  let failures = 0
+  let isSaid = false
+  let isStopped = false
+  let secondTry: NodeJS.Timeout | undefined
+
+  const failed = (reason: string): void => {
+    failures++
+    if (isStopped) return
+    if (failures === 1 && intervalMs > secondTryMs) {
+      secondTry = setTimeout(begin, secondTryMs).unref()
+    } else if (!isSaid) {
+      isSaid = true
+      say(`cannot publish ${what}: ${reason}; will try again every ${intervalMs / 1000} s until it works`)
+    }
+  }
+  const worked = (): void => {
+    failures = 0
+    if (isSaid) say(`publishes ${what} again`)
+    isSaid = false
+  }
+  const run = async (): Promise<void> => {
+    let isLate = false
+    const late = setTimeout(() => {
+      isLate = true
+      failures++ // it was tried for long enough
+      failed(`nothing came back within ${timeoutMs / 1000} s`)
+      options.giveUp?.()
+    }, timeoutMs).unref()
+    try {
+      await report()
+      if (!isLate) worked()
+    } catch (err) {
+      if (!isLate) failed(err instanceof Error ? err.message : String(err))
+    } finally {
+      clearTimeout(late)
+      underWay = undefined
+    }
+  }
+  function begin(): void {
+    if (!isStopped) underWay ??= run()
+  }
+
+  const timer = setInterval(begin, intervalMs).unref()
+  begin()
+  return {
+    async stop(last) {
+      isStopped = true
+      clearInterval(timer)
+      clearTimeout(secondTry)
+      let limit: NodeJS.Timeout | undefined
+      const tooLong = new Promise<void>((resolve) => (limit = setTimeout(resolve, timeoutMs)))
+      const ended = Promise.resolve(underWay).then(last)
+      await Promise.race([ended.catch(() => {}), tooLong])
+      clearTimeout(limit)
+    },
+  }
+}
+
+/** What is wrong with durations in milliseconds, by the names of their options; undefined if nothing is. */
+export function durationProblem(durations: Readonly<Record<string, unknown>>): string | undefined {
+  for (const [name, ms] of Object.entries(durations)) {
+    if (typeof ms !== 'number' || !(ms > 0 && ms <= 86_400_000)) return `${name} is ${String(ms)}: it takes milliseconds, more than 0 and at most a day`
+  }
+  return undefined
+}
