@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -283,13 +284,14 @@ func TestLaravelPackageCountsWhatTheAdapterCounts(t *testing.T) {
 	before := server.Digest()
 	for _, client := range []string{"phpredis", "predis"} {
 		t.Run(client, func(t *testing.T) {
+			t.Parallel()
 			if client == "predis" {
 				if _, err := os.Stat("/usr/share/php/Predis/Autoloader.php"); err != nil {
 					servertest.Missing(t, "Predis is not installed: %s", phpInstall)
 				}
 			}
 			app := *a
-			app.t, app.env = t, append(a.env, "REDIS_CLIENT="+client)
+			app.t, app.env = t, append(slices.Clone(a.env), "REDIS_CLIENT="+client)
 			theirs, _, _ := strings.Cut(app.artisan("gravito:pulse", "--print"), "\n")
 			p := servertest.Run(t, servertest.Build(t, redisReporter), []string{
 				"PULSE_REDIS_URL=" + server.URL, "PULSE_APP=shop", "PULSE_LARAVEL_QUEUES=*,default",
@@ -304,10 +306,10 @@ func TestLaravelPackageCountsWhatTheAdapterCounts(t *testing.T) {
 			if diff := cmp.Diff(want, laravelRows(t, theirs)); diff != "" {
 				t.Errorf("-adapter +package:\n%s", diff)
 			}
+			if diff := cmp.Diff(before, server.Digest()); diff != "" {
+				t.Errorf("counting changed the queues (-before +after):\n%s", diff)
+			}
 		})
-	}
-	if diff := cmp.Diff(before, server.Digest()); diff != "" {
-		t.Errorf("counting changed the queues (-before +after):\n%s", diff)
 	}
 }
 
@@ -357,5 +359,38 @@ func TestLaravelPackageItself(t *testing.T) {
 				t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, out)
 			}
 		})
+	}
+}
+
+// The user of docs/acl.md may write all that the package writes, and nothing else.
+func TestLaravelPackagesPermissionsSuffice(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	doc, err := os.ReadFile(filepath.Join(servertest.Root(), "docs", "acl.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, found := strings.Cut(string(doc), "\nACL SETUSER pulse-laravel ")
+	line, _, _ = strings.Cut(line, "\n")
+	if !found {
+		t.Fatal("docs/acl.md has no user pulse-laravel")
+	}
+	command := []any{"ACL", "SETUSER", "pulse-laravel"}
+	for part := range strings.FieldsSeq(line) {
+		command = append(command, part)
+	}
+	if err := server.Client.Do(t.Context(), command...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, client := range []string{"phpredis", "predis"} {
+		server.Client.FlushAll(t.Context())
+		a := newLaravelApp(t, server, true, "SLOW_AFTER=0", "REDIS_CLIENT="+client,
+			"PULSE_REDIS_URL=redis://pulse-laravel:laravel-password@"+server.Addr)
+		a.artisan("gravito:pulse")
+		for _, key := range []string{protocol.QueuesKey("shop", "laravel"), protocol.IndexKey, protocol.SlowKey("shop")} {
+			if n := server.Client.Exists(t.Context(), key).Val(); n != 1 {
+				t.Errorf("%s: %s was not written", client, key)
+			}
+		}
 	}
 }

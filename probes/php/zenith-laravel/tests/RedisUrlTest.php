@@ -27,13 +27,13 @@ final class RedisUrlTest extends TestCase
     public function urls(): array
     {
         return [
-            ['redis://10.0.0.7', ['host' => '10.0.0.7', 'port' => 6379, 'database' => 0]],
+            ['redis://10.0.0.7', ['host' => '10.0.0.7', 'port' => 6379]],
             ['redis://h:7000/3', ['host' => 'h', 'port' => 7000, 'database' => 3]],
-            ['redis://:p%40ss@h', ['host' => 'h', 'port' => 6379, 'database' => 0, 'password' => 'p@ss']],
+            ['redis://:p%40ss@h', ['host' => 'h', 'port' => 6379, 'password' => 'p@ss']],
             ['redis://u:p%3A1@h/', [
-                'host' => 'h', 'port' => 6379, 'database' => 0, 'username' => 'u', 'password' => 'p:1',
+                'host' => 'h', 'port' => 6379, 'username' => 'u', 'password' => 'p:1',
             ]],
-            ['rediss://[::1]:6380', ['host' => '[::1]', 'port' => 6380, 'database' => 0, 'scheme' => 'tls']],
+            ['rediss://[::1]:6380', ['host' => '[::1]', 'port' => 6380, 'scheme' => 'tls']],
             ['unix:///var/run/redis.sock', ['host' => '/var/run/redis.sock', 'port' => 0]],
         ];
     }

@@ -53,7 +53,10 @@ final class RedisUrl
             throw self::wrong();
         }
 
-        return ['servers' => $servers[0] + ['database' => (int) $database], 'cluster' => false];
+        // Database 0 is where one is: a SELECT would need a permission for nothing.
+        $select = (int) $database === 0 ? [] : ['database' => (int) $database];
+
+        return ['servers' => $servers[0] + $select, 'cluster' => false];
     }
 
     /**
