@@ -394,3 +394,35 @@ func TestLaravelPackagesPermissionsSuffice(t *testing.T) {
 		}
 	}
 }
+
+// Queues and the protocol's keys may both be in a cluster.
+func TestLaravelPackageInACluster(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	nodes := servertest.Cluster(t)
+	var ports []string
+	for _, node := range nodes {
+		_, port, _ := strings.Cut(node, ":")
+		ports = append(ports, port)
+	}
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: nodes, Protocol: 2})
+	defer cluster.Close()
+	for _, client := range []string{"phpredis", "predis"} {
+		a := newLaravelApp(t, server, true, "SLOW_AFTER=0", "REDIS_CLIENT="+client, "PULSE_SOURCE="+client,
+			"REDIS_CLUSTER="+strings.Join(ports, ","), "PULSE_REDIS_URL=redis://"+strings.Join(nodes, ","))
+		a.artisan("shop:mail", "{jobs}", "2", "--connection=cluster")
+		a.artisan("gravito:pulse")
+		text, err := cluster.Get(t.Context(), protocol.QueuesKey("shop", client)).Bytes()
+		if err != nil {
+			t.Fatalf("%s: %v", client, err)
+		}
+		if q := laravelRows(t, string(text))["jobs"]; !strings.HasPrefix(q, "laravel-horizon map[active:0 delayed:0 waiting:2]") {
+			t.Errorf("%s: it is %q in %s", client, q, text)
+		}
+		if n := cluster.XLen(t.Context(), protocol.SlowKey("shop")).Val(); n == 0 {
+			t.Errorf("%s: no slow entry", client)
+		}
+		cluster.Del(t.Context(), "laravel_database_queues:{jobs}", "laravel_database_queues:{jobs}:notify")
+		cluster.Del(t.Context(), protocol.SlowKey("shop"))
+	}
+}

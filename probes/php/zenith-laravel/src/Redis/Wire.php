@@ -114,7 +114,7 @@ final class Wire
         }
         if ($this->isPredisCluster()) {
             return array_map(
-                static fn (array $c) => self::answer($client->executeCommand(RawCommand::create(...$c)), null),
+                static fn (array $c) => self::answer($client->executeCommand(self::forCluster($client, $c)), null),
                 $commands
             );
         }
@@ -177,6 +177,22 @@ final class Wire
         }
 
         return is_object($answer) ? (string) $answer : $answer; // Predis' status
+    }
+
+    /**
+     * Says where a command belongs: of those that are newer than itself, Predis doesn't know.
+     *
+     * @param array<int, string> $command
+     */
+    private static function forCluster(ClientInterface $client, array $command): RawCommand
+    {
+        $raw = RawCommand::create(...$command);
+        $cluster = $client->getConnection();
+        if (method_exists($cluster, 'getClusterStrategy') && method_exists($raw, 'setSlot')) {
+            $raw->setSlot($cluster->getClusterStrategy()->getSlotByKey($command[1]));
+        }
+
+        return $raw;
     }
 
     private function isPredisCluster(): bool

@@ -43,10 +43,12 @@ final class SlowJobs
             return;
         }
         $took = (hrtime(true) - $began) / 1e6;
-        $this->log->note(SlowLog::JOB, static fn (): string => self::name($job), $took, [
-            'connection' => (string) $event->connectionName,
-            'queue' => (string) $job->getQueue(),
-        ]);
+        try {
+            $meta = ['connection' => (string) $event->connectionName, 'queue' => (string) $job->getQueue()];
+        } catch (Throwable $e) {
+            $meta = []; // a driver of somebody else's
+        }
+        $this->log->note(SlowLog::JOB, static fn (): string => self::name($job), $took, $meta);
     }
 
     private static function name(Job $job): string

@@ -15,5 +15,12 @@ return [
         'options' => ['prefix' => env('REDIS_PREFIX', 'laravel_database_')],
         'default' => $redis(0),
         'video' => $redis(1),
+        'clusters' => env('REDIS_CLUSTER') ? [
+            'options' => ['cluster' => 'redis'],
+            'cluster' => array_map(
+                static fn (string $port): array => ['host' => '127.0.0.1', 'port' => $port],
+                explode(',', env('REDIS_CLUSTER'))
+            ),
+        ] : [],
     ],
 ];

@@ -7,6 +7,9 @@ return [
             'driver' => 'redis', 'connection' => 'default', 'queue' => 'default', 'retry_after' => 90,
         ],
         'sync' => ['driver' => 'sync'],
+        'cluster' => [
+            'driver' => env('REDIS_CLUSTER') ? 'redis' : 'null', 'connection' => 'cluster', 'queue' => '{jobs}',
+        ],
     ] + (env('MORE_QUEUES') ? [
         'redis-long' => ['driver' => 'redis', 'connection' => 'default', 'queue' => 'long', 'retry_after' => 900],
         'redis-video' => ['driver' => 'redis', 'connection' => 'video', 'queue' => 'default', 'retry_after' => 900],
