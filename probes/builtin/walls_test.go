@@ -76,7 +76,7 @@ func TestAdaptersArePure(t *testing.T) {
 }
 
 func TestEveryFolderOfAnAdapterIsInTheList(t *testing.T) {
-	listed := []string{"adapter", "builtin", "examples", "host", "node", "recorder", "wasm", "wasmhost"} // these are none
+	listed := []string{"adapter", "builtin", "examples", "host", "node", "php", "recorder", "wasm", "wasmhost"} // these are none
 	for _, d := range Drivers {
 		listed = append(listed, filepath.Base(reflect.TypeOf(d.Adapter).PkgPath()))
 	}

@@ -1,0 +1,87 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Gravito\ZenithLaravel;
+
+use Gravito\ZenithLaravel\Host\Heartbeat;
+use Gravito\ZenithLaravel\Queues\QueueReport;
+use Gravito\ZenithLaravel\Redis\Connections;
+use Gravito\ZenithLaravel\Slow\SlowLog;
+use Illuminate\Contracts\Foundation\Application;
+use InvalidArgumentException;
+use Throwable;
+
+/**
+ * Makes reports and publishes them. It lives as long as the command.
+ */
+final class Reporter
+{
+    /** Seconds to connect to Redis, and to wait for its answer. */
+    private const TIMEOUT = 2.0;
+
+    public Settings $settings;
+    public QueueReport $queues;
+    public State $state;
+    private ?Heartbeat $heartbeat = null;
+    private Publisher $publisher;
+
+    /**
+     * @throws InvalidArgumentException a sentence that says which setting is wrong
+     */
+    public function __construct(private Application $app, private SlowLog $slow)
+    {
+        $this->settings = Settings::of($app['config']);
+        $this->state = new State($this->settings->statePath);
+        $this->queues = new QueueReport($app, $this->state);
+        if ($app['config']->get('gravito_pulse.heartbeat', true)) {
+            $this->heartbeat = new Heartbeat($app, $this->settings);
+        }
+        $this->publisher = new Publisher((new Connections($app))->ofThePulse(self::TIMEOUT));
+    }
+
+    /**
+     * Looks at the queues and the host.
+     *
+     * @return array{snapshot: Snapshot, documents: array<string, string>} documents: JSON by key
+     */
+    public function look(): array
+    {
+        return $this->slow->pausedFor(function (): array {
+            $snapshot = new Snapshot($this->settings, self::now());
+            $this->queues->into($snapshot, static fn (): int => self::now());
+            $this->aboutSlowEntries($snapshot);
+            $documents = [$snapshot->key() => $snapshot->json()];
+            if ($this->heartbeat !== null) {
+                $documents[$this->heartbeat->key()] = $this->heartbeat->json(self::now());
+            }
+
+            return ['snapshot' => $snapshot, 'documents' => $documents];
+        });
+    }
+
+    /**
+     * @param array<string, string> $documents
+     * @throws Throwable where Redis did not take them
+     */
+    public function publish(array $documents): void
+    {
+        $this->publisher->publish($documents, $this->settings->ttlMs, self::now());
+    }
+
+    private function aboutSlowEntries(Snapshot $snapshot): void
+    {
+        $slow = array_filter((array) $this->app['config']->get('gravito_pulse.slow'), 'is_numeric');
+        if ($slow !== [] && ! $this->state->isKept()) {
+            $snapshot->problem(
+                'slow requests, jobs and queries are not reported: ' . $this->settings->statePath
+                . ' cannot be written; set state_path in config/gravito_pulse.php to a folder of this host that can'
+            );
+        }
+    }
+
+    private static function now(): int
+    {
+        return (int) (microtime(true) * 1000);
+    }
+}

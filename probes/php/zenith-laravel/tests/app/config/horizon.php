@@ -1,0 +1,3 @@
+<?php
+
+return ['use' => 'default', 'prefix' => 'laravel_horizon:'];

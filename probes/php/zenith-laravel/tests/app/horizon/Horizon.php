@@ -1,0 +1,10 @@
+<?php
+
+namespace Laravel\Horizon;
+
+/**
+ * Stands for a Horizon that is installed: Debian has none.
+ */
+class Horizon
+{
+}
