@@ -28,5 +28,5 @@ func run(ctx context.Context) error {
 		return err
 	}
 	log := s.Logger(os.Stderr)
-	return runtime.HTTP(ctx, wiring.Aggregator(s, log), s.Listen, log)
+	return runtime.HTTP(ctx, wiring.Aggregator(ctx, s, log), s.Listen, log)
 }

@@ -27,7 +27,7 @@ func run(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	r := wiring.RedisReporter(s, s.Logger(os.Stderr))
+	r := wiring.RedisReporter(ctx, s, s.Logger(os.Stderr))
 	if once {
 		return runtime.Once(ctx, os.Stdout, r)
 	}

@@ -13,7 +13,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
@@ -315,5 +317,63 @@ func TestNoViewUntilRedisHasAnswered(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 		t.Errorf("%d warnings, want 1:\n%s", n, &log)
+	}
+}
+
+// TestOnePingForEverybody: a Redis that is far away must not be called down because many ask.
+func TestOnePingForEverybody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pings := 0
+		s := &api.Server{Log: slog.New(slog.DiscardHandler), Ping: func(ctx context.Context) error {
+			pings++
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(100 * time.Millisecond):
+				return nil
+			}
+		}}
+		h := s.Handler()
+		ask := func(ctx context.Context) string {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/healthz", http.NoBody)
+			r.Host = "localhost"
+			h.ServeHTTP(w, r)
+			return w.Body.String()
+		}
+		gone, goAway := context.WithCancel(t.Context())
+		var asking sync.WaitGroup
+		asking.Go(func() { ask(gone) })
+		synctest.Wait()
+		goAway() // the first one who asked, and whose ping it is
+		for range 60 {
+			asking.Go(func() {
+				if answer := ask(t.Context()); !strings.Contains(answer, `"redis":"up"`) {
+					t.Error(answer)
+				}
+			})
+		}
+		asking.Wait()
+		if pings != 1 {
+			t.Errorf("Redis was pinged %d times", pings)
+		}
+	})
+}
+
+func TestTLSIsAskedForNextTime(t *testing.T) {
+	t.Parallel()
+	h := (&api.Server{Log: slog.New(slog.DiscardHandler), Ping: func(context.Context) error { return nil }}).Handler()
+	for proto, want := range map[string]bool{"https": true, "http": false, "": false} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz", http.NoBody)
+		r.Host = "localhost"
+		r.Header.Set("X-Forwarded-Proto", proto)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		for _, name := range []string{"Strict-Transport-Security", "Cross-Origin-Opener-Policy"} {
+			if got := w.Header().Get(name) != ""; got != want {
+				t.Errorf("by %q: %v", proto, w.Header())
+			}
+		}
 	}
 }

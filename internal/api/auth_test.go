@@ -76,6 +76,7 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 				for name, want := range map[string]string{
 					"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff",
 					"Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+					"Permissions-Policy": "camera=()",
 				} {
 					if !strings.HasPrefix(r.Header.Get(name), want) {
 						t.Errorf("%s %s with %v: %d has %s %q", m, path, headers, r.StatusCode, name, r.Header.Get(name))

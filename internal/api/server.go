@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/gravito-framework/pulse/internal/dashboard"
 )
@@ -25,7 +26,7 @@ type Server struct {
 	Live *Live
 	// Redis is where slow entries are, which are read when somebody asks for them.
 	Redis redis.UniversalClient
-	// Ping tells whether Redis answers.
+	// Ping asks Redis for a sign of life, on a connection that no reading keeps busy.
 	Ping func(ctx context.Context) error
 	// Token is what a caller must show; empty lets in whoever connects to a loopback address.
 	Token string
@@ -36,6 +37,8 @@ type Server struct {
 	// its request's deadline.
 	StreamFor time.Duration
 	Log       *slog.Logger
+
+	pings singleflight.Group
 }
 
 // Handler is the server's routes, closed to whoever may not see them.
@@ -153,12 +156,25 @@ func (s *Server) unavailable(w http.ResponseWriter, err error) {
 	writeProblem(w, http.StatusServiceUnavailable, detail)
 }
 
+// pingTimeout is how long Redis may take for a sign of life.
+const pingTimeout = time.Second
+
+// healthz says that this server is alive, and whether Redis is: one ping for everybody who asks meanwhile.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-	defer cancel()
-	state := "up"
-	if err := s.Ping(ctx); err != nil {
-		state = "down" // why is in the log; whoever asks here may be anybody
+	others := context.WithoutCancel(r.Context()) // who wait for the same ping
+	ping := s.pings.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(others, pingTimeout)
+		defer cancel()
+		return nil, s.Ping(ctx)
+	})
+	state := "down" // why is in the log; anybody may ask here
+	select {
+	case <-r.Context().Done():
+		return
+	case answer := <-ping:
+		if answer.Err == nil {
+			state = "up"
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -211,6 +227,11 @@ func headers(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()")
+		if overTLS(r) { // else browsers ignore these two, and complain
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+			h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		}
 		next.ServeHTTP(w, r)
 	})
 }

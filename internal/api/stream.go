@@ -31,8 +31,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // for a proxy that would collect events
+	h.Set("Cache-Control", "no-store, no-transform") // a proxy that compresses would hold events back
+	h.Set("X-Accel-Buffering", "no")                 // and so would one that collects them
 	if r.Method == http.MethodHead {
 		return // nobody would read the events
 	}

@@ -264,7 +264,7 @@ func TestStreamSaysItsPlaceAndWhenToComeBack(t *testing.T) {
 		if !strings.HasPrefix(w.String(), "retry: 2000\n\nevent: view\nid: 1\ndata: {") || !strings.Contains(w.String(), "\n\nevent: patch\nid: 2\ndata: {") {
 			t.Errorf("the stream is %q", w)
 		}
-		if got := w.header.Get("Content-Type"); got != "text/event-stream" || w.header.Get("Cache-Control") != "no-store" {
+		if got := w.header.Get("Content-Type"); got != "text/event-stream" || w.header.Get("Cache-Control") != "no-store, no-transform" {
 			t.Errorf("its headers are %v", w.header)
 		}
 	})
@@ -431,7 +431,7 @@ func TestServerEndsWhateverItsClientsDo(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() {
-			served <- runtime.Serve(ctx, handler(s.read, slog.New(slog.DiscardHandler)), listener)
+			served <- runtime.Serve(ctx, handler(s.read, slog.New(slog.DiscardHandler)), listener, slog.New(slog.DiscardHandler))
 		}()
 
 		// One takes nothing after its first bytes, one goes, one reads on. synctest finds who is left.

@@ -4,6 +4,7 @@ package discover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,6 +41,7 @@ type Reader struct {
 	name   string
 	walk   walk
 	seen   map[string]int64 // strangers' keys, and when each was last seen: the index may be read-only
+	lost   map[string]bool  // what there is to say of each node of a cluster that this reading could not reach
 	large  map[string]bool  // the keys whose values were larger than usualSize at the last reading
 }
 
@@ -49,8 +51,10 @@ func New(client redis.UniversalClient, name string) *Reader {
 }
 
 // Read returns what exists or lately existed. A key that cannot be read is a document with an error, and
-// so is that a large Redis is still being walked for the first time; err is that Redis could not be asked.
+// so is that a large Redis is still being walked for the first time, and that a node of a cluster cannot be
+// reached; err is that Redis could not be asked.
 func (r *Reader) Read(ctx context.Context, now time.Time) ([]view.Document, error) {
+	r.lost = nil
 	index, err := r.index(ctx, now)
 	var found map[string]int64
 	if err == nil {
@@ -76,7 +80,23 @@ func (r *Reader) Read(ctx context.Context, now time.Time) ([]view.Document, erro
 	if d, ok := r.stillLooking(); ok {
 		docs = append(docs, d)
 	}
+	for _, said := range slices.Sorted(maps.Keys(r.lost)) {
+		docs = append(docs, view.Document{Key: scanKey, Err: errors.New("a node of the cluster cannot be reached, and what others wrote there is not found: " + said)})
+	}
 	return docs, nil
+}
+
+// isPart notes the node of a cluster that err says could not be reached. It is false of an error that is
+// about the Redis as a whole.
+func (r *Reader) isPart(ctx context.Context, err error) bool {
+	if _, isCluster := r.client.(*redis.ClusterClient); !isCluster || ctx.Err() != nil || redisconn.IsRefusal(err) {
+		return false
+	}
+	if r.lost == nil {
+		r.lost = map[string]bool{}
+	}
+	r.lost[redisconn.Unreachable(err)] = true
+	return true
 }
 
 // index reads the index, of the last day.
@@ -88,7 +108,7 @@ func (r *Reader) index(ctx context.Context, now time.Time) (map[string]int64, er
 	}).Result()
 	// Rubbish in the index' place makes everything a stranger. Any other refusal, such as of the
 	// password, is of more than the index.
-	if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") {
+	if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") && !r.isPart(ctx, err) {
 		return nil, err
 	}
 	index := make(map[string]int64, len(members)+len(r.seen))
@@ -172,6 +192,8 @@ func (r *Reader) ranges(ctx context.Context, docs []view.Document, at []int, atO
 			switch {
 			case redisconn.IsRefusal(err):
 				docs[i].Err = fmt.Errorf("it cannot be read: %w", err)
+			case err != nil && r.isPart(ctx, err):
+				docs[i].Err = fmt.Errorf("it cannot be read: %s", redisconn.Unreachable(err))
 			case err != nil:
 				return err
 			case len(data) > 0:

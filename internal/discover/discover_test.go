@@ -2,6 +2,7 @@ package discover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -21,7 +22,10 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// A pool whose server is dead ends this one up to a second after it is closed.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 var noon = time.UnixMilli(1_764_000_000_000)
 
@@ -582,5 +586,84 @@ func TestARedisThatCannotBeAskedIsAnErrorAndNoEmptyView(t *testing.T) {
 		if err == nil || docs != nil || !strings.HasPrefix(err.Error(), "read from redis "+o.Addr+": ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "sesame") {
 			t.Errorf("%s: %v, %v", want, docs, err)
 		}
+	}
+}
+
+// TestADeadNodeHidesOnlyWhatIsThere: of three masters one dies, and has no replica.
+func TestADeadNodeHidesOnlyWhatIsThere(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	nodes := servertest.ClusterNodes(t, 0, "--cluster-require-full-coverage", "no")
+	byAddr := map[string]*servertest.RedisServer{}
+	var addrs []string
+	for _, node := range nodes {
+		byAddr[node.Addr], addrs = node, append(addrs, node.Addr)
+	}
+	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, Protocol: 2, DisableIdentity: true, ClusterStateReloadInterval: time.Second})
+	defer c.Close()
+	at := map[string][]string{} // keys by their node
+	for i := range 30 {
+		key := fmt.Sprintf("pulse:queues:shop-%d", i)
+		node, err := c.MasterForKey(ctx, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Set(ctx, key, "{}", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		at[node.Options().Addr] = append(at[node.Options().Addr], key)
+	}
+	index, err := c.MasterForKey(ctx, protocol.IndexKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := New(c, "redis cluster")
+	if _, err := r.Read(ctx, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, hasIndex := range []bool{false, true} {
+		var dead string
+		for addr := range at {
+			if (addr == index.Options().Addr) == hasIndex {
+				dead = addr
+			}
+		}
+		byAddr[dead].Stop()
+		servertest.Eventually(t, "what the living nodes have", func() bool {
+			docs, err := r.Read(ctx, time.Now())
+			if err != nil {
+				return false
+			}
+			read, refused, said := map[string]bool{}, map[string]bool{}, ""
+			for _, d := range docs {
+				read[d.Key] = d.Data != nil
+				refused[d.Key] = d.Err != nil
+				if d.Key == scanKey {
+					said = d.Err.Error()
+				}
+			}
+			for addr, keys := range at {
+				for _, key := range keys {
+					if read[key] != (addr != dead) || refused[key] != (addr == dead) {
+						return false
+					}
+				}
+			}
+			return strings.Contains(said, "a node of the cluster cannot be reached") && strings.Contains(said, dead)
+		})
+		byAddr[dead].Start()
+		servertest.Eventually(t, "the node in the cluster again", func() bool {
+			info, err := byAddr[dead].Client.ClusterInfo(ctx).Result()
+			for _, key := range at[dead] {
+				err = errors.Join(err, c.Set(ctx, key, "{}", 0).Err())
+			}
+			return err == nil && strings.Contains(info, "cluster_state:ok")
+		})
+	}
+	for _, node := range nodes {
+		node.Stop()
+	}
+	if _, err := r.Read(ctx, time.Now()); err == nil {
+		t.Error("all nodes are dead, and that is no error")
 	}
 }

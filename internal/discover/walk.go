@@ -104,6 +104,8 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 			found[key] = now.UnixMilli() - noteEvery.Milliseconds()
 		}
 	}
+	reached := 0
+	var unreachable error
 	stands := make(map[string]*stand, len(nodes)) // of the nodes that there are: a cluster's may change
 	fields := make([]any, 0, 2*len(nodes))
 	for _, node := range nodes {
@@ -114,19 +116,28 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 		}
 		stands[name] = s
 		if now.Before(s.until) {
+			reached++
 			continue
 		}
 		err := r.part(ctx, node, s, share, note)
 		switch {
 		case redisconn.IsRefusal(err):
 			*s = stand{until: now.Add(refusedFor)}
+			reached++
+			continue
+		case err != nil && r.isPart(ctx, err):
+			unreachable = err
 			continue
 		case err != nil:
 			return nil, err
 		}
+		reached++
 		fields = append(fields, name, s.String())
 	}
 	r.walk.nodes = stands
+	if reached == 0 {
+		return nil, unreachable
+	}
 	if len(fields) > 0 {
 		pipe := r.client.Pipeline()
 		pipe.HSet(ctx, scanKey, fields...)
@@ -139,7 +150,7 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 // resume goes on where another process stood.
 func (r *Reader) resume(ctx context.Context) error {
 	stood, err := r.client.HGetAll(ctx, scanKey).Result()
-	if err != nil && !redisconn.IsRefusal(err) {
+	if err != nil && !redisconn.IsRefusal(err) && !r.isPart(ctx, err) {
 		return err
 	}
 	r.walk.nodes = make(map[string]*stand, len(stood))

@@ -5,14 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// Source answers an adapter's requests: one reply each, in order. An error is that it could not
-// be asked at all.
+// Source answers an adapter's requests: one reply each, in order. An error without replies is that it could
+// not be asked at all; beside replies it is about a part of it, such as a node of a cluster, and the
+// requests that were for this part have a refusal as their reply.
 type Source interface {
 	Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error)
 }
@@ -27,6 +29,7 @@ type Poller struct {
 // Poll asks until the session has its snapshot, or says why there is none.
 func (p *Poller) Poll(ctx context.Context, now time.Time) (*protocol.QueueSnapshot, error) {
 	step := p.Session.Poll(ctx, now)
+	var missing []protocol.Problem
 	guard := adapter.Guard{Adapter: adapter.DescriptionOf(p.Session, p.Adapter)}
 	for len(step.Requests) > 0 {
 		if err := guard.Check(step.Requests); err != nil {
@@ -34,7 +37,12 @@ func (p *Poller) Poll(ctx context.Context, now time.Time) (*protocol.QueueSnapsh
 		}
 		replies, err := p.Source.Do(ctx, step.Requests)
 		if err != nil {
-			return nil, err
+			if replies == nil {
+				return nil, err
+			}
+			if p := (protocol.Problem{Reason: err.Error()}); !slices.Contains(missing, p) {
+				missing = append(missing, p)
+			}
 		}
 		step = p.Session.Next(ctx, replies)
 	}
@@ -44,5 +52,6 @@ func (p *Poller) Poll(ctx context.Context, now time.Time) (*protocol.QueueSnapsh
 	if step.Snapshot == nil {
 		return nil, errors.New("the adapter ended its poll with neither a snapshot nor a reason")
 	}
+	step.Snapshot.Problems = append(missing, step.Snapshot.Problems...)
 	return step.Snapshot, nil
 }

@@ -41,8 +41,9 @@ func (s *steps) step() adapter.Step {
 
 // echo answers each request with its key.
 type echo struct {
-	asked int
-	err   error
+	asked  int
+	err    error
+	isPart bool // err is about a part of the requests
 }
 
 func (e *echo) Do(_ context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
@@ -50,6 +51,9 @@ func (e *echo) Do(_ context.Context, requests []adapter.Request) ([]adapter.Repl
 	var replies []adapter.Reply
 	for _, r := range requests {
 		replies = append(replies, adapter.Text(r[1]))
+	}
+	if e.err != nil && !e.isPart {
+		return nil, e.err
 	}
 	return replies, e.err
 }
@@ -147,5 +151,17 @@ func TestAPollHasBoundsAndAReasonWhereItEndsWithoutASnapshot(t *testing.T) {
 				t.Errorf("%+v, %v, asked %d", s, err, source.asked)
 			}
 		})
+	}
+}
+
+func TestAPollSaysWhatASourceCouldNotAskAndKeepsTheRest(t *testing.T) {
+	t.Parallel()
+	source := &echo{err: errors.New("a part of the cluster cannot be reached: 10.0.0.7:6379: connection refused"), isPart: true}
+	last := snapshot("shop")
+	last.Snapshot.Problems = []protocol.Problem{{Reason: "its own"}}
+	session := &steps{list: []adapter.Step{ask("a"), ask("b"), last}}
+	s, err := (&Poller{Adapter: described, Session: session, Source: source}).Poll(t.Context(), noon)
+	if err != nil || len(s.Problems) != 2 || s.Problems[0].Reason != source.err.Error() || s.Problems[1].Reason != "its own" {
+		t.Errorf("%+v, %v", s, err)
 	}
 }

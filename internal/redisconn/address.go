@@ -2,7 +2,9 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,9 +26,10 @@ func (a *Address) String() string {
 	return "redis " + addrs
 }
 
-// Client makes a client, which connects when it is first used. Its time limits are short: a Redis
-// that doesn't answer must cost a poll, not the program.
-func (a *Address) Client() redis.UniversalClient {
+// Client makes a client. Its time limits are short: a Redis that doesn't answer must cost a poll, not the
+// program. A single host that turns out to be a node of a cluster is used as a cluster; to see that the
+// client connects at once, if the host answers within two seconds, before ctx ends.
+func (a *Address) Client(ctx context.Context) redis.UniversalClient {
 	redis.SetLogger(quiet{})
 	o := a.options
 	o.Protocol = 2 // replies are the same in every version, and no server pushes anything
@@ -37,7 +40,58 @@ func (a *Address) Client() redis.UniversalClient {
 	o.DialerRetries = 1
 	o.MaxRetries = 1 // one more, for a pooled connection that a restart of the server has broken
 	o.PoolSize, o.MaxRedirects = 4, 3
-	return redis.NewUniversalClient(&o)
+	switch {
+	case o.IsClusterMode:
+		return clusterClient(&o)
+	case o.MasterName != "":
+		if o.SentinelPassword == "" && o.Password != "" {
+			o.Dialer = loggingIn(&o)
+		}
+		return redis.NewUniversalClient(&o)
+	}
+	single := o.Simple()
+	single.OnConnect = refuseNodeOfCluster
+	client := redis.NewClient(single)
+	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
+	defer cancel()
+	if errors.Is(client.Ping(ctx).Err(), errNodeOfCluster) {
+		_ = client.Close()
+		return clusterClient(&o)
+	}
+	return client
+}
+
+// Pinger makes a function that asks this Redis for a sign of life, on a connection of its own: others may be
+// busy. It connects when it is first used, and is safe for concurrent use.
+func (a *Address) Pinger() func(ctx context.Context) error {
+	var once sync.Once
+	var client redis.UniversalClient
+	return func(ctx context.Context) error {
+		once.Do(func() { client = a.Client(context.WithoutCancel(ctx)) }) // a short ctx must not decide what kind of Redis it is
+		return client.Ping(ctx).Err()
+	}
+}
+
+func clusterClient(o *redis.UniversalOptions) redis.UniversalClient {
+	c := o.Cluster()
+	// After a failover go-redis asks for the new topology that often; a refused connection alone does
+	// not make it ask (redis/go-redis#3979), and its own default is a minute.
+	c.ClusterStateReloadInterval = time.Second
+	return redis.NewClusterClient(c)
+}
+
+// errNodeOfCluster is why a single server is not asked: it would answer for its own part of the keys, and
+// nobody would miss the others.
+var errNodeOfCluster = errors.New("it is a node of a Redis Cluster, which did not answer when this program started: restart it, or name a second node in the URL")
+
+// refuseNodeOfCluster refuses a new connection to a node of a cluster. HELLO is the one command that says
+// so to every user, whatever its rights; servers before Redis 6 don't have it.
+func refuseNodeOfCluster(ctx context.Context, cn *redis.Conn) error {
+	about, err := cn.Hello(ctx, 2, "", "", "").Result()
+	if err == nil && about["mode"] == "cluster" {
+		return errNodeOfCluster
+	}
+	return nil
 }
 
 // quiet keeps go-redis from logging on its own: what it says is in its errors, too, and those are

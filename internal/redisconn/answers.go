@@ -3,6 +3,7 @@ package redisconn
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -23,4 +24,14 @@ func Exec(ctx context.Context, pipe redis.Pipeliner) error {
 func IsRefusal(err error) bool {
 	var refusal redis.Error
 	return errors.As(err, &refusal) && !errors.Is(err, redis.Nil)
+}
+
+// Unreachable says of err, which is no refusal, which server could not be reached and why. It is the same
+// text for the same trouble: a connection's own port, which changes, is not in it.
+func Unreachable(err error) string {
+	op, isNet := errors.AsType[*net.OpError](err)
+	if !isNet || op.Addr == nil {
+		return err.Error()
+	}
+	return op.Addr.String() + ": " + op.Err.Error()
 }

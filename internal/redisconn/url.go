@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const takes = "it takes redis://host:6379, rediss:// for TLS, unix:///path, several comma-separated hosts for Redis Cluster, or redis+sentinel://host:26379/master"
+const takes = "it takes redis://host:6379, rediss:// for TLS, unix:///path, several comma-separated hosts for Redis Cluster, or redis+sentinel:// or rediss+sentinel://host:26379/master"
 
 // Parse reads a Redis URL. Its error goes on after "PULSE_REDIS_URL is" and never holds the
 // password.
@@ -23,16 +24,21 @@ func Parse(text string) (*Address, error) {
 		return nil, fmt.Errorf("no URL of a Redis; it is not shown here because it may hold a password: %s", takes)
 	}
 	wrong := func(why string) error { return fmt.Errorf("%q: %s", scheme+"://"+redact(rest), why) }
+	if strings.Contains(rest, "#") { // to a URL what follows it is no part of the address: it would connect to what stands before it
+		return nil, wrong("write a # as %23, in a password too")
+	}
 	u, err := splitURL(scheme, rest)
 	if err != nil {
 		return nil, wrong(err.Error())
 	}
 	var o redis.UniversalOptions
-	each := scheme
-	if scheme == sentinelScheme {
-		each = "redis"
+	each, isSentinel := strings.CutSuffix(scheme, "+sentinel")
+	if isSentinel {
 		if o.MasterName, u.path = cutAny(strings.TrimPrefix(u.path, "/"), "/?"); o.MasterName == "" || u.hosts[0] == "" {
 			return nil, wrong(takes)
+		}
+		if u.path, err = cutSentinelLogin(&o, u.path); err != nil {
+			return nil, wrong("its query is not name=value&name=value, escaped")
 		}
 	}
 	for _, host := range u.hosts {
@@ -54,15 +60,29 @@ func Parse(text string) (*Address, error) {
 		o.Addrs = append(o.Addrs, one.Addr)
 		o.Username, o.Password, o.DB, o.TLSConfig = one.Username, one.Password, one.DB, one.TLSConfig
 	}
+	if o.TLSConfig != nil && len(u.hosts)+len(o.MasterName) > 1 {
+		o.TLSConfig.ServerName = "" // each of several has a certificate of its own name, which is that it is dialed by
+	}
 	if o.IsClusterMode = len(o.Addrs) > 1 && o.MasterName == ""; o.IsClusterMode && o.DB != 0 {
 		return nil, wrong("a Redis Cluster has database 0 only")
 	}
 	return &Address{o}, nil
 }
 
-const sentinelScheme = "redis+sentinel"
+var schemes = []string{"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"}
 
-var schemes = []string{"redis", "rediss", "unix", sentinelScheme}
+// cutSentinelLogin moves the Sentinels' own login from the query of a path into o.
+func cutSentinelLogin(o *redis.UniversalOptions, path string) (rest string, err error) {
+	rest, query, _ := strings.Cut(path, "?")
+	values, err := url.ParseQuery(query)
+	o.SentinelUsername, o.SentinelPassword = values.Get("sentinel_username"), values.Get("sentinel_password")
+	values.Del("sentinel_username")
+	values.Del("sentinel_password")
+	if len(values) > 0 {
+		rest += "?" + values.Encode()
+	}
+	return rest, err
+}
 
 // parts are what follows the scheme of a URL.
 type parts struct {

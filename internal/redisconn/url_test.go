@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -9,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/servertest"
@@ -23,6 +24,7 @@ func TestARedisURLSaysWhereToConnect(t *testing.T) {
 		DB                 int
 		TLS                string // the name that the server's certificate must have
 		Master             string
+		SentinelLogin      string
 		Cluster            bool
 		Called             string // by String, in errors
 	}
@@ -49,12 +51,18 @@ func TestARedisURLSaysWhereToConnect(t *testing.T) {
 		{"redis://:sesame@a,b", want{Addrs: []string{"a:6379", "b:6379"}, Password: "sesame", Cluster: true, Called: "redis cluster a:6379,b:6379"}},
 		{"redis://:sesame@a,redis://:sesame@b", want{Addrs: []string{"a:6379", "b:6379"}, Password: "sesame", Cluster: true, Called: "redis cluster a:6379,b:6379"}},
 		{"redis://:sesame@a/0,redis://b/0", want{Addrs: []string{"a:6379", "b:6379"}, Password: "sesame", Cluster: true, Called: "redis cluster a:6379,b:6379"}},
-		{"rediss://[::1]:7000,[::2]", want{Addrs: []string{"[::1]:7000", "[::2]:6379"}, TLS: "::2", Cluster: true, Called: "redis cluster [::1]:7000,[::2]:6379"}},
+		{"rediss://[::1]:7000,[::2]", want{Addrs: []string{"[::1]:7000", "[::2]:6379"}, TLS: "each its own", Cluster: true, Called: "redis cluster [::1]:7000,[::2]:6379"}},
 
 		{"redis+sentinel://s1/queues", want{Addrs: []string{"s1:26379"}, Master: "queues", Called: "redis queues of sentinel s1:26379"}},
 		{"redis+sentinel://s1:6379/queues", want{Addrs: []string{"s1:6379"}, Master: "queues", Called: "redis queues of sentinel s1:6379"}},
 		{"redis+sentinel://ada:sesame@s1:1,s2/queues/4", want{Addrs: []string{"s1:1", "s2:26379"}, Username: "ada", Password: "sesame", DB: 4, Master: "queues", Called: "redis queues of sentinel s1:1,s2:26379"}},
 		{"redis+sentinel://s1/queues?db=4", want{Addrs: []string{"s1:26379"}, DB: 4, Master: "queues", Called: "redis queues of sentinel s1:26379"}},
+		{"rediss+sentinel://ada:sesame@s1/queues", want{Addrs: []string{"s1:26379"}, Username: "ada", Password: "sesame", TLS: "each its own", Master: "queues", Called: "redis queues of sentinel s1:26379"}},
+		{
+			"redis+sentinel://ada:sesame@s1/queues?db=4&sentinel_username=eva&sentinel_password=p%23%3Fw",
+			want{Addrs: []string{"s1:26379"}, Username: "ada", Password: "sesame", DB: 4, Master: "queues", SentinelLogin: "eva:p#?w", Called: "redis queues of sentinel s1:26379"},
+		},
+		{"redis+sentinel://s1/queues?sentinel_password=open", want{Addrs: []string{"s1:26379"}, Master: "queues", SentinelLogin: ":open", Called: "redis queues of sentinel s1:26379"}},
 		{"redis+sentinel://[::1],[::2]:7/queues", want{Addrs: []string{"[::1]:26379", "[::2]:7"}, Master: "queues", Called: "redis queues of sentinel [::1]:26379,[::2]:7"}},
 	} {
 		t.Run(c.url, func(t *testing.T) {
@@ -66,9 +74,12 @@ func TestARedisURLSaysWhereToConnect(t *testing.T) {
 			o := r.options
 			got := want{Addrs: o.Addrs, Username: o.Username, Password: o.Password, DB: o.DB, Master: o.MasterName, Cluster: o.IsClusterMode, Called: r.String()}
 			if o.TLSConfig != nil {
-				got.TLS = o.TLSConfig.ServerName
+				got.TLS = cmp.Or(o.TLSConfig.ServerName, "each its own")
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if o.SentinelPassword != "" {
+				got.SentinelLogin = o.SentinelUsername + ":" + o.SentinelPassword
+			}
+			if diff := gocmp.Diff(c.want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -95,24 +106,32 @@ func TestAWrongRedisURLIsShownWithoutWhatMayBeAPassword(t *testing.T) {
 		"redis://:sesame@cache/one":     `"redis://***@cache/one": ` + takes,
 		"redis://:ses/ame@cache":        `"redis://***@cache": ` + takes,
 		"redis://:ses?ame@cache":        `"redis://***": ` + takes,
-		"redis://:ses#ame@cache":        `"redis://***@cache": ` + takes,
+		"redis://:ses#ame@cache":        `"redis://***@cache": write a # as %23, in a password too`,
+		"redis://ada:57#sesame@cache":   `"redis://***@cache": write a # as %23, in a password too`,
+		"redis://ada:57#sesame":         `"redis://***": write a # as %23, in a password too`,
+		"rediss://57#sesame":            `"rediss://***": write a # as %23, in a password too`,
+		"unix://ada:57#s@/run/s":        `"unix://***@/run/s": write a # as %23, in a password too`,
+		"redis://:57#sesame@a,b":        `"redis://***@a,b": write a # as %23, in a password too`,
 		"redis://:ses%ame@cache":        `"redis://***@cache": ` + takes,
 		"redis://:ses ame@cache":        `"redis://***@cache": ` + takes,
 		"redis://:sesame@cache?x=a@b":   `"redis://***": ` + takes,
 		"unix://ada:sesame@":            `"unix://***@": ` + takes,
 
-		"redis://a,b/1":                          `"redis://a,b/1": a Redis Cluster has database 0 only`,
-		"redis://a,,b":                           `"redis://***": one of its hosts is empty`,
-		"redis://a,":                             `"redis://a,": one of its hosts is empty`,
-		"redis://:sesame@a,rediss://:sesame@b":   `"redis://***@b": ` + takes,
-		"redis://a,rediss://:sesame@b":           `"redis://***@b": ` + takes,
-		"redis://:sesame@a,redis://:simsim@b":    `"redis://***@b": all hosts take the same user and password`,
-		"redis://:sesame@a,:sesame@b":            `"redis://***@b": the user and password stand once, before the first host; write an @ in them as %40`,
-		"redis://a/0,redis://b/1":                `"redis://***": all hosts take the same path`,
-		"redis+sentinel://:sesame@s1":            `"redis+sentinel://***@s1": ` + takes,
-		"redis+sentinel://s1/":                   `"redis+sentinel://s1/": ` + takes,
-		"redis+sentinel:///queues":               `"redis+sentinel:///queues": ` + takes,
-		"redis+sentinel://:sesame@s1/queues/one": `"redis+sentinel://***@s1/queues/one": ` + takes,
+		"redis://a,b/1":                                      `"redis://a,b/1": a Redis Cluster has database 0 only`,
+		"redis://a,,b":                                       `"redis://***": one of its hosts is empty`,
+		"redis://a,":                                         `"redis://a,": one of its hosts is empty`,
+		"redis://:sesame@a,rediss://:sesame@b":               `"redis://***@b": ` + takes,
+		"redis://a,rediss://:sesame@b":                       `"redis://***@b": ` + takes,
+		"redis://:sesame@a,redis://:simsim@b":                `"redis://***@b": all hosts take the same user and password`,
+		"redis://:sesame@a,:sesame@b":                        `"redis://***@b": the user and password stand once, before the first host; write an @ in them as %40`,
+		"redis://a/0,redis://b/1":                            `"redis://***": all hosts take the same path`,
+		"redis+sentinel://:sesame@s1":                        `"redis+sentinel://***@s1": ` + takes,
+		"redis+sentinel://s1/":                               `"redis+sentinel://s1/": ` + takes,
+		"redis+sentinel:///queues":                           `"redis+sentinel:///queues": ` + takes,
+		"redis+sentinel://:sesame@s1/queues/one":             `"redis+sentinel://***@s1/queues/one": ` + takes,
+		"redis+sentinel://:57#sesame@s1/queues":              `"redis+sentinel://***@s1/queues": write a # as %23, in a password too`,
+		"redis+sentinel://s1/queues?sentinel_password=%zz":   `"redis+sentinel://s1/queues": its query is not name=value&name=value, escaped`,
+		"redis+sentinel://s1/queues?sentinel_pasword=sesame": `"redis+sentinel://s1/queues": ` + takes,
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +139,7 @@ func TestAWrongRedisURLIsShownWithoutWhatMayBeAPassword(t *testing.T) {
 			if err == nil {
 				t.Fatalf("is taken as %s", r)
 			}
-			if diff := cmp.Diff(want, err.Error()); diff != "" {
+			if diff := gocmp.Diff(want, err.Error()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -155,7 +174,7 @@ func FuzzParse(f *testing.F) {
 var fuzzShapes = []string{
 	"redis://:PASSWORD@cache:7000", "redis://ada:PASSWORD@cache/x", "redis://ada:PASSWORD@cache:x", "rediss://:PASSWORD@a,b/1",
 	"redis://:PASSWORD@a,redis://:PASSWORD@b/1", "redis+sentinel://:PASSWORD@s1", "unix://:PASSWORD@",
-	"redis://cache/x?password=PASSWORD", "redis://PASSWORD@cache/x", "PASSWORD", "ada:PASSWORD@cache",
+	"rediss+sentinel://s1/queues/x?sentinel_password=PASSWORD", "redis://cache/x?password=PASSWORD", "redis://PASSWORD@cache/x", "PASSWORD", "ada:PASSWORD@cache",
 }
 
 // leaks tells whether the password is in an error. What the sentence holds with no password at all
@@ -183,20 +202,29 @@ func TestAClientConnectsThroughWhateverTheURLNames(t *testing.T) {
 	if err := server.Client.Do(ctx, "ACL", "SETUSER", "ada", "on", ">p@ss/w?rd", "~*", "+@all").Err(); err != nil {
 		t.Fatal(err)
 	}
+	if err := server.Client.Do(ctx, "ACL", "SETUSER", "default", ">p@ss/w?rd").Err(); err != nil {
+		t.Fatal(err)
+	}
 	const login = "ada:p%40ss%2Fw%3Frd@"
-	sentinel := startSentinel(t, "sentinel monitor queues 127.0.0.1 "+server.Port()+" 1")
+	watch := "sentinel monitor queues 127.0.0.1 " + server.Port() + " 1\n"
+	open, locked := startSentinel(t, watch), startSentinel(t, watch+"requirepass p@ss/w?rd\n")
+	withUser := startSentinel(t, watch+"user ada on >p@ss/w?rd ~* &* +@all\nuser default off\n")
+	own := startSentinel(t, watch+"requirepass its-own\n")
 	cluster := servertest.Cluster(t)
 	for _, text := range []string{
 		"redis://" + login + server.Addr + "/3",
 		"unix://" + login + socket + "?db=3",
-		"redis+sentinel://" + login + sentinel + "/queues/3",
+		"redis+sentinel://" + login + open + "/queues/3",
+		"redis+sentinel://" + login + withUser + "/queues/3",
+		"redis+sentinel://" + login + own + "/queues/3?sentinel_password=its-own",
+		"redis+sentinel://:p%40ss%2Fw%3Frd@" + locked + "/queues/3",
 		"redis://" + strings.Join(cluster, ","),
 	} {
 		r, err := Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		client := r.Client()
+		client := r.Client(t.Context())
 		defer client.Close()
 		if err := client.Set(ctx, "name", text, 0).Err(); err != nil {
 			t.Errorf("%s: %v", r, err)
@@ -224,7 +252,10 @@ func startSentinel(t *testing.T, settings string) string {
 	servertest.Run(t, "/usr/bin/env", nil, "redis-server", file, "--sentinel")
 	client := redis.NewClient(&redis.Options{Addr: addr})
 	defer client.Close()
-	servertest.Eventually(t, "the sentinel", func() bool { return client.Ping(t.Context()).Err() == nil })
+	servertest.Eventually(t, "the sentinel", func() bool {
+		err := client.Ping(t.Context()).Err()
+		return err == nil || IsRefusal(err) // it asks for a login
+	})
 	return addr
 }
 
@@ -244,7 +275,7 @@ func TestAnErrorOfTheClientHasNoPassword(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			client := r.Client()
+			client := r.Client(t.Context())
 			defer client.Close()
 			err = client.Ping(t.Context()).Err()
 			if err == nil || errors.Is(err, redis.Nil) || strings.Contains(err.Error(), "sesame") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,11 +32,11 @@ func HTTP(ctx context.Context, handler http.Handler, listen string, log *slog.Lo
 		return fmt.Errorf("listen on %s: %w; set PULSE_LISTEN to a free address", listen, err)
 	}
 	log.Info("the dashboard is at http://"+listener.Addr().String()+"/", "address", listener.Addr().String())
-	return Serve(ctx, handler, listener)
+	return Serve(ctx, handler, listener, log)
 }
 
-// Serve serves handler on listener until ctx ends.
-func Serve(ctx context.Context, handler http.Handler, listener net.Listener) error {
+// Serve serves handler on listener until ctx ends. What goes wrong with connections is in the log.
+func Serve(ctx context.Context, handler http.Handler, listener net.Listener, log *slog.Logger) error {
 	requests, end := context.WithCancel(ctx)
 	defer end()
 	server := &http.Server{
@@ -46,6 +47,7 @@ func Serve(ctx context.Context, handler http.Handler, listener net.Listener) err
 		WriteTimeout:      30 * time.Second, // a stream moves it on with each event
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          stdlog.New(&connectionLog{log: log, now: time.Now, saidAt: map[string]time.Time{}}, "", 0),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

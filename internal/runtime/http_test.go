@@ -52,7 +52,7 @@ func TestRequestsEndWithTheProgram(t *testing.T) {
 			close(began)
 			<-r.Context().Done()
 			_, _ = io.WriteString(w, "the end")
-		}), listener)
+		}), listener, slog.New(slog.DiscardHandler))
 	}()
 	answer := make(chan string, 1)
 	go func() {
@@ -82,7 +82,7 @@ func TestWhoDoesNotEndIsCutOff(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		release, served := make(chan struct{}), make(chan error, 1)
 		go func() {
-			served <- Serve(ctx, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }), l)
+			served <- Serve(ctx, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }), l, slog.New(slog.DiscardHandler))
 		}()
 		client := l.Dial()
 		if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
@@ -110,7 +110,7 @@ func TestClientThatSaysNothingIsCutOff(t *testing.T) {
 		l := servertest.NewPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
-		go func() { served <- Serve(ctx, http.NotFoundHandler(), l) }()
+		go func() { served <- Serve(ctx, http.NotFoundHandler(), l, slog.New(slog.DiscardHandler)) }()
 		client := l.Dial()
 		began := time.Now()
 		go func() { _, _ = io.WriteString(client, "GET / HTTP/1.1\r\nHo") }()

@@ -14,13 +14,17 @@ func Chromium(t testing.TB) string {
 	return need(t, "chromium", "apt-get install chromium")
 }
 
-// Node is a command that runs a script with the packages of its folder's package.json.
+// Node is a command that runs a script with the packages of its folder's package.json, or of the tree's.
 func Node(t testing.TB, script string, args ...string) *exec.Cmd {
 	t.Helper()
 	node := need(t, "node", "apt-get install nodejs npm")
 	dir := filepath.Dir(script)
-	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
-		Missing(t, "the node packages of %s are not installed: npm ci --prefix %s", dir, dir)
+	packages := dir
+	if _, err := os.Stat(filepath.Join(dir, "package.json")); err != nil {
+		packages = Root()
+	}
+	if _, err := os.Stat(filepath.Join(packages, "node_modules")); err != nil {
+		Missing(t, "the node packages of %s are not installed: npm install --ignore-scripts --prefix %s", packages, packages)
 	}
 	cmd := exec.Command(node, append([]string{filepath.Base(script)}, args...)...)
 	cmd.Dir = dir

@@ -89,18 +89,28 @@ func (s *RedisServer) Digest() string {
 // Cluster starts a Redis Cluster of three masters and returns their addresses.
 func Cluster(t testing.TB) []string {
 	t.Helper()
+	var addrs []string
+	for _, node := range ClusterNodes(t, 0) {
+		addrs = append(addrs, node.Addr)
+	}
+	return addrs
+}
+
+// ClusterNodes starts a Redis Cluster of three masters, each with so many replicas, and returns the servers.
+func ClusterNodes(t testing.TB, replicas int, args ...string) []*RedisServer {
+	t.Helper()
 	cli := need(t, "redis-cli", "apt-get install redis-tools")
 	var nodes []*RedisServer
 	var addrs []string
-	for range 3 {
+	for range 3 * (1 + replicas) {
 		// The bus has a free port, too. Left alone it is port+10000, which may be anybody's.
 		bus := strconv.Itoa(FreePort(t))
-		s := Redis(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000")
+		s := Redis(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"}, args...)...)
 		nodes, addrs = append(nodes, s), append(addrs, s.Addr)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience) // redis-cli waits for the nodes for ever
 	defer cancel()
-	out, err := exec.CommandContext(ctx, cli, append(append([]string{"--cluster", "create"}, addrs...), "--cluster-yes")...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, cli, append(append([]string{"--cluster", "create"}, addrs...), "--cluster-yes", "--cluster-replicas", strconv.Itoa(replicas))...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("make a cluster: %v\n%s", err, out)
 	}
@@ -113,5 +123,5 @@ func Cluster(t testing.TB) []string {
 			return err
 		})
 	}
-	return addrs
+	return nodes
 }

@@ -28,8 +28,8 @@ import (
 const streamFor = 270 * time.Second
 
 // RedisReporter makes the reporter of the queues that live in a Redis.
-func RedisReporter(s config.RedisReporter, log *slog.Logger) *reporter.Reporter {
-	return newReporter(s.Reporting, s.Drivers, sourceredis.New(s.Monitor.Client(), s.Monitor.String()), log)
+func RedisReporter(ctx context.Context, s config.RedisReporter, log *slog.Logger) *reporter.Reporter {
+	return newReporter(ctx, s.Reporting, s.Drivers, sourceredis.New(s.Monitor.Client(ctx), s.Monitor.String()), log)
 }
 
 // SQSReporter makes the reporter of an account's and region's SQS queues.
@@ -40,27 +40,27 @@ func SQSReporter(ctx context.Context, s config.SQSReporter, log *slog.Logger) (*
 	if err != nil {
 		return nil, fmt.Errorf("load the AWS configuration: %w", err)
 	}
-	return newReporter(s.Reporting, s.Drivers, sourcesqs.New(awssqs.NewFromConfig(aws)), log), nil
+	return newReporter(ctx, s.Reporting, s.Drivers, sourcesqs.New(awssqs.NewFromConfig(aws)), log), nil
 }
 
-func newReporter(s config.Reporting, drivers []config.Driver, source poll.Source, log *slog.Logger) *reporter.Reporter {
+func newReporter(ctx context.Context, s config.Reporting, drivers []config.Driver, source poll.Source, log *slog.Logger) *reporter.Reporter {
 	r := &reporter.Reporter{App: s.App, Source: s.Source, Interval: s.Interval, Log: log}
 	for _, d := range drivers {
 		r.Pollers = append(r.Pollers, &poll.Poller{Adapter: d.Adapter, Session: d.Session, Source: source})
 	}
 	if s.Redis != nil {
-		r.Store = publish.New(s.Redis.Client(), s.Redis.String(), s.TTL)
+		r.Store = publish.New(s.Redis.Client(ctx), s.Redis.String(), s.TTL)
 	}
 	return r
 }
 
 // Aggregator makes the handler of the API and the dashboard.
-func Aggregator(s config.Aggregator, log *slog.Logger) http.Handler {
-	client := s.Redis.Client()
+func Aggregator(ctx context.Context, s config.Aggregator, log *slog.Logger) http.Handler {
+	client := s.Redis.Client(ctx)
 	server := &api.Server{
 		Live:  api.NewLive(discover.New(client, s.Redis.String()).Read, log),
 		Redis: client,
-		Ping:  func(ctx context.Context) error { return client.Ping(ctx).Err() },
+		Ping:  s.Redis.Pinger(),
 		Token: s.Token,
 		Log:   log,
 	}

@@ -31,7 +31,7 @@ func run(ctx context.Context, once bool) error {
 		App: s.App, ID: s.Source, Environment: s.Env, Interval: s.Interval, TTL: s.TTL, Log: s.Logger(os.Stderr),
 	}
 	if !once {
-		client := s.Redis.Client()
+		client := s.Redis.Client(ctx)
 		defer client.Close()
 		o.Redis, o.RedisName = client, s.Redis.String()
 	}

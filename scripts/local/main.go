@@ -64,7 +64,7 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		reporters = append(reporters, wiring.RedisReporter(s, log))
+		reporters = append(reporters, wiring.RedisReporter(ctx, s, log))
 	}
 	if env("PULSE_SQS_QUEUES") != "" {
 		s, err := config.NewSQSReporter(ctx, env, true)
@@ -83,14 +83,14 @@ func run(ctx context.Context) error {
 	}
 	heartbeats, err := recorder.New(recorder.Options{
 		App: host.App, ID: host.Source, Environment: host.Env, Interval: host.Interval, TTL: host.TTL,
-		Redis: host.Redis.Client(), RedisName: host.Redis.String(), Log: log,
+		Redis: host.Redis.Client(ctx), RedisName: host.Redis.String(), Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	if invented != nil {
 		fmt.Fprintln(os.Stderr, "These are demo queues. To see your own, set PULSE_REDIS_URL and the driver's queues, such as PULSE_BULLMQ_QUEUES='*' or PULSE_LARAVEL_QUEUES='*'; or PULSE_SQS_QUEUES='*' with AWS credentials.")
-		d, err := newDemo(ctx, host.Redis.Client(), reporters[0])
+		d, err := newDemo(ctx, host.Redis.Client(ctx), reporters[0])
 		if err != nil {
 			return err
 		}
@@ -100,6 +100,6 @@ func run(ctx context.Context) error {
 		group.Go(func() error { r.Run(ctx, ""); return nil })
 	}
 	group.Go(func() error { heartbeats.Run(ctx); return nil })
-	group.Go(func() error { return runtime.HTTP(ctx, wiring.Aggregator(s, log), s.Listen, log) })
+	group.Go(func() error { return runtime.HTTP(ctx, wiring.Aggregator(ctx, s, log), s.Listen, log) })
 	return group.Wait()
 }

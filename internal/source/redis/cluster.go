@@ -2,9 +2,13 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,16 +16,62 @@ import (
 	"github.com/gravito-framework/pulse/probes/adapter"
 )
 
+// lostNodes are the nodes of a cluster that could not be reached. It is safe for concurrent use.
+type lostNodes struct {
+	mu       sync.Mutex
+	nodes    map[string]bool // what there is to say of each
+	requests int             // how many had no answer
+	last     error
+}
+
+// add notes that a node could not be reached.
+func (l *lostNodes) add(err error) (said string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.nodes == nil {
+		l.nodes = map[string]bool{}
+	}
+	said = redisconn.Unreachable(err)
+	l.nodes[said] = true
+	l.last = err
+	return said
+}
+
+// refuse is the reply to a request whose node could not be reached.
+func (l *lostNodes) refuse(err error) adapter.Reply {
+	said := l.add(err)
+	l.mu.Lock()
+	l.requests++
+	l.mu.Unlock()
+	return adapter.Refusal(clusterDownError(said).Error())
+}
+
+// all is an error where none of so many requests had an answer.
+func (l *lostNodes) all(requests int) error {
+	if l.requests == requests {
+		return l.last
+	}
+	return nil
+}
+
+// err names the nodes, if there are any.
+func (l *lostNodes) err() error {
+	if len(l.nodes) == 0 {
+		return nil
+	}
+	return errors.New("a part of the cluster cannot be reached, and the queues there are missing: " + strings.Join(slices.Sorted(maps.Keys(l.nodes)), "; "))
+}
+
 // askCluster answers a request that names no key for the whole cluster: each of its masters knows
 // only its own keys and clients.
-func askCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request) *redis.Cmd {
+func askCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, lost *lostNodes) *redis.Cmd {
 	out := redis.NewCmd(ctx, arguments(r)...)
 	var err error
 	switch r.Command() {
 	case "SCAN":
-		err = scanCluster(ctx, c, r, out)
+		err = scanCluster(ctx, c, r, out, lost)
 	case "CLIENT LIST":
-		err = clientsOfCluster(ctx, c, out)
+		err = clientsOfCluster(ctx, c, out, lost)
 	default: // the same at each of them
 		err = askAnyMaster(ctx, c, r, out)
 	}
@@ -36,31 +86,60 @@ func askAnyMaster(ctx context.Context, c *redis.ClusterClient, r adapter.Request
 	if err != nil {
 		return err
 	}
-	v, err := masters[0].Do(ctx, arguments(r)...).Result()
-	out.SetVal(v)
+	for _, m := range masters {
+		var v any
+		if v, err = m.Do(ctx, arguments(r)...).Result(); err == nil || redisconn.IsRefusal(err) {
+			out.SetVal(v)
+			return err
+		}
+	}
 	return err
 }
 
-func clientsOfCluster(ctx context.Context, c *redis.ClusterClient, out *redis.Cmd) error {
+// clientsOfCluster lists the clients of all masters. Those of a part are no answer: it is refused where a
+// master cannot be reached.
+func clientsOfCluster(ctx context.Context, c *redis.ClusterClient, out *redis.Cmd, lost *lostNodes) error {
 	masters, err := redisconn.Masters(ctx, c)
 	if err != nil {
 		return err
 	}
 	var all strings.Builder
+	var unreachable error
+	answers := 0
 	for _, m := range masters {
 		list, err := m.ClientList(ctx).Result()
-		if err != nil {
+		switch {
+		case redisconn.IsRefusal(err) || ctx.Err() != nil:
 			return err
+		case err != nil:
+			unreachable = err
+		default:
+			answers++
+			all.WriteString(list)
 		}
-		all.WriteString(list)
+	}
+	switch {
+	case unreachable != nil && answers > 0:
+		return clusterDownError(lost.add(unreachable))
+	case unreachable != nil:
+		return unreachable
 	}
 	out.SetVal(all.String())
 	return nil
 }
 
+// clusterDownError is a refusal, as if Redis had said that a part of the cluster is down.
+type clusterDownError string
+
+func (c clusterDownError) Error() string { return "CLUSTERDOWN " + string(c) }
+
+// RedisError makes it one of go-redis' [redis.Error].
+func (clusterDownError) RedisError() {}
+
 // scanCluster scans the masters one after another. Its cursor is the master's place and, after a
-// dot, that master's own cursor; "0" is the beginning and the end, as ever.
-func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, out *redis.Cmd) error {
+// dot, that master's own cursor; "0" is the beginning and the end, as ever. A master that cannot be reached
+// is noted as lost, and the next one is scanned.
+func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, out *redis.Cmd, lost *lostNodes) error {
 	masters, err := redisconn.Masters(ctx, c)
 	if err != nil {
 		return err
@@ -79,8 +158,13 @@ func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request,
 	args := arguments(r)
 	args[1] = cursor
 	reply, err := masters[place].Do(ctx, args...).Slice()
-	if err != nil {
+	switch {
+	case err == nil:
+	case redisconn.IsRefusal(err) || ctx.Err() != nil || len(masters) == 1:
 		return err
+	default:
+		lost.add(err)
+		reply = []any{"0", []any{}}
 	}
 	if len(reply) != 2 {
 		return fmt.Errorf("SCAN answered %d values, not a cursor and keys", len(reply))

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -30,7 +31,9 @@ type Source struct {
 func New(client redis.UniversalClient, name string) *Source { return &Source{client, name} }
 
 // Do answers each request, in order. A refusal by Redis is a reply, the adapter decides what it
-// means; err is that Redis could not be asked. Nothing is sent if one request is not read-only.
+// means; err without replies is that Redis could not be asked. Where that is so of some nodes of a cluster,
+// the requests for them are refused, and err, beside the replies, names the nodes. Nothing is sent if one
+// request is not read-only.
 func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
 	for _, r := range requests {
 		if _, err := r.ReadOnly(); err != nil {
@@ -38,20 +41,24 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 		}
 	}
 	replies := make([]adapter.Reply, len(requests))
+	var lost lostNodes
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for first := 0; first < len(requests); first += batch {
 		last := min(first+batch, len(requests))
-		group.Go(func() error { return s.ask(ctx, requests[first:last], replies[first:last]) })
+		group.Go(func() error { return s.ask(ctx, requests[first:last], replies[first:last], &lost) })
 	}
-	if err := group.Wait(); err != nil {
+	if err := cmp.Or(group.Wait(), lost.all(len(requests))); err != nil {
 		return nil, fmt.Errorf("read from %s: %w", s.name, err)
+	}
+	if err := lost.err(); err != nil {
+		return replies, fmt.Errorf("read from %s: %w", s.name, err)
 	}
 	return replies, nil
 }
 
 // ask answers one batch into replies.
-func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []adapter.Reply) error {
+func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []adapter.Reply, lost *lostNodes) error {
 	cluster, _ := s.client.(*redis.ClusterClient)
 	cmds := make([]*redis.Cmd, len(requests))
 	piped := make([]redis.Cmder, 0, len(requests))
@@ -63,7 +70,7 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	for i, r := range requests {
 		command, _ := r.ReadOnly() // Do has checked it
 		if cluster != nil && command.Key == 0 {
-			cmds[i] = askCluster(ctx, cluster, r)
+			cmds[i] = askCluster(ctx, cluster, r, lost)
 			continue
 		}
 		first := len(args)
@@ -78,9 +85,13 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 	}
 	for i, cmd := range cmds {
 		var err error
-		if replies[i], err = adapter.ReplyOf(cmd.Result()); err != nil {
+		if replies[i], err = adapter.ReplyOf(cmd.Result()); err == nil {
+			continue
+		}
+		if cluster == nil || ctx.Err() != nil {
 			return err
 		}
+		replies[i] = lost.refuse(err)
 	}
 	return nil
 }

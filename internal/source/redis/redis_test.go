@@ -388,3 +388,78 @@ func TestAClusterIsOneRedis(t *testing.T) {
 		t.Errorf("%v", replies)
 	}
 }
+
+// TestADeadNodeRefusesOnlyWhatIsThere: of three masters one dies, and has no replica.
+func TestADeadNodeRefusesOnlyWhatIsThere(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	nodes := servertest.ClusterNodes(t, 0, "--cluster-require-full-coverage", "no")
+	var addrs []string
+	for _, node := range nodes {
+		addrs = append(addrs, node.Addr)
+	}
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, Protocol: 2, ClusterStateReloadInterval: time.Second})
+	defer client.Close()
+	dead := nodes[1].Addr
+	var requests []adapter.Request
+	var isDead []bool
+	for i := range 30 {
+		key := fmt.Sprintf("jobs-%d", i)
+		node, err := client.MasterForKey(ctx, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.RPush(ctx, key, "x").Err(); err != nil {
+			t.Fatal(err)
+		}
+		requests = append(requests, adapter.Request{"LLEN", key})
+		isDead = append(isDead, node.Options().Addr == dead)
+	}
+	source := New(client, "redis cluster")
+	nodes[1].Stop()
+	servertest.Eventually(t, "the living nodes' answers", func() bool {
+		replies, err := source.Do(ctx, requests)
+		if replies == nil || err == nil || !strings.Contains(err.Error(), "a part of the cluster cannot be reached") || strings.Count(err.Error(), dead) != 1 {
+			return false
+		}
+		for i, reply := range replies {
+			if n, _ := reply.Int(); reply.Code() == "CLUSTERDOWN" != isDead[i] || n != 1 && !isDead[i] {
+				return false
+			}
+		}
+		return true
+	})
+	var found []string
+	for cursor := "0"; ; {
+		replies, err := source.Do(ctx, []adapter.Request{{"SCAN", cursor, "COUNT", "1000"}})
+		if replies == nil {
+			t.Fatal(err)
+		}
+		page, err := replies[0].List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, _ := page[1].List()
+		for _, key := range keys {
+			text, _ := key.Text()
+			found = append(found, text)
+		}
+		if cursor, _ = page[0].Text(); cursor == "0" {
+			break
+		}
+	}
+	for i, r := range requests {
+		if slices.Contains(found, r[1]) == isDead[i] {
+			t.Errorf("%s of a node that is dead (%v) is found, or not", r[1], isDead[i])
+		}
+	}
+	if replies, err := source.Do(ctx, []adapter.Request{{"CLIENT", "LIST"}}); err == nil || replies[0].Code() != "CLUSTERDOWN" {
+		t.Errorf("the clients of a part are taken for all: %v, %v", replies, err)
+	}
+	for _, i := range []int{0, 2} {
+		nodes[i].Stop()
+	}
+	if replies, err := source.Do(ctx, requests); err == nil || replies != nil {
+		t.Errorf("all nodes are dead: %v, %v", replies, err)
+	}
+}

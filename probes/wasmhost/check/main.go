@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintf(stderr, "check: -redis is %v\n", err)
 			return 2
 		}
-		client := address.Client()
+		client := address.Client(ctx)
 		defer client.Close()
 		c.source = &counting{source: sourceredis.New(client, address.String())}
 	}

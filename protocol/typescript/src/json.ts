@@ -66,14 +66,14 @@ function checkName(bytes: string, i: number): number {
 }
 
 function checkScalar(bytes: string, i: number): number {
-  switch (bytes[i]) {
-    case '"':
+  switch (bytes.charCodeAt(i)) {
+    case 0x22:
       return checkText(bytes, i)
-    case 't':
+    case 0x74:
       return checkWord(bytes, i, 'true')
-    case 'f':
+    case 0x66:
       return checkWord(bytes, i, 'false')
-    case 'n':
+    case 0x6e:
       return checkWord(bytes, i, 'null')
   }
   return checkNumber(bytes, i)
@@ -204,9 +204,10 @@ function endOf(value: string, i: number): number {
 }
 
 function endOfText(value: string, i: number): number {
-  for (i++; ; i++) {
-    const code = value.charCodeAt(i)
-    if (code === 0x22) return i + 1
-    if (code === 0x5c) i++ // what is escaped
+  for (;;) {
+    i = value.indexOf('"', i + 1)
+    let backslashes = 0
+    while (value.charCodeAt(i - 1 - backslashes) === 0x5c) backslashes++
+    if (backslashes % 2 === 0) return i + 1 // else it is escaped
   }
 }

@@ -1,5 +1,5 @@
 import { defaultIntervalMs, defaultTtlMs, encodeUsableSnapshot, nameProblem, queuesKey } from '@gravito/pulse-protocol'
-import { connectionTo, publish, type Redis, type Reporting, startReporting } from '@gravito/pulse-protocol/publish'
+import { connectionTo, publish, type Redis, type Reporting, sayTo, startReporting } from '@gravito/pulse-protocol/publish'
 import { isQueue, type QueueLike } from './queue.js'
 import { Queues } from './queues.js'
 import { Trouble } from './trouble.js'
@@ -56,7 +56,7 @@ export function reportQueues(queues: readonly QueueLike[], options: ReportOption
   const own = redis === undefined ? undefined : connectionTo(redis)
 
   const key = queuesKey(app, source)
-  const trouble = new Trouble(app, log)
+  const trouble = new Trouble(app, sayTo(log))
   const reporting: Reporting = startReporting({
     what: `queues of ${app}`,
     intervalMs,

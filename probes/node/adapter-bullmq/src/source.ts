@@ -82,13 +82,14 @@ export class Source {
 
 /**
  * The lists of clients of some readings, in their order: asked once a server, however many of the program's connections
- * lead there. A list is as long as its server has clients.
+ * lead there. A list is as long as its server has clients. Time-bound: what is left then has no lists.
  */
 export async function clientLists(readings: readonly Reading[]): Promise<string[][]> {
   const all: string[][] = []
+  const end = performance.now() + readLimitMs
   for (const { source, surroundings } of readings) {
     const known = all.find((lists) => lists.some((list) => isListed(surroundings.client, list)))
-    all.push(known ?? (await source.clientLists()))
+    all.push(known ?? (performance.now() < end ? await source.clientLists() : []))
   }
   return all
 }

@@ -5,32 +5,23 @@ export class Trouble {
   #reports = 0
   #isSaid = false
   readonly #app: string
-  readonly #log: (line: string) => unknown
+  readonly #say: (line: string) => void
 
-  constructor(app: string, log: (line: string) => unknown) {
+  constructor(app: string, say: (line: string) => void) {
     this.#app = app
-    this.#log = log
+    this.#say = say
   }
 
   /** Takes the problems of a report that has been published. */
-  note(problems: readonly Problem[]): void {
-    const [first] = problems
+  note([first, ...more]: readonly Problem[]): void {
     this.#reports = first === undefined ? 0 : this.#reports + 1
     if (first !== undefined && this.#reports >= 2 && !this.#isSaid) {
-      const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
       this.#isSaid = true
-      this.#say(`cannot read queue ${JSON.stringify(first.queue)} of ${this.#app}${more}: ${first.reason}`)
+      const what = first.queue === undefined ? 'queues' : `queue ${JSON.stringify(first.queue)}`
+      this.#say(`cannot read ${what} of ${this.#app}${more.length > 0 ? ` (and ${more.length} more)` : ''}: ${first.reason}`)
     } else if (first === undefined && this.#isSaid) {
       this.#isSaid = false
       this.#say(`reads all queues of ${this.#app} again`)
-    }
-  }
-
-  #say(line: string): void {
-    try {
-      Promise.resolve(this.#log(`gravito-pulse: ${line}`)).catch(() => {})
-    } catch {
-      // A log that fails must not end its program.
     }
   }
 }

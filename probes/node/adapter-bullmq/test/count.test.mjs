@@ -7,6 +7,7 @@ import { QueueKeys } from '../dist/keys.js'
 import { Patience } from '../dist/patience.js'
 import { countOf, listOf, textOf } from '../dist/reply.js'
 import { rowOf } from '../dist/row.js'
+import { Source } from '../dist/source.js'
 import { Workers } from '../dist/workers.js'
 
 const now = 1_764_000_000_000
@@ -192,6 +193,24 @@ test('nothing is asked while an answer is due, and all is asked again when it ha
     assert.equal(await patience.waitFor(async () => 7), 7)
     await assert.rejects(patience.waitFor(() => { throw new Error('theirs') }), { message: 'theirs' })
     assert.equal(await patience.waitFor(async () => 8), 8)
+  } finally {
+    clearInterval(alive)
+  }
+})
+
+test('a Redis that answers too late is asked no more of what there was to ask', async () => {
+  let [calls, open] = [0, () => {}]
+  const gate = new Promise((done) => (open = done))
+  const alive = setInterval(() => {}, 1000)
+  try {
+    const source = new Source({ call: () => (calls++, gate.then(() => 0)) })
+    const queues = Array.from({ length: 100 }, (_, i) => new QueueKeys(`q${i}`, `bull:q${i}:`))
+    await assert.rejects(source.read(queues), { message: 'redis has not answered within 2 s; it is asked again when it has' })
+    const asked = calls
+    assert.ok(asked < 300, `${asked} commands at once`)
+    open()
+    await new Promise((done) => setTimeout(done, 20))
+    assert.equal(calls, asked)
   } finally {
     clearInterval(alive)
   }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, test } from 'node:test'
@@ -64,7 +64,7 @@ function watch(client) {
 
 const listeners = (client) => client.eventNames().reduce((sum, name) => sum + client.listenerCount(name), 0)
 
-describe('a Redis', { skip, concurrency: 4 }, () => {
+describe('a Redis', { skip, concurrency: 8 }, () => {
   for (const [outage, { begin, end, says }] of Object.entries(outages)) {
     for (const [kind, make] of Object.entries(queues)) {
       test(`that is ${outage}, under ${kind}`, async (test) => {
@@ -177,6 +177,47 @@ describe('a Redis', { skip, concurrency: 4 }, () => {
     })
   }
 
+  test('of the dashboard, whose connection is dead and says nothing, is connected to anew', async (test) => {
+    const t = stacked(test)
+    const [server, dashboard] = [await redis(t), await redis(t)]
+    let isDead = true
+    const sockets = []
+    const between = createServer((socket) => {
+      sockets.push(socket.on('error', () => {}))
+      if (!isDead) socket.pipe(connect(dashboard.port, '127.0.0.1').on('error', () => {})).pipe(socket)
+    })
+    between.listen(0, '127.0.0.1')
+    await once(between, 'listening')
+    t.after(() => {
+      for (const socket of sockets) socket.destroy()
+      between.close()
+    })
+    const queue = await queueOf(t, 'bullmq6', 'mail', { port: server.port })
+    const lines = []
+    const reporter = reportQueues([queue], { app: 'shop', redis: `redis://127.0.0.1:${between.address().port}`, intervalMs, log: (line) => lines.push(line) })
+    t.after(() => reporter.stop())
+    await eventually(() => lines.length > 0)
+    isDead = false // for who connects from now on
+    assert.deepEqual((await nextReport(dashboard.port)).queues.map(({ name }) => name), ['mail'])
+    await eventually(() => lines.length === 2)
+  })
+
+  test('that a library never connects to is waited for once', async (test) => {
+    const t = stacked(test)
+    const [server, dashboard] = [await redis(t), await redis(t)]
+    const queue = await queueOf(t, 'bullmq6', 'mail', { port: server.port })
+    let asked = 0
+    const never = { name: 'never', toKey: (type) => `bull:never:${type}`, get client() { return asked++, new Promise(() => {}) } }
+    const reporter = reportQueues([never, queue], { app: 'shop', redis: dashboard.url, intervalMs: 100, log: () => {} })
+    t.after(() => reporter.stop())
+    for (let i = 0; i < 4; i++) {
+      const { queues: rows, problems } = await nextReport(dashboard.port)
+      assert.deepEqual(rows.map(({ name }) => name), ['mail'])
+      assert.deepEqual(problems, [{ queue: 'never', reason: 'its library has not connected to Redis yet' }])
+    }
+    assert.equal(asked, 1)
+  })
+
   test('that refuses to be read is a problem with what to allow', async (test) => {
     const t = stacked(test)
     const server = await redis(t)
@@ -227,7 +268,7 @@ describe('a Redis', { skip, concurrency: 4 }, () => {
   })
 })
 
-describe('a program ends by itself', { skip, concurrency: 2 }, () => {
+describe('a program ends by itself', { skip, concurrency: 4 }, () => {
   const program = fileURLToPath(new URL('program.mjs', import.meta.url))
   for (const [state, begin] of Object.entries({ answers: async () => {}, 'is frozen': (s) => s.signal('SIGSTOP'), 'is down': (s) => s.stop() })) {
     for (const [library, end] of [['bullmq6', 'forgets'], ['bullmq5', 'stops'], ['bull4', 'forgets']]) {

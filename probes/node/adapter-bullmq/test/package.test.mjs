@@ -1,11 +1,10 @@
 // What the README and docs/acl.md promise.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { gzipSync } from 'node:zlib'
 import { Queue } from 'bullmq6'
 import { reportQueues } from '@gravito/adapter-bullmq'
 import { asks, output, redis, root, without } from '../../adapter-host/test/servers.mjs'
@@ -13,14 +12,6 @@ import { eventually, nextReport, queueOf, reported, stacked, workerOf } from './
 
 const here = fileURLToPath(new URL('..', import.meta.url))
 const skip = without('redis-server')
-
-test('the code that is shipped has at most 10 KB, gzipped', () => {
-  const files = readdirSync(join(here, 'dist')).filter((name) => name.endsWith('.js'))
-  assert.ok(files.includes('report.js'))
-  const { length } = gzipSync(Buffer.concat(files.map((name) => readFileSync(join(here, 'dist', name)))), { level: 9 })
-  assert.ok(length <= 10_000, `${length} bytes`)
-  assert.deepEqual(Object.keys(JSON.parse(readFileSync(join(here, 'package.json'), 'utf8')).dependencies), ['@gravito/pulse-protocol'])
-})
 
 test("the README's example", { skip }, async (test) => {
   const t = stacked(test)

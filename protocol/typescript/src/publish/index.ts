@@ -7,4 +7,4 @@
 export type { IoredisClient, NodeRedisClient, NodeRedisCluster, RedisClient, WrappedClient } from './clients.js'
 export { type Command, type Connection, connectionTo, type Redis, type Reply } from './connection.js'
 export { type Publication, publish } from './publish.js'
-export { durationProblem, type Reporting, type ReportingOptions, startReporting } from './reporting.js'
+export { durationProblem, type Reporting, type ReportingOptions, sayTo, startReporting } from './reporting.js'

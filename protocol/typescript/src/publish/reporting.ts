@@ -23,6 +23,17 @@ export interface Reporting {
   stop(last?: () => Promise<void>): Promise<void>
 }
 
+/** Says lines to a program's log, whose own failure must not end the program. */
+export function sayTo(log: (line: string) => unknown): (line: string) => void {
+  return (line) => {
+    try {
+      Promise.resolve(log(`gravito-pulse: ${line}`)).catch(() => {})
+    } catch {
+      // It has nobody to tell.
+    }
+  }
+}
+
 /** After how long a first failure is tried again, in milliseconds, before a word is said about it. */
 const secondTryMs = 1_000
 
@@ -32,13 +43,7 @@ const secondTryMs = 1_000
  */
 export function startReporting(options: ReportingOptions): Reporting {
   const { what, intervalMs, timeoutMs, report } = options
-  const say = (line: string): void => {
-    try {
-      Promise.resolve(options.log(`gravito-pulse: ${line}`)).catch(() => {})
-    } catch {
-      // A log that fails must not end its program.
-    }
-  }
+  const say = sayTo(options.log)
   let underWay: Promise<void> | undefined
   let failures = 0
   let isSaid = false
