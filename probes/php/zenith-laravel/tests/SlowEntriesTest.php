@@ -13,6 +13,8 @@ use Illuminate\Http\Request;
 use Illuminate\Queue\Events\JobFailed;
 use Illuminate\Queue\Events\JobProcessed;
 use Illuminate\Queue\Events\JobProcessing;
+use Illuminate\Queue\Events\Looping;
+use Illuminate\Queue\Events\WorkerStopping;
 use Redis;
 use RuntimeException;
 
@@ -133,6 +135,20 @@ final class SlowEntriesTest extends AppTestCase
         self::assertGreaterThanOrEqual(60, (int) $entries[0]['duration_ms']);
         self::assertGreaterThanOrEqual(70, (int) $entries[1]['duration_ms']);
         self::assertSame('{"connection":"redis","queue":"mail"}', $entries[1]['meta']);
+    }
+
+    public function testAWorkerWritesBetweenTwoJobs(): void
+    {
+        $app = $this->boot();
+        $job = $this->createMock(Job::class);
+        $job->method('resolveName')->willReturn('App\Jobs\Mail');
+        foreach ([new Looping('redis', 'mail'), new WorkerStopping()] as $i => $between) {
+            $app['events']->dispatch(new JobProcessing('redis', $job));
+            $app['events']->dispatch(new JobProcessed('redis', $job));
+            self::assertCount($i, $this->entries(), 'the job\'s timeout still runs');
+            $app['events']->dispatch($between);
+            self::assertCount($i + 1, $this->entries());
+        }
     }
 
     public function testAJobThatFailsIsOneEntry(): void

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Gravito\ZenithLaravel\Tests;
 
+use Gravito\ZenithLaravel\Queues\RedisQueues;
 use Gravito\ZenithLaravel\Redis\Connections;
 use Gravito\ZenithLaravel\Redis\Refusal;
 use Gravito\ZenithLaravel\Redis\Wire;
@@ -65,6 +66,24 @@ final class WireTest extends AppTestCase
         }
         $this->redis([], $redis['port']);
         self::assertSame([0], $wire->ask([['LLEN', 'x']]));
+    }
+
+    public function testAJobThatTellsNoTimeIsNotAskedForAtEachReport(): void
+    {
+        $redis = $this->redis();
+        $redis['client']->rPush('laravel_database_queues:mail', '{}');
+        $this->environment += ['REDIS_PORT' => (string) $redis['port']];
+        $queues = new RedisQueues((new Connections($this->boot()))->ofTheApplication('default', 2.0));
+        $asked = static function () use ($redis): int {
+            $said = $redis['client']->info('commandstats')['cmdstat_lindex'] ?? '';
+
+            return preg_match('/calls=(\d+)/', $said, $m) === 1 ? (int) $m[1] : 0;
+        };
+        $now = 1764000000000;
+        foreach ([0 => 1, 59_999 => 1, 60_000 => 2] as $later => $calls) {
+            self::assertSame(1, $queues->count(['mail' => ['mail']], $now + $later)['mail']->waiting);
+            self::assertSame($calls, $asked());
+        }
     }
 
     /**

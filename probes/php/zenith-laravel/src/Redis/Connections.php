@@ -172,7 +172,7 @@ final class Connections
     }
 
     /**
-     * Takes out what would change what is read or written, or try again for longer than the limits are.
+     * Takes out what would share a connection, or try again for longer than the limits are.
      *
      * @param array<mixed> $options
      * @return array<mixed>
@@ -180,8 +180,7 @@ final class Connections
     private static function without(array $options): array
     {
         return array_diff_key($options, array_flip([
-            'serializer', 'compression', 'compression_level', 'name', 'scan', 'persistent_id', 'retry_interval',
-            'max_retries', 'backoff_algorithm', 'backoff_base', 'backoff_cap', 'read_write_timeout', 'exceptions',
+            'name', 'persistent_id', 'retry_interval', 'max_retries', 'backoff_algorithm', 'backoff_base', 'backoff_cap', 'read_write_timeout', 'exceptions',
         ]));
     }
 }
