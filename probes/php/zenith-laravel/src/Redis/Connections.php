@@ -180,7 +180,8 @@ final class Connections
     private static function without(array $options): array
     {
         return array_diff_key($options, array_flip([
-            'name', 'persistent_id', 'retry_interval', 'max_retries', 'backoff_algorithm', 'backoff_base', 'backoff_cap', 'read_write_timeout', 'exceptions',
+            'name', 'persistent_id', 'retry_interval', 'max_retries', 'backoff_algorithm', 'backoff_base',
+            'backoff_cap', 'read_write_timeout', 'exceptions',
         ]));
     }
 }
