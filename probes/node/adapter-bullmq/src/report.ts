@@ -1,5 +1,5 @@
 import { defaultIntervalMs, defaultTtlMs, encodeUsableSnapshot, nameProblem, queuesKey } from '@gravito/pulse-protocol'
-import { connectionTo, publish, type Redis, type Reporting, sayTo, startReporting } from '@gravito/pulse-protocol/publish'
+import { connectionTo, optionProblem, publish, type Redis, type Reporting, sayTo, startReporting, ttlProblem } from '@gravito/pulse-protocol/publish'
 import { isQueue, type QueueLike } from './queue.js'
 import { Queues } from './queues.js'
 import { Trouble } from './trouble.js'
@@ -12,18 +12,18 @@ export interface ReportOptions {
   /** The app that the queues belong to: 1 to 128 letters, digits, `.`, `_`, `@` or `-`, the first a letter or digit. */
   readonly app: string
   /** Who reports, so that two reporters of one app don't overwrite each other; `bullmq` by default. */
-  readonly source?: string
+  readonly source?: string | undefined
   /**
    * The Redis of the dashboard: a URL, or a client of ioredis or node-redis. By default it is that of the first queue,
    * and its own connection is used.
    */
-  readonly redis?: Redis
+  readonly redis?: Redis | undefined
   /** Between two reports, in milliseconds; 10,000 by default. */
-  readonly intervalMs?: number
+  readonly intervalMs?: number | undefined
   /** How long a report lives in Redis, in milliseconds; three intervals by default, at least 30,000. */
-  readonly ttlMs?: number
+  readonly ttlMs?: number | undefined
   /** Gets a line when something cannot be reported, and one when it can again; `console.warn` by default. */
-  readonly log?: (line: string) => unknown
+  readonly log?: ((line: string) => unknown) | undefined
 }
 
 /** What {@link reportQueues} started. */
@@ -44,11 +44,14 @@ export interface QueueReporter {
  * @param queues - `Queue` objects of BullMQ 1 to 6 or of Bull 4, on any connections. They stay their owner's
  */
 export function reportQueues(queues: readonly QueueLike[], options: ReportOptions): QueueReporter {
+  const unusable = optionProblem('options', options, { app: 'text', source: 'text', redis: 'any', intervalMs: 'whole milliseconds', ttlMs: 'whole milliseconds', log: 'function' })
+  if (unusable !== undefined) throw new TypeError(unusable)
   const { app, source = 'bullmq', redis, intervalMs = defaultIntervalMs } = options
   const { ttlMs = Math.max(defaultTtlMs, 3 * intervalMs), log = (line: string) => console.warn(line) } = options
-  const wrong = nameProblem('app', app) ?? nameProblem('source', source) ?? durationProblem({ intervalMs, ttlMs })
+  const wrong = nameProblem('app', app) ?? nameProblem('source', source) ?? ttlProblem(ttlMs, intervalMs)
   if (wrong !== undefined) throw new TypeError(wrong)
-  queues.forEach((queue, i) => {
+  if (!Array.isArray(queues)) throw new TypeError('queues is no list: it takes reportQueues([queue, …], options)')
+  queues.forEach((queue: unknown, i) => {
     if (!isQueue(queue)) throw new TypeError(`queues[${i}] is no queue: it takes what new Queue(…) of BullMQ 1 to 6 or of Bull 4 makes`)
   })
   const ours = new Queues(queues)
@@ -77,11 +80,4 @@ export function reportQueues(queues: readonly QueueLike[], options: ReportOption
       own?.close()
     },
   }
-}
-
-function durationProblem(durations: Readonly<Record<string, unknown>>): string | undefined {
-  for (const [name, ms] of Object.entries(durations)) {
-    if (!Number.isSafeInteger(ms) || (ms as number) < 1 || (ms as number) > 86_400_000) return `${name} is ${String(ms)}: it takes whole milliseconds, more than 0 and at most a day`
-  }
-  return undefined
 }

@@ -7,24 +7,58 @@ export interface ExpressRequest extends IncomingMessage {
   /** Where the router is mounted that has the route. */
   baseUrl?: string
   route?: { path?: unknown }
+  params?: unknown
 }
 
 /** A middleware of Express 4 or 5, and of what takes the same functions: Connect, NestJS, Polka. */
 export type ExpressMiddleware = (request: ExpressRequest, response: ServerResponse, next: (err?: unknown) => void) => void
 
-export function expressMiddleware(log: SlowLog, routeOf: RouteOf<ExpressRequest> = expressRoute): ExpressMiddleware {
+export function expressMiddleware(log: SlowLog, routeOf?: RouteOf<ExpressRequest>): ExpressMiddleware {
   return (request, response, next) => {
-    watch(log, request, response, routeOf)
+    if (routeOf === undefined) {
+      const values = parametersOf(request)
+      watch(log, request, response, ({ baseUrl = '', route }) => (route?.path === undefined ? undefined : patternOf(baseUrl, values) + String(route.path)))
+    } else watch(log, request, response, routeOf)
     next()
   }
 }
 
-/** Express knows the route's pattern, but of the router's mount only the URL's part: what may be a value in it is hidden. */
-function expressRoute({ baseUrl = '', route }: ExpressRequest): string | undefined {
-  if (route?.path === undefined) return undefined
-  return baseUrl.split('/').map(hideValue).join('/') + String(route.path)
+/**
+ * The names of all route parameters of a request by their values, as they come. Express knows a route's pattern, but of
+ * where its router is mounted only the part of the URL; and what was a value there it forgets when it enters the router.
+ */
+function parametersOf(request: ExpressRequest): Map<string, string> {
+  const names = new Map<string, string>()
+  let current = request.params
+  Object.defineProperty(request, 'params', {
+    configurable: true,
+    enumerable: true,
+    get: () => current,
+    set(params: unknown) {
+      current = params
+      for (const [name, value] of Object.entries(params ?? {})) {
+        for (const part of [value].flat().flatMap((v) => String(v).split('/'))) names.set(part, name)
+      }
+    },
+  })
+  return names
 }
 
-function hideValue(segment: string): string {
-  return /^([A-Za-z_-]{0,24}|v\d{1,2})$/.test(segment) ? segment : ':value'
+/** A part of a URL with the names of parameters in place of their values. */
+function patternOf(url: string, names: Map<string, string>): string {
+  return url
+    .split('/')
+    .map((segment) => {
+      const name = names.get(decoded(segment))
+      return name === undefined || segment === '' ? segment : `:${name}`
+    })
+    .join('/')
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
 }

@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import type { IncomingMessage, RequestListener } from 'node:http'
 import os from 'node:os'
 import { defaultIntervalMs, defaultTtlMs, encodeHeartbeat, nameFrom, nameProblem, serverKey, type Heartbeat, type Meta, type SlowKind } from '@gravito/pulse-protocol'
-import { connectionTo, durationProblem, publish, startReporting, type Redis } from '@gravito/pulse-protocol/publish'
+import { connectionTo, optionProblem, publish, startReporting, ttlProblem, type OptionKind, type Redis } from '@gravito/pulse-protocol/publish'
 import { expressMiddleware, type ExpressMiddleware, type ExpressRequest } from './express.js'
 import { fastifyPlugin, type FastifyPlugin } from './fastify.js'
 import { type RouteOf, watch } from './http.js'
@@ -25,19 +25,31 @@ export interface RecorderOptions {
    * This process' id within the app, its own for each process. The host's name if absent, and after it the number of
    * a worker of `node:cluster` or PM2.
    */
-  id?: string
+  id?: string | undefined
   /** Such as `production`, which it is if absent. */
-  environment?: string
+  environment?: string | undefined
   /** The program's; what npm knows if absent. */
-  version?: string
+  version?: string | undefined
   /** From how long on each kind is slow, in milliseconds; 1,000 where it has none. */
-  slowAfterMs?: Partial<Record<SlowKind, number>>
+  slowAfterMs?: Partial<Record<SlowKind, number>> | undefined
   /** Between two heartbeats, in milliseconds; 10,000 if absent. */
-  intervalMs?: number
+  intervalMs?: number | undefined
   /** How long a heartbeat lives in Redis, in milliseconds; three intervals if absent, at least 30,000. */
-  ttlMs?: number
+  ttlMs?: number | undefined
   /** Gets a line when publishing begins to fail and one when it works again; `console.warn` if absent. */
-  log?: (line: string) => unknown
+  log?: ((line: string) => unknown) | undefined
+}
+
+const optionKinds: Record<keyof RecorderOptions, OptionKind> = {
+  app: 'text',
+  redis: 'any',
+  id: 'text',
+  environment: 'text',
+  version: 'text',
+  slowAfterMs: 'any',
+  intervalMs: 'whole milliseconds',
+  ttlMs: 'whole milliseconds',
+  log: 'function',
 }
 
 /** What {@link startRecorder} started. None of its functions throws an error of its own, or waits for Redis. */
@@ -68,9 +80,13 @@ export interface Recorder {
  * alive, and one report at a time is under way.
  */
 export function startRecorder(options: RecorderOptions): Recorder {
+  const unusable =
+    optionProblem('options', options, optionKinds) ??
+    optionProblem('options.slowAfterMs', options.slowAfterMs ?? {}, { http: 'milliseconds', job: 'milliseconds', query: 'milliseconds', other: 'milliseconds' })
+  if (unusable !== undefined) throw new TypeError(unusable)
   const { app, redis, environment = 'production', version = process.env.npm_package_version ?? 'unknown', intervalMs = defaultIntervalMs } = options
   const { id = defaultId(), ttlMs = Math.max(defaultTtlMs, 3 * intervalMs), log = (line: string) => console.warn(line) } = options
-  const wrong = nameProblem('app', app) ?? nameProblem('id', id) ?? durationProblem({ intervalMs, ttlMs, ...options.slowAfterMs })
+  const wrong = nameProblem('app', app) ?? nameProblem('id', id) ?? ttlProblem(ttlMs, intervalMs)
   if (wrong !== undefined) throw new TypeError(wrong)
 
   const connection = redis === undefined ? undefined : connectionTo(redis)

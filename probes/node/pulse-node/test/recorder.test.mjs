@@ -100,6 +100,20 @@ describe('a recorder', { skip }, () => {
     assert.deepEqual(lines, [])
   })
 
+  test('by a URL with a database, and only if there is one', async (t) => {
+    const lines = []
+    const recorder = startRecorder({ app: 'third', id: 'a', redis: `${server.url}/3`, intervalMs: 100, log: (line) => lines.push(line) })
+    t.after(() => recorder.stop())
+    const third = new ioredis.Redis(`${server.url}/3`)
+    t.after(() => third.disconnect())
+    await eventually(() => third.exists('pulse:server:third:a'))
+    const none = startRecorder({ app: 'none', id: 'a', redis: `${server.url}/99`, intervalMs: 100, log: (line) => lines.push(line) })
+    t.after(() => none.stop())
+    await eventually(() => lines.length > 0)
+    assert.match(lines[0], /cannot publish heartbeats of none\/a: redis .*: ERR DB index is out of range/)
+    assert.equal(await client.exists('pulse:server:none:a', 'pulse:server:third:a'), 0)
+  })
+
   test('by a URL with a wrong password: the log has no secret', async (t) => {
     const lines = []
     const recorder = startRecorder({ app: 'shop', redis: server.url.replace('://', '://user:s3cret@'), intervalMs: 100, log: (line) => lines.push(line) })
@@ -141,6 +155,11 @@ describe('a recorder', { skip }, () => {
           const router = make.Router()
           router.get('/items/:item', (_request, response) => response.status(201).end())
           app.use('/api/v1/:tenant', router)
+          const inner = make.Router({ mergeParams: true })
+          inner.get('/b', (_request, response) => response.end())
+          const outer = make.Router()
+          outer.use('/in/:second', inner)
+          app.use('/:first/out', outer)
           app.get('/stream', (_request, response) => response.type('text/event-stream').end())
           app.get('/fails', () => {
             throw new Error('told')
@@ -149,14 +168,16 @@ describe('a recorder', { skip }, () => {
           return listening(app.listen(0, '127.0.0.1'))
         },
         { path: '/orders/7?token=secret' },
-        { path: '/api/v1/acme-42/items/secret' },
+        { path: '/api/v1/acme/items/secret' },
+        { path: '/alice%20b/out/in/42/b' },
         { path: '/stream' },
         { path: '/secret-7', method: 'POST' },
         { path: '/fails' },
       )
       assert.deepEqual(names, [
         'GET /orders/:id {"status":200}',
-        'GET /api/v1/:value/items/:item {"status":201}',
+        'GET /api/v1/:tenant/items/:item {"status":201}',
+        'GET /:first/out/in/:second/b {"status":200}',
         'POST (no pattern) {"status":404}',
         'GET /fails {"status":500}',
       ])
@@ -242,17 +263,29 @@ test('a wrong option is a sentence', () => {
   const is = (options, pattern) => assert.throws(() => startRecorder({ app: 'shop', redis: 'redis://127.0.0.1:1', ...options }), (err) => err instanceof TypeError && pattern.test(err.message) && !err.message.includes('secret'))
   is({ app: '' }, /^app is "": it takes 1 to 128 letters/)
   is({ app: undefined }, /^app is missing/)
+  is({ app: 7 }, /^options.app is 7: it takes a text$/)
   is({ id: 'a b' }, /^id is "a b"/)
-  is({ intervalMs: 0 }, /^intervalMs is 0: it takes milliseconds, more than 0 and at most a day$/)
-  is({ ttlMs: '30s' }, /^ttlMs is 30s: it takes milliseconds/)
-  is({ slowAfterMs: { http: -1 } }, /^http is -1/)
+  is({ intervalMs: 0 }, /^options.intervalMs is 0: it takes a number of whole milliseconds, more than 0 and at most a day$/)
+  is({ intervalMs: 0.5 }, /^options.intervalMs is 0.5: it takes a number of whole/)
+  is({ intervalMs: '10' }, /^options.intervalMs is "10": it takes a number of whole/)
+  is({ ttlMs: 1000 }, /^ttlMs is 1000: it takes more than intervalMs, which is 10000/)
+  is({ intervallMs: 7 }, /^options has no "intervallMs": it takes app, redis, id, .*, log$/)
+  is({ slowAfterMs: { http: -1 } }, /^options.slowAfterMs.http is -1: it takes a number of milliseconds/)
+  is({ slowAfterMs: { https: 1 } }, /^options.slowAfterMs has no "https": it takes http, job, query, other$/)
+  is({ slowAfterMs: 500 }, /^options.slowAfterMs is 500: it takes an object with http, job, query, other$/)
+  is({ log: 'x' }, /^options.log is "x": it takes a function$/)
+  is({ version: 3 }, /^options.version is 3: it takes a text$/)
   is({ redis: {} }, /^redis is neither a URL nor a client/)
+  is({ redis: { host: 'a', port: 1 } }, /such as new Redis\(\{ host \}\)/)
   is({ redis: 'redis://:pass#word@127.0.0.1' }, /^redis is a URL/)
   is({ redis: 'unix:///tmp/redis.sock' }, /^redis is a URL of unix:/)
-  for (const url of ['redis://u:1#secret@h', 'redis://u:6/secret@h', 'redis://u:6?secret@h', 'redis://h/secret', '://secret']) {
-    is({ redis: url }, /^redis is a URL/)
-  }
+  is({ redis: 'redis://a:1,b:2' }, /^redis is a URL of several hosts/)
+  is({ redis: 'redis://u:a,secret@b:1,c' }, /^redis is a URL of several hosts/)
+  is({ redis: 'redis://127.0.0.1/abc' }, /^redis is a URL whose path is no database/)
+  for (const url of ['redis://u:1#secret@h', 'redis://u:6/secret@h', 'redis://u:6?secret@h']) is({ redis: url }, /^redis is a URL whose password has to be escaped/)
+  is({ redis: '://secret' }, /^redis is a URL that cannot be read/)
   is({ redis: new ioredis.Redis({ lazyConnect: true, keyPrefix: 'app:' }) }, /puts "app:" before each key/)
+  assert.throws(() => startRecorder(), { name: 'TypeError', message: /^options is missing: it takes an object with app, redis/ })
 })
 
 test('without a Redis it does nothing, and says so', async () => {

@@ -19,13 +19,19 @@ export interface NodeRedisCluster {
   readonly masters: unknown
 }
 
-/** The client that BullMQ 6 wraps around one of these. */
-export interface WrappedClient {
-  readonly raw: IoredisClient | NodeRedisClient
+/** The client of a queue of BullMQ: what its newer versions wrap around one of these, and have no public type for. */
+export interface BullMQClient {
+  readonly isCluster: boolean
+  runCommand(name: string, args: unknown[]): Promise<unknown>
 }
 
 /** A Redis client that a program already has. */
-export type RedisClient = IoredisClient | NodeRedisClient | NodeRedisCluster | WrappedClient
+export type RedisClient = IoredisClient | NodeRedisClient | NodeRedisCluster | BullMQClient
+
+/** What BullMQ 6 wraps around node-redis. */
+interface WrappedClient {
+  readonly raw: IoredisClient | NodeRedisClient
+}
 
 /** Whether a value is a client that commands can be sent with. */
 export function isClient(value: unknown): value is RedisClient {
@@ -39,7 +45,8 @@ export function isClient(value: unknown): value is RedisClient {
  * here, and nobody listens to its events. Throws if it puts a prefix before each key.
  */
 export function clientConnection(client: RedisClient): Connection {
-  const bare = 'raw' in client && isClient(client.raw) ? client.raw : client
+  const { raw } = client as Partial<WrappedClient>
+  const bare = isClient(raw) ? raw : client
   const { keyPrefix, host, port } = ('options' in bare ? bare.options : undefined) as { keyPrefix?: string; host?: string; port?: number } ?? {}
   if (keyPrefix) {
     throw new TypeError(`the Redis client puts ${JSON.stringify(keyPrefix)} before each key, and the dashboard would look in vain: give it a client without keyPrefix`)

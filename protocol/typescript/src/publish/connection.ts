@@ -26,5 +26,5 @@ export type Redis = string | RedisClient
 export function connectionTo(redis: Redis): Connection {
   if (typeof redis === 'string') return urlConnection(redis)
   if (isClient(redis)) return clientConnection(redis)
-  throw new TypeError('redis is neither a URL nor a client: it takes redis://host:6379, or a client of ioredis or node-redis')
+  throw new TypeError('redis is neither a URL nor a client: it takes redis://host:6379, or a client that is made already, such as new Redis({ host }) of ioredis or createClient() of redis')
 }

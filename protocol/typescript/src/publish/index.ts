@@ -4,7 +4,8 @@
  *
  * @packageDocumentation
  */
-export type { IoredisClient, NodeRedisClient, NodeRedisCluster, RedisClient, WrappedClient } from './clients.js'
+export type { BullMQClient, IoredisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from './clients.js'
 export { type Command, type Connection, connectionTo, type Redis, type Reply } from './connection.js'
+export { type OptionKind, optionProblem, ttlProblem } from './options.js'
 export { type Publication, publish } from './publish.js'
-export { durationProblem, type Reporting, type ReportingOptions, sayTo, startReporting } from './reporting.js'
+export { type Reporting, type ReportingOptions, sayTo, startReporting } from './reporting.js'

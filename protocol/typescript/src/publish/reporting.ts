@@ -102,11 +102,3 @@ export function startReporting(options: ReportingOptions): Reporting {
     },
   }
 }
-
-/** What is wrong with durations in milliseconds, by the names of their options; undefined if nothing is. */
-export function durationProblem(durations: Readonly<Record<string, unknown>>): string | undefined {
-  for (const [name, ms] of Object.entries(durations)) {
-    if (typeof ms !== 'number' || !(ms > 0 && ms <= 86_400_000)) return `${name} is ${String(ms)}: it takes milliseconds, more than 0 and at most a day`
-  }
-  return undefined
-}

@@ -15,8 +15,9 @@ interface OwnClient {
  * A connection to the Redis of a URL, made by ioredis or node-redis, whichever the program has installed. It is made
  * when something is sent, and made anew after it failed: the client itself never tries again behind our back.
  */
-export function urlConnection(url: string): Connection {
-  const where = `redis ${hostOf(url)}`
+export function urlConnection(text: string): Connection {
+  const { host, database, url } = parts(text)
+  const where = `redis ${host}`
   let own: OwnClient | undefined
   let closed = false
   const giveUp = (): void => {
@@ -29,7 +30,7 @@ export function urlConnection(url: string): Connection {
       if (closed) throw new Error(`${where}: the connection is closed`)
       if (own?.isUsable() !== true) {
         giveUp()
-        const made = await connect(url, (client) => (own = client)).catch((err: unknown) => {
+        const made = await connect(url, database, (client) => (own = client)).catch((err: unknown) => {
           giveUp()
           throw new Error(`${where}: ${err instanceof Error ? err.message : String(err)}`)
         })
@@ -51,8 +52,11 @@ export function urlConnection(url: string): Connection {
   }
 }
 
-/** A URL's host and port. Throws a sentence without the URL, which may hold a password. */
-function hostOf(text: string): string {
+/** What there is to a URL. Throws a sentence without the URL, which may hold a password. */
+function parts(text: string): { host: string; database: string; url: string } {
+  if (/^rediss?:\/\/[^/?#]*,/.test(text.replace(/^(rediss?:\/\/).*@/, '$1'))) {
+    throw new TypeError('redis is a URL of several hosts: it takes one; give it a client of yours where it is a cluster')
+  }
   let url: URL
   try {
     url = new URL(text)
@@ -62,14 +66,17 @@ function hostOf(text: string): string {
   if (url.protocol !== 'redis:' && url.protocol !== 'rediss:') {
     throw new TypeError(`redis is a URL of ${url.protocol}//: it takes redis:// or rediss://; give it a client of yours where it is a cluster, a Sentinel or a socket`)
   }
-  if (url.hash !== '' || url.search.includes('@') || !/^(\/\d*)?$/.test(url.pathname) || url.hostname === '') {
-    throw new TypeError('redis is a URL with more than user:password@host:port/database: escape what is special in the password, such as # as %23, / as %2F and ? as %3F')
+  if (url.hash !== '' || url.search.includes('@') || url.pathname.includes('@') || url.hostname === '') {
+    throw new TypeError('redis is a URL whose password has to be escaped: # as %23, / as %2F, ? as %3F, @ as %40')
   }
-  return `${url.hostname}:${url.port || '6379'}`
+  const [, database = '0'] = /^\/?(\d+)?$/.exec(url.pathname) ?? [undefined, '']
+  if (database === '') throw new TypeError('redis is a URL whose path is no database: it takes a number, such as redis://host:6379/1')
+  url.pathname = ''
+  return { host: `${url.hostname}:${url.port || '6379'}`, database, url: url.href }
 }
 
 /** Connects, and gives what it is connecting to `making`, so that it can be given up meanwhile. */
-async function connect(url: string, making: (client: OwnClient) => void): Promise<OwnClient> {
+async function connect(url: string, database: string, making: (client: OwnClient) => void): Promise<OwnClient> {
   const ioredis = await installed(() => import('ioredis'))
   if (ioredis !== undefined) {
     const client = new ioredis.Redis(url, {
@@ -89,6 +96,7 @@ async function connect(url: string, making: (client: OwnClient) => void): Promis
     await client.connect().catch((err: unknown) => {
       throw reason ?? err // else it is "Connection is closed."
     })
+    if (database !== '0') await client.call('SELECT', database) // by itself it would go on in database 0 where that fails
     return own
   }
   const redis = await installed(() => import('redis'))
@@ -105,6 +113,7 @@ async function connect(url: string, making: (client: OwnClient) => void): Promis
   }
   making(own)
   await client.connect()
+  if (database !== '0') await client.sendCommand(['SELECT', database])
   return own
 }
 
