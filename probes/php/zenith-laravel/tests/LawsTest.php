@@ -216,7 +216,7 @@ final class LawsTest extends AppTestCase
      */
     private function rubbish(): \Closure
     {
-        return $this->instead('fwrite($c, random_bytes(500) . "\r\n$999999999999\r\nx\r\n"); $open[] = $c;');
+        return $this->instead('fwrite($c, random_bytes(500) . "\r\nHTTP/1.1 400 Bad Request\r\n\r\n"); $open[] = $c;');
     }
 
     /**
