@@ -16,6 +16,8 @@ export async function uses(): Promise<void> {
   await reporter.stop()
   reportQueues([new Queue6('a', { connection })], { app: 'shop', source: 'web', redis: 'redis://redis', intervalMs: 5_000, ttlMs: 30_000, log: console.error })
   for (const redis of [new Redis(), new Redis5(), createClient()]) reportQueues(queues, { app: 'shop', redis })
+  const inRedis = new Queue5('f', { connection })
+  reportQueues(queues, { app: 'shop', redis: await inRedis.client, source: process.env.SOURCE, intervalMs: undefined })
   // @ts-expect-error: an app is wanted
   reportQueues(queues, {})
   // @ts-expect-error: a name is no queue
