@@ -160,6 +160,9 @@ describe('a recorder', { skip }, () => {
           const outer = make.Router()
           outer.use('/in/:second', inner)
           app.use('/:first/out', outer)
+          const mounted = make()
+          mounted.get('/c', (_request, response) => response.end())
+          app.use('/m/:value', mounted)
           app.get('/stream', (_request, response) => response.type('text/event-stream').end())
           app.get('/fails', () => {
             throw new Error('told')
@@ -170,6 +173,8 @@ describe('a recorder', { skip }, () => {
         { path: '/orders/7?token=secret' },
         { path: '/api/v1/acme/items/secret' },
         { path: '/alice%20b/out/in/42/b' },
+        { path: '/m/a1/c' },
+        { path: '/%zz/out/in/42/b' },
         { path: '/stream' },
         { path: '/secret-7', method: 'POST' },
         { path: '/fails' },
@@ -178,6 +183,8 @@ describe('a recorder', { skip }, () => {
         'GET /orders/:id {"status":200}',
         'GET /api/v1/:tenant/items/:item {"status":201}',
         'GET /:first/out/in/:second/b {"status":200}',
+        'GET /m/:value/c {"status":200}',
+        'GET (no pattern) {"status":500}',
         'POST (no pattern) {"status":404}',
         'GET /fails {"status":500}',
       ])
