@@ -38,24 +38,31 @@ func program(t *testing.T, pkg string, env ...string) *servertest.Process {
 // view reads the consolidated view as any client would.
 func view(t *testing.T, address string) (v viewJSON, err error) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/api/v1/view", http.NoBody)
+	body, err := get(t, address, "/api/v1/view")
 	if err != nil {
 		return v, err
-	}
-	r, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return v, err
-	}
-	defer r.Body.Close()
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return v, err
-	}
-	if r.StatusCode != http.StatusOK {
-		return v, fmt.Errorf("%s: %s", r.Status, body)
 	}
 	err = json.Unmarshal(body, &v)
 	return v, err
+}
+
+// get is what a program that listens on address answers to a path.
+func get(t *testing.T, address, path string) ([]byte, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err == nil && r.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", r.Status, body)
+	}
+	return body, err
 }
 
 // viewJSON is the view as the contract has it, written down here once more so that the test doesn't

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"net/http"
 	"syscall"
 	"testing"
 )
@@ -38,17 +37,12 @@ func freeze(t *testing.T, e *everything, signal syscall.Signal) {
 // health is what an aggregator says of Redis.
 func health(t *testing.T, listen string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listen+"/healthz", http.NoBody)
+	body, err := get(t, listen, "/healthz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
 	var health struct{ Redis string }
-	if err := json.NewDecoder(r.Body).Decode(&health); err != nil {
+	if err := json.Unmarshal(body, &health); err != nil {
 		t.Fatal(err)
 	}
 	return health.Redis

@@ -174,20 +174,11 @@ func TestLaravelPackageFromTheScheduleToTheView(t *testing.T) {
 // slowNames is what the aggregator says of the app's slow entries.
 func slowNames(t *testing.T, listen string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listen+"/api/v1/slow?app=shop", http.NoBody)
+	body, err := get(t, listen, "/api/v1/slow?app=shop")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(r.Body); err != nil {
-		t.Fatal(err)
-	}
-	return body.String()
+	return string(body)
 }
 
 // writesWhatTheSchemasSay holds each document that was written to the protocol's schema and strict rules.
