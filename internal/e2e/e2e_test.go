@@ -360,8 +360,8 @@ func TestOncePrintsWhatTheProtocolTakes(t *testing.T) {
 		t.Errorf("it printed %s (%v)", p.Stdout(), err)
 	}
 	p = servertest.Run(t, servertest.Build(t, redisReporter), []string{"PULSE_REDIS_URL=" + redis.URL, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=nope*"}, "-once")
-	if status := p.Wait(); status != 0 || !strings.Contains(p.Stdout(), `"queues": []`) {
-		t.Errorf("where there is no queue it printed %s", p.Stdout())
+	if status := p.Wait(); status != 0 || !strings.Contains(p.Stdout(), `"queues": []`) || !strings.Contains(p.Stderr(), "no queue was found under the prefix bull") {
+		t.Errorf("where there is no queue it printed %s, and said %s", p.Stdout(), p.Stderr())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -27,8 +28,9 @@ type Reporter struct {
 	Store       *publish.Store
 	Log         *slog.Logger
 
-	down bool            // the last try failed, and that has been said
-	said map[string]bool // problems of the last snapshot, which have been said
+	last *protocol.QueueSnapshot // of the last poll that worked
+	down bool                    // the last try failed, and that has been said
+	said map[string]bool         // problems of the last snapshot, which have been said
 }
 
 // Summary is what a Lambda invocation returns.
@@ -127,15 +129,32 @@ func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *Su
 	sum.Polls++
 	s, err := r.Poll(ctx)
 	if err != nil {
+		r.publishWhy(ctx, err)
 		return true, err
 	}
 	published, err := r.Store.Snapshot(ctx, s)
+	r.last = s
 	sum.Queues = len(s.Queues)
 	r.sayNew(s.Problems, sum)
 	if published {
 		sum.Published++
 	}
 	return true, err
+}
+
+// publishWhy publishes that nothing can be read now, and why: the queues of the last poll that worked, with
+// the time when they were read. Without it they would end as if this reporter had stopped.
+func (r *Reporter) publishWhy(ctx context.Context, why error) {
+	s := protocol.QueueSnapshot{Timestamp: time.Now().UnixMilli(), App: r.App, Source: r.Source, IntervalMS: r.Interval.Milliseconds(), Queues: []protocol.Queue{}}
+	if r.last != nil {
+		s = *r.last
+	}
+	s.Problems = nil
+	for reason := range strings.Lines(why.Error()) {
+		s.Problems = append(s.Problems, protocol.Problem{Reason: strings.TrimSpace(reason)})
+	}
+	// Where that fails the reason is most likely the same, and there is nothing more to say.
+	_, _ = r.Store.Snapshot(ctx, &s)
 }
 
 // Poll polls every adapter at once and makes one snapshot of what they read. One that fails, or takes

@@ -147,6 +147,17 @@ func (m *memory) new(t *testing.T, pollers ...*poll.Poller) (*Reporter, *logs) {
 	}, said
 }
 
+// last is what was published last.
+func (m *memory) last(t *testing.T) protocol.QueueSnapshot {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.published) == 0 {
+		t.Fatal("nothing was published")
+	}
+	return m.published[len(m.published)-1]
+}
+
 // logs is what was logged.
 type logs struct{ servertest.Output }
 
@@ -507,13 +518,16 @@ func TestAPollHasTimeEnough(t *testing.T) {
 	}
 }
 
-func TestWhereAllAdaptersFailThereIsNoSnapshot(t *testing.T) {
+func TestWhereAllAdaptersFailTheReasonsArePublished(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
 		r, said := m.new(t, failing(func() error { return errors.New("the first's reason") }), failing(func() error { return errors.New("the second's") }))
 		sum := r.Run(within(t, 26*time.Second), "")
-		if len(m.published) > 0 || sum.Published != 0 || sum.Polls == 0 || len(sum.Problems) != 1 || len(said.lines()) != 1 {
+		if problems := m.last(t).Problems; len(problems) != 2 || problems[0].Reason != "the first's reason" || problems[1].Reason != "the second's" {
+			t.Errorf("it published %v", problems)
+		}
+		if sum.Published != 0 || sum.Polls == 0 || len(sum.Problems) != 1 || len(said.lines()) != 1 {
 			t.Errorf("%+v, it said %q", sum, said.lines())
 		}
 		if !strings.Contains(sum.Problems[0], "the first's reason") || !strings.Contains(sum.Problems[0], "the second's") {
@@ -627,4 +641,48 @@ func TestNoAdapterCrowdsOutAnother(t *testing.T) {
 	if _, err := s.EncodeUsable(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestWhatCannotBeReadNowStaysWithItsTimeAndTheReason: the Redis of the queues is down, that of the dashboard
+// is not.
+func TestWhatCannotBeReadNowStaysWithItsTimeAndTheReason(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var trouble error
+		p := poller("mail")
+		p.Source = source{before: func(context.Context) error { return trouble }}
+		m := &memory{}
+		r, _ := m.new(t, p)
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { r.Run(ctx, "") })
+		time.Sleep(r.Interval / 2)
+		read := m.last(t)
+		trouble = errors.New("read from redis 10.0.0.7:6379: connection refused")
+		time.Sleep(5 * r.Interval)
+		if s := m.last(t); s.Timestamp != read.Timestamp || len(s.Queues) != 1 || s.Queues[0].Name != "mail" || len(s.Problems) != 1 || s.Problems[0].Reason != trouble.Error() {
+			t.Errorf("it is published as %+v", s)
+		}
+		trouble = nil
+		time.Sleep(2 * r.Interval)
+		if s := m.last(t); s.Timestamp <= read.Timestamp || len(s.Queues) != 1 || len(s.Problems) > 0 {
+			t.Errorf("after it is %+v", s)
+		}
+		stop()
+		running.Wait()
+	})
+}
+
+func TestWhatCouldNeverBeReadIsPublishedWithTheReason(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		r, _ := m.new(t, failing(func() error { return errors.New("no AWS credentials") }))
+		ctx, cancel := context.WithTimeout(t.Context(), 2*r.Interval)
+		defer cancel()
+		r.Run(ctx, "")
+		if s := m.last(t); s.App != "shop" || len(s.Queues) > 0 || len(s.Problems) != 1 || s.Problems[0].Reason != "no AWS credentials" {
+			t.Errorf("it is published as %+v", s)
+		}
+	})
 }

@@ -63,11 +63,15 @@ func Reporter(ctx context.Context, r *reporter.Reporter) error {
 	return nil
 }
 
-// Once polls once and writes the snapshot to w, as JSON for a person to read.
+// Once polls once and writes the snapshot to w, as JSON for a person to read. What could not be read is in
+// the log, too: a snapshot without queues looks like a success.
 func Once(ctx context.Context, w io.Writer, r *reporter.Reporter) error {
 	s, err := r.Poll(ctx)
 	if err != nil {
 		return err
+	}
+	for _, p := range s.Problems {
+		r.Log.Warn("cannot be read", "problem", p.String())
 	}
 	return WriteJSON(w, s.EncodeUsable)
 }
