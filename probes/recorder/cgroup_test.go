@@ -96,7 +96,7 @@ func TestAContainersLimitIsItsMachine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := &protocol.Heartbeat{}
-			if err := newSampler(c.fs).sample(t.Context(), h); err != nil {
+			if err := newSampler(c.fs, cgroup()).sample(t.Context(), h); err != nil {
 				t.Fatal(err)
 			}
 			s := h.System
@@ -117,6 +117,29 @@ func TestAPartOfNothingIsNothing(t *testing.T) {
 	} {
 		if got := *percent(c.part, c.whole); got != c.want {
 			t.Errorf("%v of %v is %v%%, not %v%%", c.part, c.whole, got, c.want)
+		}
+	}
+}
+
+func TestProcessorsOfACPUSet(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string][]int{
+		"Cpus_allowed:\tff\nCpus_allowed_list:\t0-2,5\nMems_allowed_list:\t0": {0, 1, 2, 5},
+		"Cpus_allowed_list:\t3":     {3},
+		"Cpus_allowed_list:\t":      {0, 1, 2, 3, 4, 5}, // rubbish, or not told: all
+		"Cpus_allowed_list:\t0-x":   {0, 1, 2, 3, 4, 5},
+		"Cpus_allowed_list:\t99999": {0, 1, 2, 3, 4, 5},
+		"":                          {0, 1, 2, 3, 4, 5},
+	} {
+		isOurs := processors(fstest.MapFS{"status": {Data: []byte(list)}})
+		var got []int
+		for n := range 6 {
+			if isOurs(n) {
+				got = append(got, n)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", list, diff)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func New(o Options) (*Recorder, error) {
 	o.RedisName = or(o.RedisName, "redis")
 	o.Interval, o.TTL = or(o.Interval, DefaultInterval), or(o.TTL, protocol.DefaultTTL)
 	o.Log = or(o.Log, slog.Default())
-	r := &Recorder{o: o, hostname: hostname, sampler: newSampler(os.DirFS("/sys/fs/cgroup")), slow: newSlow(o.SlowAfter)}
+	r := &Recorder{o: o, hostname: hostname, sampler: newSampler(os.DirFS("/sys/fs/cgroup"), os.DirFS("/proc/self")), slow: newSlow(o.SlowAfter)}
 	if o.Redis != nil {
 		r.store = publish.New(o.Redis, o.RedisName, o.TTL)
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime/metrics"
 	"time"
 
+	"github.com/shirou/gopsutil/v4/common"
 	"github.com/shirou/gopsutil/v4/cpu"
 	"github.com/shirou/gopsutil/v4/disk"
 	"github.com/shirou/gopsutil/v4/load"
@@ -24,23 +25,31 @@ const firstLook = 250 * time.Millisecond
 
 // sampler looks at the host and this process. Processor usage is since the look before.
 type sampler struct {
-	cgroup fs.FS
-	self   *process.Process
-	last   times
+	cgroup   fs.FS
+	procSelf fs.FS // /proc/self
+	self     *process.Process
+	last     times
 }
 
 // times is how much processor time was used up to a moment, in seconds.
 type times struct {
 	at              time.Time
-	busy, total     float64 // of all of the host's cores
+	cores           int     // that this process may run on
+	busy, total     float64 // of those
 	process, limits float64 // of this process; of its container
 }
 
-func newSampler(cgroup fs.FS) *sampler { return &sampler{cgroup: cgroup} }
+func newSampler(cgroup, procSelf fs.FS) *sampler { return &sampler{cgroup: cgroup, procSelf: procSelf} }
+
+// own is a context for looking at this process: with HOST_PROC set, which shows the host's processes, its
+// number would be another's.
+func own(ctx context.Context) context.Context {
+	return context.WithValue(ctx, common.EnvKey, common.EnvMap{common.HostProcEnvKey: "/proc"})
+}
 
 func (s *sampler) sample(ctx context.Context, h *protocol.Heartbeat) error {
 	if s.self == nil {
-		self, err := process.NewProcessWithContext(ctx, int32(os.Getpid())) //nolint:gosec // a pid fits
+		self, err := process.NewProcessWithContext(own(ctx), int32(os.Getpid())) //nolint:gosec // a pid fits
 		if err != nil {
 			return fmt.Errorf("find this process: %w", err)
 		}
@@ -67,19 +76,26 @@ func (s *sampler) sample(ctx context.Context, h *protocol.Heartbeat) error {
 
 func (s *sampler) times(ctx context.Context, limits limits) (times, error) {
 	t := times{at: time.Now(), limits: limits.cpuUsed}
-	all, err := cpu.TimesWithContext(ctx, false)
-	if err != nil || len(all) == 0 {
+	all, err := cpu.TimesWithContext(ctx, true)
+	if err != nil {
 		return t, fmt.Errorf("read the host's processor times: %w", err)
 	}
-	c := all[0]
-	// Guests' time is in user and nice already.
-	t.busy = c.User + c.Nice + c.System + c.Irq + c.Softirq + c.Steal
-	t.total = t.busy + c.Idle + c.Iowait
-	own, err := s.self.TimesWithContext(ctx)
+	isOurs := processors(s.procSelf)
+	for _, c := range all {
+		if !isOurs(processorNumber(c.CPU)) {
+			continue
+		}
+		// Guests' time is in user and nice already.
+		busy := c.User + c.Nice + c.System + c.Irq + c.Softirq + c.Steal
+		t.cores++
+		t.busy += busy
+		t.total += busy + c.Idle + c.Iowait
+	}
+	self, err := s.self.TimesWithContext(own(ctx))
 	if err != nil {
 		return t, fmt.Errorf("read this process' processor times: %w", err)
 	}
-	t.process = own.User + own.System
+	t.process = self.User + self.System
 	return t, nil
 }
 
@@ -88,10 +104,7 @@ func (s *sampler) processor(ctx context.Context, h *protocol.Heartbeat, limits l
 	if err != nil {
 		return err
 	}
-	cores, err := cpu.CountsWithContext(ctx, true)
-	if err != nil {
-		return fmt.Errorf("count the host's processors: %w", err)
-	}
+	cores := now.cores
 	wall := now.at.Sub(s.last.at).Seconds()
 	h.System.CPUCores = new(float64(cores))
 	h.System.CPUUsage = percent(now.busy-s.last.busy, now.total-s.last.total)
@@ -126,15 +139,15 @@ func (s *sampler) memory(ctx context.Context, h *protocol.Heartbeat, limits limi
 	if d, err := disk.UsageWithContext(ctx, root); err == nil {
 		h.System.DiskTotal, h.System.DiskFree = bytes(d.Total), bytes(d.Free)
 	}
-	own, err := s.self.MemoryInfoWithContext(ctx)
+	self, err := s.self.MemoryInfoWithContext(own(ctx))
 	if err != nil {
 		return fmt.Errorf("read this process' memory: %w", err)
 	}
-	h.Process.MemoryRSS = bytes(own.RSS)
+	h.Process.MemoryRSS = bytes(self.RSS)
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(heap)
 	h.Process.MemoryHeap = bytes(heap[0].Value.Uint64())
-	started, err := s.self.CreateTimeWithContext(ctx)
+	started, err := s.self.CreateTimeWithContext(own(ctx))
 	if err != nil {
 		return fmt.Errorf("find when this process started: %w", err)
 	}

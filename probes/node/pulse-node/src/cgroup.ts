@@ -11,13 +11,28 @@ export interface Limits {
   cores?: number
   /** Milliseconds of processor time since the container began. */
   cpuUsedMs?: number
+  /** The numbers of the processors that this process may run on: a container may have a cpuset of a few. */
+  processors?: Set<number>
+}
+
+/** Reads what a container limits: its control group, /sys/fs/cgroup, and what this process may run on, in /proc/self. */
+export async function readLimits(cgroup: string, procSelf: string): Promise<Limits> {
+  const [limits, status] = await Promise.all([readControlGroup(cgroup), readFile(join(procSelf, 'status'), 'latin1').catch(() => '')])
+  const [, list] = /^Cpus_allowed_list:\s*(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)$/m.exec(status) ?? [] // such as "0-2,7"
+  if (list === undefined) return limits
+  const processors = new Set<number>()
+  for (const part of list.split(',')) {
+    const [first, last = first] = part.split('-').map(Number)
+    for (let n = first as number; n <= Math.min(last as number, 65_535); n++) processors.add(n)
+  }
+  return { ...limits, processors }
 }
 
 /**
  * Reads the control group at a folder, /sys/fs/cgroup: in a container that is the container's own. Both layouts are
  * described in https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/.
  */
-export async function readLimits(folder: string): Promise<Limits> {
+async function readControlGroup(folder: string): Promise<Limits> {
   const text = async (file: string): Promise<string> => (await readFile(join(folder, file), 'latin1').catch(() => '')).trim()
   const number = async (file: string): Promise<number | undefined> => asNumber(await text(file))
   const field = async (file: string, name: string): Promise<number | undefined> => {

@@ -93,7 +93,7 @@ export function startRecorder(options: RecorderOptions): Recorder {
   if (connection === undefined) log(`gravito-pulse: ${app}/${id} has no redis: it publishes nothing`)
   const after = connection === undefined ? Infinity : 1000
   const slow = new SlowLog(app, os.hostname(), { http: after, job: after, query: after, other: after, ...(connection && options.slowAfterMs) })
-  const sampler = connection && new Sampler('/sys/fs/cgroup')
+  const sampler = connection && new Sampler('/sys/fs/cgroup', '/proc/self')
   const reporting =
     connection &&
     startReporting({

@@ -13,7 +13,9 @@ const loopResolutionMs = 20
 /** How much processor time was used up to a moment, in milliseconds. */
 interface Times {
   at: number
-  /** Of all of the host's cores. */
+  /** That this process may run on. */
+  cores: number
+  /** Of those. */
   busy: number
   total: number
   ofProcess: number
@@ -32,11 +34,13 @@ export interface Sample {
 /** Looks at this process and its host. Processor usage and event-loop delay are since the look before. */
 export class Sampler {
   readonly #cgroup: string
+  readonly #procSelf: string
   readonly #loop: IntervalHistogram
   #before: Times | undefined
 
-  constructor(cgroup: string) {
+  constructor(cgroup: string, procSelf: string) {
     this.#cgroup = cgroup
+    this.#procSelf = procSelf
     this.#loop = monitorEventLoopDelay({ resolution: loopResolutionMs })
     this.#loop.enable()
   }
@@ -46,11 +50,11 @@ export class Sampler {
   }
 
   async look(): Promise<Sample> {
-    let limits = await readLimits(this.#cgroup)
+    let limits = await readLimits(this.#cgroup, this.#procSelf)
     if (this.#before === undefined) {
       this.#before = times(limits)
       await delay(firstLookMs, undefined, { ref: false })
-      limits = await readLimits(this.#cgroup)
+      limits = await readLimits(this.#cgroup, this.#procSelf)
     }
     const [before, now] = [this.#before, times(limits)]
     this.#before = now
@@ -71,23 +75,24 @@ export class Sampler {
 }
 
 function times(limits: Limits): Times {
-  let [busy, idle] = [0, 0]
-  for (const { times: t } of os.cpus()) {
+  let [cores, busy, idle] = [0, 0, 0]
+  for (const [number, { times: t }] of os.cpus().entries()) {
+    if (limits.processors?.has(number) === false) continue
+    cores++
     busy += t.user + t.nice + t.sys + t.irq
     idle += t.idle
   }
   const { user, system } = process.cpuUsage()
-  return { at: performance.now(), busy, total: busy + idle, ofProcess: (user + system) / 1e3, ofLimits: limits.cpuUsedMs }
+  return { at: performance.now(), cores, busy, total: busy + idle, ofProcess: (user + system) / 1e3, ofLimits: limits.cpuUsedMs }
 }
 
 /** In a container its share is the machine. */
 function processor(before: Times, now: Times, limits: Limits): Pick<System, 'cpu_usage' | 'cpu_cores'> {
-  const hostCores = os.cpus().length
   const { cores } = limits
-  if (cores !== undefined && cores < hostCores && now.ofLimits !== undefined && before.ofLimits !== undefined) {
+  if (cores !== undefined && cores < now.cores && now.ofLimits !== undefined && before.ofLimits !== undefined) {
     return { cpu_cores: cores, cpu_usage: percent(now.ofLimits - before.ofLimits, (now.at - before.at) * cores) }
   }
-  return { cpu_cores: hostCores, cpu_usage: percent(now.busy - before.busy, now.total - before.total) }
+  return { cpu_cores: now.cores, cpu_usage: percent(now.busy - before.busy, now.total - before.total) }
 }
 
 function memory(limits: Limits): Pick<System, 'memory_total' | 'memory_free'> {

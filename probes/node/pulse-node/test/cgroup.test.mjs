@@ -46,8 +46,27 @@ for (const [name, files, want] of [
   ],
   ['v1 without a limit', { 'memory/memory.limit_in_bytes': '9223372036854771712', 'memory/memory.usage_in_bytes': '5', 'cpu/cpu.cfs_quota_us': '-1', 'cpu/cpu.cfs_period_us': '100000' }, { memory: 9223372036854771712, memoryUsed: 5 }],
 ]) {
-  test(name, async (t) => assert.deepEqual(await readLimits(cgroup(t, files)), want))
+  test(name, async (t) => assert.deepEqual(await readLimits(cgroup(t, files), '/nowhere'), want))
 }
+
+for (const [status, want] of [
+  ['Cpus_allowed:\tff\nCpus_allowed_list:\t0-2,5\nMems_allowed_list:\t0', [0, 1, 2, 5]],
+  ['Cpus_allowed_list:\t3', [3]],
+  ['Cpus_allowed_list:\t', undefined],
+  ['Cpus_allowed_list:\t0-x', undefined],
+  ['', undefined],
+]) {
+  test(`processors of ${JSON.stringify(status)}`, async (t) => {
+    const { processors } = await readLimits('/nowhere', cgroup(t, { status }))
+    assert.deepEqual(processors && [...processors], want)
+  })
+}
+
+test('a cpuset is the machine', async (t) => {
+  const sampler = new Sampler('/nowhere', cgroup(t, { status: 'Cpus_allowed_list:\t0' }))
+  t.after(() => sampler.stop())
+  assert.equal((await sampler.look()).system.cpu_cores, 1)
+})
 
 for (const [name, files, total, mostFree, cores] of [
   ['without a limit the host', { ...v2, 'memory.max': 'max', 'cpu.max': 'max 100000' }, os.totalmem(), os.totalmem(), os.cpus().length],
@@ -56,7 +75,7 @@ for (const [name, files, total, mostFree, cores] of [
   ['all of it in use', { ...v2, 'memory.max': '1048576', 'memory.current': '2000000' }, 1048576, 0, os.cpus().length],
 ]) {
   test(`the machine is ${name}`, async (t) => {
-    const sampler = new Sampler(cgroup(t, files))
+    const sampler = new Sampler(cgroup(t, files), '/nowhere')
     t.after(() => sampler.stop())
     const { system, process: own, eventLoopDelayMs } = await sampler.look()
     assert.deepEqual([system.memory_total, system.cpu_cores], [total, cores])
@@ -69,7 +88,7 @@ for (const [name, files, total, mostFree, cores] of [
 }
 
 test('a busy event loop is told from an idle one, and a busy processor', async (t) => {
-  const sampler = new Sampler(cgroup(t, {}))
+  const sampler = new Sampler(cgroup(t, {}), '/nowhere')
   t.after(() => sampler.stop())
   await sampler.look()
   const idle = await new Promise((done) => setTimeout(async () => done(await sampler.look()), 300))
