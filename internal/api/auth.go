@@ -36,6 +36,8 @@ func (s *Server) authorized(next http.Handler) http.Handler {
 			writeHTML(w, http.StatusUnauthorized, dashboard.Login(false))
 		case path == "/login" || strings.HasPrefix(path, "/assets/"):
 			next.ServeHTTP(w, r)
+		case r.Header.Get("Authorization") != "" && !s.guesses.wrong(r, s.Log):
+			writeTooManyGuesses(w)
 		default:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="Gravito Pulse"`)
 			writeProblem(w, http.StatusUnauthorized, "It takes the header Authorization: Bearer with the value of PULSE_TOKEN, or a login at the dashboard.")
@@ -90,6 +92,10 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxLoginBody)
 	if s.Token != "" {
 		if !s.isToken(strings.TrimSpace(r.PostFormValue("token"))) {
+			if !s.guesses.wrong(r, s.Log) {
+				writeTooManyGuesses(w)
+				return
+			}
 			writeHTML(w, http.StatusUnauthorized, dashboard.Login(true))
 			return
 		}

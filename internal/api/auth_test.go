@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,8 +195,8 @@ func TestSessionEndsByItselfAndAtLogout(t *testing.T) {
 		if got := status(c.Value); got != http.StatusUnauthorized {
 			t.Errorf("after 12 h: %d", got)
 		}
-		if log.Len() > 0 {
-			t.Errorf("the log is %q", log)
+		if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "a wrong token was shown") || strings.Contains(said, token) || strings.Contains(said, seal) {
+			t.Errorf("the log is %q", said)
 		}
 	})
 }
@@ -297,4 +298,55 @@ func TestAFunctionAnswersWhomIAMKnows(t *testing.T) {
 			t.Errorf("%s for whom IAM knows: %d", path, w.Code)
 		}
 	}
+}
+
+// TestWhoGuessesTheTokenWaits, and nobody else does.
+func TestWhoGuessesTheTokenWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &api.Server{Token: "sesame", Log: slog.New(slog.NewTextHandler(&log, nil)), Ping: func(context.Context) error { return nil }}
+		h := s.Handler()
+		ask := func(method, path, token string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader("token="+token))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if method == http.MethodGet {
+				r.Header.Set("Authorization", "Bearer "+token)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w
+		}
+		began := time.Now()
+		codes := make(chan int, 2000)
+		var asking sync.WaitGroup
+		for i := range cap(codes) {
+			method, path := http.MethodGet, "/nowhere"
+			if i%2 == 0 {
+				method, path = http.MethodPost, "/login"
+			}
+			asking.Go(func() { codes <- ask(method, path, fmt.Sprint("guess ", i)).Code })
+		}
+		synctest.Wait()
+		if code := ask(http.MethodGet, "/nowhere", "sesame").Code; code != http.StatusNotFound || time.Since(began) > 0 {
+			t.Errorf("who has the token gets %d after %v", code, time.Since(began))
+		}
+		asking.Wait()
+		close(codes)
+		count := map[int]int{}
+		for code := range codes {
+			count[code]++
+		}
+		if count[http.StatusUnauthorized] != 16 || count[http.StatusTooManyRequests] != 1984 || time.Since(began) != 500*time.Millisecond {
+			t.Errorf("of 2,000 guesses %v, after %v", count, time.Since(began))
+		}
+		if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), `msg="a wrong token was shown" peer=192.0.2.1`) || strings.Contains(log.String(), "guess ") {
+			t.Errorf("the log has %s", &log)
+		}
+		time.Sleep(time.Minute)
+		ask(http.MethodGet, "/nowhere", "guess")
+		if !strings.Contains(log.String(), "more_before=1999") {
+			t.Errorf("a minute later the log has %s", &log)
+		}
+	})
 }

@@ -38,7 +38,8 @@ type Server struct {
 	StreamFor time.Duration
 	Log       *slog.Logger
 
-	pings singleflight.Group
+	pings   singleflight.Group
+	guesses guesses
 }
 
 // Handler is the server's routes, closed to whoever may not see them.
