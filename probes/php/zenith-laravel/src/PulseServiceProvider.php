@@ -33,10 +33,8 @@ final class PulseServiceProvider extends ServiceProvider
     {
         $this->mergeConfigFrom(self::CONFIG, 'gravito_pulse');
         $this->app->singleton(SlowLog::class, static function (Application $app): SlowLog {
-            $after = $app['config']->get('gravito_pulse.slow');
-
             return new SlowLog(
-                is_array($after) ? $after : [],
+                Settings::slowAfter($app['config']),
                 static fn (array $entries) => (new SlowWriter($app))->write($entries)
             );
         });
@@ -49,10 +47,10 @@ final class PulseServiceProvider extends ServiceProvider
             $this->publishes([self::CONFIG => $this->app->configPath('gravito_pulse.php')], 'gravito-pulse-config');
             $this->commands([ReportCommand::class]);
         }
-        if (! $this->app['config']->get('gravito_pulse.enabled', true)) {
+        if (! Settings::isOn($this->app['config'], 'enabled')) {
             return;
         }
-        if ($this->app->runningInConsole() && $this->app['config']->get('gravito_pulse.schedule', true)) {
+        if ($this->app->runningInConsole() && Settings::isOn($this->app['config'], 'schedule')) {
             $this->callAfterResolving(Schedule::class, static function (Schedule $schedule): void {
                 $schedule->command('gravito:pulse --loop')->everyMinute()->runInBackground()->evenInMaintenanceMode();
             });

@@ -34,7 +34,7 @@ final class Reporter
         $this->settings = Settings::of($app['config']);
         $this->state = new State($this->settings->statePath);
         $this->queues = new QueueReport($app, $this->state);
-        if ($app['config']->get('gravito_pulse.heartbeat', true)) {
+        if (Settings::isOn($app['config'], 'heartbeat')) {
             $this->heartbeat = new Heartbeat($app, $this->settings);
         }
         $this->publisher = new Publisher((new Connections($app))->ofThePulse(self::TIMEOUT));

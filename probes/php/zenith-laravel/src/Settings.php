@@ -16,6 +16,7 @@ final class Settings
     public const USUAL_INTERVAL_MS = 10_000;
     private const LONGEST_INTERVAL_MS = 86_400_000;
     private const DEFAULT_APP = 'laravel';
+    private const SLOW_AFTER = ['http' => 1000, 'job' => 1000, 'query' => 1000];
 
     private function __construct(
         public string $app,
@@ -32,6 +33,8 @@ final class Settings
      */
     public static function of(Repository $config): self
     {
+        self::checkSwitches($config);
+        self::checkSlow($config);
         $interval = Duration::milliseconds('PULSE_INTERVAL', self::text($config, 'interval', '10s'));
         if ($interval < 1000 || $interval > self::LONGEST_INTERVAL_MS) {
             throw new InvalidArgumentException(
@@ -51,8 +54,80 @@ final class Settings
             Text::cut(self::text($config, 'environment') ?: (string) $config->get('app.env', 'production'), 200),
             $interval,
             $ttl,
-            self::text($config, 'state_path') ?: storage_path('framework/gravito-pulse')
+            self::statePath($config)
         );
+    }
+
+    /**
+     * The folder of this host for what outlives a process.
+     */
+    public static function statePath(Repository $config): string
+    {
+        return self::text($config, 'state_path') ?: storage_path('framework/gravito-pulse');
+    }
+
+    /**
+     * Whether a switch is on. What is neither on nor off is on, and Settings::of says so.
+     */
+    public static function isOn(Repository $config, string $name): bool
+    {
+        return self::toggle($config->get('gravito_pulse.' . $name)) ?? true;
+    }
+
+    private static function toggle(mixed $value): ?bool
+    {
+        return $value === null ? true : filter_var($value, FILTER_VALIDATE_BOOLEAN, FILTER_NULL_ON_FAILURE);
+    }
+
+    /**
+     * From how many milliseconds on each kind is slow; null notes none of it.
+     *
+     * @return array<string, int|float|null>
+     */
+    public static function slowAfter(Repository $config): array
+    {
+        $given = $config->get('gravito_pulse.slow');
+        $after = self::SLOW_AFTER;
+        foreach (is_array($given) ? array_intersect_key($given, $after) : [] as $kind => $milliseconds) {
+            $after[$kind] = is_numeric($milliseconds) && $milliseconds >= 0 ? $milliseconds + 0 : null;
+        }
+
+        return $after;
+    }
+
+    /**
+     * @throws InvalidArgumentException
+     */
+    private static function checkSwitches(Repository $config): void
+    {
+        foreach (['enabled', 'heartbeat', 'schedule'] as $name) {
+            $value = $config->get('gravito_pulse.' . $name);
+            if (self::toggle($value) === null) {
+                $shown = Text::quote(is_scalar($value) ? (string) $value : gettype($value));
+                throw new InvalidArgumentException(
+                    $name . ' of gravito_pulse is ' . $shown . ': it takes true or false'
+                );
+            }
+        }
+    }
+
+    /**
+     * @throws InvalidArgumentException
+     */
+    private static function checkSlow(Repository $config): void
+    {
+        $takes = 'it takes a list of http, job and query, each a number of milliseconds or null';
+        $given = $config->get('gravito_pulse.slow', []);
+        if (! is_array($given)) {
+            throw new InvalidArgumentException('slow of gravito_pulse is no list: ' . $takes);
+        }
+        foreach ($given as $kind => $milliseconds) {
+            $isNumber = $milliseconds === null || is_numeric($milliseconds) && $milliseconds >= 0;
+            if (! $isNumber || ! array_key_exists($kind, self::SLOW_AFTER)) {
+                $shown = Text::quote(is_scalar($milliseconds) ? (string) $milliseconds : gettype($milliseconds));
+                throw new InvalidArgumentException('slow.' . $kind . ' of gravito_pulse is ' . $shown . ': ' . $takes);
+            }
+        }
     }
 
     /**

@@ -21,7 +21,13 @@ final class State
 
     public function isKept(): bool
     {
-        return is_dir($this->folder) && is_writable($this->folder) || @mkdir($this->folder, 0777, true);
+        if (@mkdir($this->folder, 0777, true)) {
+            @chmod($this->folder, 01777); // cron may be another user than the web server
+
+            return true;
+        }
+
+        return is_dir($this->folder) && is_writable($this->folder);
     }
 
     public function path(string $name): string
@@ -50,9 +56,10 @@ final class State
     {
         $this->memory[$name] = $value;
         try {
-            $flags = JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE;
+            $flags = JSON_THROW_ON_ERROR;
             $new = $this->path($name . '.' . getmypid() . '.new');
             if ($this->isKept() && @file_put_contents($new, json_encode($value, $flags)) !== false) {
+                @chmod($new, 0666);
                 @rename($new, $this->path($name . '.json'));
             }
         } catch (Throwable $e) {

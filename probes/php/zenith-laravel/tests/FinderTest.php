@@ -38,6 +38,8 @@ final class FinderTest extends AppTestCase
         };
         $all = ['7', 'a:b', 'busy', 'later', 'mail', 'named:delayed', '{braced}'];
         self::assertSame($all, $find(self::NOW));
+        $c->rPush($prefix . "queues:caf\xe9", '{}');
+        self::assertContains("caf\xe9", $find(self::NOW));
         $c->flushAll();
         self::assertSame($all, $find(self::NOW + self::DAY - 1));
         self::assertSame([], $find(self::NOW + self::DAY));

@@ -144,6 +144,29 @@ final class ReportTest extends AppTestCase
         self::assertSame([], $this->client->keys('pulse:server:*'));
     }
 
+    public function testADatabaseThatThereIsNotIsNoOther(): void
+    {
+        foreach (['phpredis', 'predis'] as $library) {
+            $this->environment['REDIS_CLIENT'] = $library;
+            $this->environment['PULSE_REDIS_URL'] = 'redis://127.0.0.1:' . $this->environment['REDIS_PORT'] . '/99';
+            self::assertStringContainsString('DB index is out of range', $this->artisan('gravito:pulse', 1), $library);
+            self::assertSame([], $this->client->keys('pulse:*'), $library);
+            $this->environment['PULSE_REDIS_URL'] = 'redis://127.0.0.1:' . $this->environment['REDIS_PORT'] . '/3';
+            $this->artisan('gravito:pulse');
+            self::assertSame([], $this->client->keys('pulse:*'), $library);
+        }
+    }
+
+    public function testTheFolderIsEverybodys(): void
+    {
+        $this->artisan('gravito:pulse');
+        $folder = $this->app . '/storage/framework/gravito-pulse';
+        self::assertSame('1777', decoct(fileperms($folder) & 07777));
+        foreach (glob($folder . '/*.json') ?: [] as $file) {
+            self::assertSame('666', decoct(fileperms($file) & 07777), $file);
+        }
+    }
+
     public function testWrongSettingIsOneSentenceAndStatus2(): void
     {
         $this->environment['PULSE_INTERVAL'] = '5';

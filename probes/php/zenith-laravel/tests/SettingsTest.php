@@ -37,6 +37,30 @@ final class SettingsTest extends TestCase
         self::assertSame('laravel', Settings::appName(new Repository(['app' => ['name' => ' ']])));
     }
 
+    public function testSwitches(): void
+    {
+        foreach (['off', 'no', 'false', '0', false, 0, ''] as $off) {
+            self::assertFalse(Settings::isOn(self::config(['enabled' => $off]), 'enabled'), var_export($off, true));
+        }
+        foreach (['on', 'yes', 'true', '1', true, 1, null, 'maybe'] as $on) {
+            self::assertTrue(Settings::isOn(self::config(['enabled' => $on]), 'enabled'), var_export($on, true));
+        }
+    }
+
+    public function testEachKindThatIsSlowHasItsDefault(): void
+    {
+        $after = static fn (mixed $slow): array => Settings::slowAfter(self::config(['slow' => $slow]));
+        self::assertSame(['http' => 500, 'job' => 1000, 'query' => null], $after(['http' => 500, 'query' => null]));
+        self::assertSame(['http' => 1000, 'job' => null, 'query' => 1000], $after(['job' => 'rubbish', 'x' => 1]));
+        self::assertSame(['http' => 1000, 'job' => 1000, 'query' => 1000], $after('rubbish'));
+    }
+
+    public function testAFolderThatIsNoneIsTheDefault(): void
+    {
+        $this->expectExceptionMessage('path.storage'); // of the application, which there is not here
+        Settings::statePath(new Repository(['gravito_pulse' => ['state_path' => null]]));
+    }
+
     /**
      * @dataProvider wrong
      * @param array<string, mixed> $settings
@@ -59,6 +83,12 @@ final class SettingsTest extends TestCase
             [['interval' => '5'], 'PULSE_INTERVAL is "5": it takes a duration with its unit, such as 5s or 1m'],
             [['interval' => '10ms'], 'PULSE_INTERVAL is "10ms": it takes 1s to 24h'],
             [['interval' => '25h', 'ttl' => '50h'], 'PULSE_INTERVAL is "25h": it takes 1s to 24h'],
+            [['heartbeat' => 'maybe'], 'heartbeat of gravito_pulse is "maybe": it takes true or false'],
+            [['schedule' => []], 'schedule of gravito_pulse is "array": it takes true or false'],
+            [['slow' => 500], 'slow of gravito_pulse is no list: it takes a list of http, job and query'],
+            [['slow' => ['http' => '1s']], 'slow.http of gravito_pulse is "1s": it takes a list of http'],
+            [['slow' => ['job' => -5]], 'slow.job of gravito_pulse is "-5": it takes a list of http'],
+            [['slow' => ['htp' => 1]], 'slow.htp of gravito_pulse is "1": it takes a list of http'],
             [['ttl' => '10s'], 'PULSE_TTL is "10s": it takes more than PULSE_INTERVAL'],
         ];
     }

@@ -6,6 +6,7 @@ namespace Gravito\ZenithLaravel\Console;
 
 use Gravito\ZenithLaravel\Circuit;
 use Gravito\ZenithLaravel\Reporter;
+use Gravito\ZenithLaravel\Settings;
 use Gravito\ZenithLaravel\Slow\SlowLog;
 use Gravito\ZenithLaravel\Text;
 use Illuminate\Console\Command;
@@ -34,7 +35,7 @@ final class ReportCommand extends Command
 
     public function handle(SlowLog $slow): int
     {
-        if (! $this->laravel['config']->get('gravito_pulse.enabled', true)) {
+        if (! Settings::isOn($this->laravel['config'], 'enabled')) {
             $this->line('Nothing is reported: enabled is false in config/gravito_pulse.php.');
 
             return self::SUCCESS;

@@ -58,7 +58,9 @@ final class Finder
         $seen = array_filter($seen, static fn ($at) => is_int($at) && $at > $now - self::REMEMBER_MS);
         arsort($seen);
         $seen = array_slice($seen, 0, self::REMEMBER_MOST, true);
-        $this->state->write('found-' . $this->store, ['cursor' => $cursor, 'seen' => $seen]);
+        // As JSON a name that is not UTF-8 would come back as another, and be a queue with nothing in it.
+        $utf8 = array_filter($seen, static fn ($q) => mb_check_encoding((string) $q, 'UTF-8'), ARRAY_FILTER_USE_KEY);
+        $this->state->write('found-' . $this->store, ['cursor' => $cursor, 'seen' => $utf8]);
 
         return array_map('strval', array_keys($seen));
     }

@@ -142,7 +142,7 @@ final class Connections
             $manager->purge(self::NAME);
 
             return $manager->connection(self::NAME);
-        });
+        }, $configuration['cluster'] ? 0 : (int) ($servers['database'] ?? 0));
     }
 
     /**

@@ -29,8 +29,9 @@ final class Wire
 
     /**
      * @param Closure(): Connection $connect
+     * @param int $database that it must be in: Laravel does not look at what Redis says to a SELECT
      */
-    public function __construct(private Closure $connect)
+    public function __construct(private Closure $connect, private int $database = 0)
     {
     }
 
@@ -214,8 +215,30 @@ final class Wire
             if ($client instanceof Redis) {
                 $client->setOption(Redis::OPT_MAX_RETRIES, 1);
             }
+            $this->select($client);
         }
 
         return $this->connection->client();
+    }
+
+    /**
+     * @param Redis|RedisCluster|ClientInterface $client
+     */
+    private function select(object $client): void
+    {
+        if ($this->database === 0) {
+            return;
+        }
+        if ($client instanceof Redis) {
+            $client->clearLastError();
+            $reason = $client->select($this->database) ? null : $client->getLastError();
+        } else {
+            $answer = $client->executeCommand(RawCommand::create('SELECT', (string) $this->database));
+            $reason = $answer instanceof ErrorInterface ? $answer->getMessage() : null;
+        }
+        if ($reason !== null) {
+            $this->connection = null;
+            throw new RuntimeException('SELECT ' . $this->database . ': ' . $reason);
+        }
     }
 }

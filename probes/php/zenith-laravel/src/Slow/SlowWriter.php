@@ -33,7 +33,7 @@ final class SlowWriter
      */
     public function write(array $entries): void
     {
-        $folder = (string) $this->app['config']->get('gravito_pulse.state_path');
+        $folder = Settings::statePath($this->app['config']);
         $log = fn (): LoggerInterface => $this->app->make('log');
         $circuit = new Circuit(new State($folder), 'write slow entries', self::RETRY, $log);
         if (! $circuit->mayTry()) {
