@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Gravito\ZenithLaravel\Tests;
 
+use Gravito\ZenithLaravel\Settings;
 use Redis;
 
 /**
@@ -154,6 +155,14 @@ final class ReportTest extends AppTestCase
             $this->environment['PULSE_REDIS_URL'] = 'redis://127.0.0.1:' . $this->environment['REDIS_PORT'] . '/3';
             $this->artisan('gravito:pulse');
             self::assertSame([], $this->client->keys('pulse:*'), $library);
+        }
+    }
+
+    public function testAFolderThatIsNoneIsTheDefault(): void
+    {
+        foreach ([null, '', ['a']] as $path) {
+            $app = $this->boot(['gravito_pulse.state_path' => $path]);
+            self::assertSame($app->storagePath() . '/framework/gravito-pulse', Settings::statePath($app['config']));
         }
     }
 

@@ -55,12 +55,6 @@ final class SettingsTest extends TestCase
         self::assertSame(['http' => 1000, 'job' => 1000, 'query' => 1000], $after('rubbish'));
     }
 
-    public function testAFolderThatIsNoneIsTheDefault(): void
-    {
-        $this->expectExceptionMessage('path.storage'); // of the application, which there is not here
-        Settings::statePath(new Repository(['gravito_pulse' => ['state_path' => null]]));
-    }
-
     /**
      * @dataProvider wrong
      * @param array<string, mixed> $settings

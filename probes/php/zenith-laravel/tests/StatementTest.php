@@ -37,6 +37,12 @@ final class StatementTest extends TestCase
             ['mysql', 'select * from t where id in (1, 2,3)', 'select * from t where id in (?, …)'],
             ['mysql', 'insert into t values (?, ?), (?, ?), (?, ?)', 'insert into t values (?, …), …'],
             ['mysql', "select *\n\n   from t", 'select * from t'],
+            ['mysql', "/* token=secret */ select 1 -- secret\n from t # secret", 'select ? from t'],
+            ['pgsql', "-- user bob\nselect /* it's a secret", 'select'],
+            ['pgsql', 'select a #> b', 'select a #> b'],
+            ['pgsql', 'select ARRAY[4111111111111111, 42]', 'select ARRAY[?, ?]'],
+            ['sqlsrv', 'select [2fa] from [t] where a = .4111', 'select [2fa] from [t] where a = ?'],
+            ['pgsql', 'select t.a2, $12, :1, $4111.50, :41111', 'select t.a2, $12, :1, ?, ?'],
             ['mysql', "update t set a = 'never closed", 'update t set a = …'],
         ];
     }
