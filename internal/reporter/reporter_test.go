@@ -648,22 +648,27 @@ func TestNoAdapterCrowdsOutAnother(t *testing.T) {
 func TestWhatCannotBeReadNowStaysWithItsTimeAndTheReason(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var trouble error
+		trouble := errors.New("read from redis 10.0.0.7:6379: connection refused")
+		const begins, ends = 5 * time.Second, 55 * time.Second
+		began := time.Now()
 		p := poller("mail")
-		p.Source = source{before: func(context.Context) error { return trouble }}
+		p.Source = source{before: func(context.Context) error {
+			if at := time.Since(began); begins < at && at < ends {
+				return trouble
+			}
+			return nil
+		}}
 		m := &memory{}
 		r, _ := m.new(t, p)
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { r.Run(ctx, "") })
-		time.Sleep(r.Interval / 2)
+		time.Sleep(begins)
 		read := m.last(t)
-		trouble = errors.New("read from redis 10.0.0.7:6379: connection refused")
-		time.Sleep(5 * r.Interval)
+		time.Sleep(ends - begins)
 		if s := m.last(t); s.Timestamp != read.Timestamp || len(s.Queues) != 1 || s.Queues[0].Name != "mail" || len(s.Problems) != 1 || s.Problems[0].Reason != trouble.Error() {
 			t.Errorf("it is published as %+v", s)
 		}
-		trouble = nil
 		time.Sleep(2 * r.Interval)
 		if s := m.last(t); s.Timestamp <= read.Timestamp || len(s.Queues) != 1 || len(s.Problems) > 0 {
 			t.Errorf("after it is %+v", s)
