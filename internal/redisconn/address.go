@@ -40,17 +40,25 @@ func (a *Address) Client(ctx context.Context) redis.UniversalClient {
 	o.DialerRetries = 1
 	o.MaxRetries = 1 // one more, for a pooled connection that a restart of the server has broken
 	o.PoolSize, o.MaxRedirects = 4, 3
+	o.OnConnect = noTouch
+	dial := redis.NewDialer(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig})
+	if o.MasterName != "" && o.SentinelPassword == "" && o.Password != "" {
+		dial = loggingIn(&o, dial)
+	}
+	o.Dialer = bounded(dial)
 	switch {
 	case o.IsClusterMode:
 		return clusterClient(&o)
 	case o.MasterName != "":
-		if o.SentinelPassword == "" && o.Password != "" {
-			o.Dialer = loggingIn(&o)
-		}
 		return redis.NewUniversalClient(&o)
 	}
 	single := o.Simple()
-	single.OnConnect = refuseNodeOfCluster
+	single.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
+		if err := refuseNodeOfCluster(ctx, cn); err != nil {
+			return err
+		}
+		return noTouch(ctx, cn)
+	}
 	client := redis.NewClient(single)
 	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 	defer cancel()
@@ -91,6 +99,13 @@ func refuseNodeOfCluster(ctx context.Context, cn *redis.Conn) error {
 	if err == nil && about["mode"] == "cluster" {
 		return errNodeOfCluster
 	}
+	return nil
+}
+
+// noTouch keeps what is read as it was for a server that evicts what nobody used lately. Servers before Redis
+// 7.2 don't have it, and a user may not be allowed to: then it is as it was before.
+func noTouch(ctx context.Context, cn *redis.Conn) error {
+	_ = cn.Do(ctx, "CLIENT", "NO-TOUCH", "ON").Err()
 	return nil
 }
 

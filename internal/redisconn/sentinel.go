@@ -15,8 +15,7 @@ import (
 // loggingIn is a dialer that logs in where a server asks for a login. Many Sentinels have the login of
 // what they watch, and many have none: go-redis takes one setting for all, and a Sentinel without a
 // password refuses one.
-func loggingIn(o *redis.UniversalOptions) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	dial := redis.NewDialer(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig})
+func loggingIn(o *redis.UniversalOptions, dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
