@@ -29,7 +29,7 @@ func closed(token string) (h http.Handler, log *bytes.Buffer) {
 	log = &bytes.Buffer{}
 	l := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s := &store{}
-	server := &api.Server{Live: api.NewLive(s.read, l), Ping: func(context.Context) error { return nil }, Token: token, Log: l}
+	server := &api.Server{Live: api.NewLive(s.read, 0, l), Ping: func(context.Context) error { return nil }, Token: token, Log: l}
 	return server.Handler(), log
 }
 
@@ -270,7 +270,7 @@ func TestAFunctionAnswersWhomIAMKnows(t *testing.T) {
 	s := &store{}
 	log := slog.New(slog.DiscardHandler)
 	server := &api.Server{
-		Live: api.NewLive(s.read, log), Ping: func(context.Context) error { return nil }, Log: log,
+		Live: api.NewLive(s.read, 0, log), Ping: func(context.Context) error { return nil }, Log: log,
 		Authenticated: func(ctx context.Context) bool { return ctx.Value(key{}) != nil },
 	}
 	h := server.Handler()

@@ -14,8 +14,9 @@ import (
 	"github.com/gravito-framework/pulse/internal/view"
 )
 
-// Read reads every document there is, or says why Redis could not be asked.
-type Read func(ctx context.Context, now time.Time) ([]view.Document, error)
+// Read hands over every document there is, and returns how far Redis' clock is ahead of ours, or says why Redis
+// could not be asked. add reports whether anything in the document could be read.
+type Read func(ctx context.Context, now time.Time, add func(view.Document) (readable bool)) (ahead time.Duration, err error)
 
 const (
 	// goodFor is how old a view may be that is given out.
@@ -30,10 +31,11 @@ const (
 
 // version is a view and how it goes out: encoded once for everybody, and not before somebody asks.
 type version struct {
-	seq   uint64
-	view  *view.View
-	down  bool   // Redis did not answer: the last numbers, once more
-	patch []byte // from the version before; nil if nothing changed
+	seq    uint64
+	view   *view.View
+	down   bool      // Redis did not answer: the last numbers, once more
+	madeAt time.Time // by this machine's clock
+	patch  []byte    // from the version before; nil if nothing changed
 
 	timeless func() []byte // the view's JSON as if made at 0
 	etag     func() string // of everything but the time it was made
@@ -57,9 +59,9 @@ type Live struct {
 
 	// Of the one reading that may be under way; where none is, of whoever holds mu.
 	builder   view.Builder
-	docs      []view.Document // of the last reading that worked
-	downSince time.Time       // zero while Redis answers
-	wait      time.Duration   // until Redis that doesn't answer is tried again
+	ahead     time.Duration // how far Redis' clock was ahead of ours at the last reading that worked
+	downSince time.Time     // zero while Redis answers
+	wait      time.Duration // until Redis that doesn't answer is tried again
 
 	mu       sync.Mutex // guards what is below
 	current  *version
@@ -77,9 +79,10 @@ type reading struct {
 	err  error         // that of its end, if it could make no version
 }
 
-// NewLive makes a Live that reads with read.
-func NewLive(read Read, log *slog.Logger) *Live {
-	return &Live{read: read, log: log, now: time.Now, changed: make(chan struct{})}
+// NewLive makes a Live that reads with read. budget is about how many bytes the rows of a view may take; 0 is
+// no bound.
+func NewLive(read Read, budget int64, log *slog.Logger) *Live {
+	return &Live{read: read, builder: view.Builder{Budget: budget}, log: log, now: time.Now, changed: make(chan struct{})}
 }
 
 var (
@@ -146,7 +149,7 @@ func (l *Live) patience(v *version) time.Duration {
 		return 0
 	case v.down:
 		return 500 * time.Millisecond
-	case l.now().UnixMilli()-v.view.GeneratedAt < slowest.Milliseconds():
+	case l.now().Sub(v.madeAt) < slowest:
 		return 2 * time.Second
 	}
 	return 0
@@ -168,25 +171,30 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	docs, err := l.read(ctx, now)
-	if err != nil {
-		l.down(now, err)
-	} else {
-		l.up()
-		l.docs = docs
-	}
+	l.builder.Forget() // what a reading left that panicked
+	ahead, err := l.read(ctx, l.now(), l.builder.Add)
 	prev, _ := l.latest()
-	if prev == nil && err != nil {
-		return errNothingYet
+	var next *view.View
+	switch {
+	case err == nil:
+		l.up()
+		l.ahead = ahead
+		next = l.builder.Finish(l.now().Add(l.ahead))
+	default:
+		l.down(now, err)
+		l.builder.Forget()
+		if prev == nil {
+			return errNothingYet
+		}
+		// A reading that failed took its time, and the ages of the last numbers go on.
+		next = l.builder.View(l.now().Add(l.ahead))
 	}
-	// A reading that failed took its time, and the ages of the last numbers go on.
-	next := l.builder.Build(l.now(), l.docs)
 	if err != nil {
 		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
-			l.downSince.UTC().Format("15:04:05 UTC"))}}, next.Problems...)
+			l.downSince.Add(l.ahead).UTC().Format("15:04:05 UTC"))}}, next.Problems...)
 	}
 	v := newVersion(prev, next)
-	v.down = err != nil
+	v.down, v.madeAt = err != nil, l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current = v

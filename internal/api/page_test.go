@@ -23,7 +23,7 @@ import (
 func serve(t *testing.T, redis *servertest.RedisServer, token string) *httptest.Server {
 	t.Helper()
 	s := &api.Server{
-		Live:  api.NewLive(discover.New(redis.Client, "the test's redis").Read, slog.New(slog.DiscardHandler)),
+		Live:  api.NewLive(discover.New(redis.Client, "the test's redis", 100_000).Read, 0, slog.New(slog.DiscardHandler)),
 		Redis: redis.Client,
 		Ping:  func(ctx context.Context) error { return redis.Client.Ping(ctx).Err() },
 		Token: token,

@@ -129,7 +129,7 @@ func TestPageOfASessionThatEndedIsTheLogin(t *testing.T) {
 	s.set("pulse:queues:shop", oneQueue, 7)
 	log := slog.New(slog.DiscardHandler)
 	with := func(token string) http.Handler {
-		server := &api.Server{Live: api.NewLive(s.read, log), Ping: func(context.Context) error { return nil }, Token: token, Log: log}
+		server := &api.Server{Live: api.NewLive(s.read, 0, log), Ping: func(context.Context) error { return nil }, Token: token, Log: log}
 		return server.Handler()
 	}
 	way.to(with("sesame"))
