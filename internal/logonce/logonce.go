@@ -85,7 +85,7 @@ func (t *Troubles) forget(now time.Time) {
 // changing is what differs in two texts on the same trouble: ids in hexadecimal, and numbers.
 // It is compiled when there is trouble: that takes a tenth of a function's start.
 var changing = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\b[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,})*\b|[0-9]+`)
+	return regexp.MustCompile(`\b[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,})*\b|\d+`)
 })
 
 // Kind is a text without what differs each time that the same trouble is described.

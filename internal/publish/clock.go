@@ -70,17 +70,17 @@ func (c *clock) state() (isKnown, isRefused bool) {
 }
 
 // answered takes Redis' time, which was asked for when the machine had run for as long as asked.
-func (c *clock) answered(redis time.Time, asked time.Duration) {
-	if redis.Before(earliest) {
-		c.refused("its clock says " + redis.UTC().Format(time.DateOnly) + ", set it (NTP)")
+func (c *clock) answered(at time.Time, asked time.Duration) {
+	if at.Before(earliest) {
+		c.refused("its clock says " + at.UTC().Format(time.DateOnly) + ", set it (NTP)")
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wall, c.ran = c.local()
-	c.redis, c.refusal = redis, ""
+	c.redis, c.refusal = at, ""
 	halfTrip := (c.ran - asked) / 2 // Redis looked at its clock at some moment of the trip: so much is not known
-	c.tell(c.wall.Sub(redis)-halfTrip, halfTrip)
+	c.tell(c.wall.Sub(at)-halfTrip, halfTrip)
 }
 
 // refused takes what Redis said instead of its time. To a script it says that in other words: the first ones stay.
