@@ -63,7 +63,10 @@ final class RedisClock
                 $asked = $this->ran();
                 $this->answered($wire->ask([['TIME']])[0], $asked);
             } catch (Throwable $e) {
-                // What is published next says so.
+                // phpredis throws what its user may not ask. All else is said of what is published next.
+                if (str_starts_with($e->getMessage(), 'NOPERM')) {
+                    $this->answered(new Refusal($e->getMessage()), 0.0);
+                }
             }
         }
 
@@ -134,8 +137,8 @@ final class RedisClock
     public function problem(): ?string
     {
         if ($this->refusal !== null) {
-            return 'this reporter\'s own clock is used, right or wrong, for the dashboard\'s Redis does not tell the time: '
-                . $this->refusal;
+            return 'this reporter\'s own clock is used, right or wrong, for the dashboard\'s Redis does not tell the '
+                . 'time: ' . $this->refusal;
         }
         if ($this->told === 0.0) {
             return null;
