@@ -268,6 +268,28 @@ describe('a Redis', { skip, concurrency: 8 }, () => {
   })
 })
 
+test('a program whose clock is wrong reports by that of Redis, and says so', { skip }, async (test) => {
+  const t = stacked(test)
+  const now = Date.now
+  t.after(() => (Date.now = now))
+  const server = await redis(t)
+  const queue = await queueOf(t, 'bullmq6', 'mail', { port: server.port })
+  for (const [ahead, says] of [[0, undefined], [90_000_000, '25 h ahead of'], [-40_000, '40 s behind']]) {
+    await asks(server.port, ['FLUSHALL'])
+    await queue.add('job', {})
+    Date.now = () => now() + ahead
+    const lines = []
+    const reporter = reportQueues([queue], { app: 'shop', intervalMs, log: (line) => lines.push(line) })
+    const { timestamp, queues, problems } = await eventually(() => reported(server.port))
+    await reporter.stop()
+    Date.now = now
+    assert.ok(Math.abs(timestamp - now()) < 30_000, `the report is ${timestamp - now()} ms ahead`)
+    assert.ok(Math.abs(queues[0].meta.oldest_at - now()) < 30_000)
+    assert.deepEqual(problems, says && [{ reason: `this reporter's clock is ${says} that of redis 127.0.0.1:${server.port}, whose time is used instead: set the one that is wrong (NTP)` }])
+    assert.deepEqual(lines, [])
+  }
+})
+
 describe('a program ends by itself', { skip, concurrency: 4 }, () => {
   const program = fileURLToPath(new URL('program.mjs', import.meta.url))
   for (const [state, begin] of Object.entries({ answers: async () => {}, 'is frozen': (s) => s.signal('SIGSTOP'), 'is down': (s) => s.stop() })) {
