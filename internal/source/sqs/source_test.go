@@ -140,7 +140,7 @@ func TestRefusalsKeepTheirNames(t *testing.T) {
 // TestAWrongClockReadsTheSameEachTime: AWS' own text has the time in it, and so would be news at each poll.
 func TestAWrongClockReadsTheSameEachTime(t *testing.T) {
 	for message, want := range map[string]string{
-		"Signature expired: 20261126T200000Z is now earlier than 20261126T201500Z (20261126T203000Z - 15 min.)":          "this machine's clock is behind that of AWS by more than it allows, 15 minutes (Signature expired): set it (NTP)",
+		"Signature expired: 20261126T200000Z is now earlier than 20261126T201500Z (20261126T203000Z - 15 min.)":         "this machine's clock is behind that of AWS by more than it allows, 15 minutes (Signature expired): set it (NTP)",
 		"Signature not yet current: 20261126T210000Z is still later than 20261126T204500Z (20261126T203000Z + 15 min.)": "this machine's clock is ahead of that of AWS by more than it allows, 15 minutes (Signature not yet current): set it (NTP)",
 	} {
 		for _, code := range []string{"com.amazon.coral.service#InvalidSignatureException", "SignatureDoesNotMatch"} {
