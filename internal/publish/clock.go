@@ -35,8 +35,8 @@ func machineClock() LocalClock {
 	}
 }
 
-// clock is Redis' time as of its newest answer, and how this machine's clocks stood then. Everybody who writes
-// into one Redis goes by it, so that it does not matter whose own clock is wrong.
+// clock is Redis' time as of its newest answer, and what this machine's clocks said then. All programs that write
+// into one Redis use its time, so that a wrong clock of one machine harms nothing.
 type clock struct {
 	local LocalClock
 
@@ -45,7 +45,7 @@ type clock struct {
 	wall    time.Time // the local date at that moment
 	ran     time.Duration
 	refusal string        // what Redis said instead of its time
-	told    time.Duration // how far the local date is ahead, as people are told: see tell
+	skew    time.Duration // how far the local date is ahead, rounded for people: see setSkew
 }
 
 // now is Redis' time, and whether that is certain enough to go by: it is not before the first answer, nor where
@@ -69,7 +69,7 @@ func (c *clock) state() (isKnown, isRefused bool) {
 	return !c.redis.IsZero(), c.refusal != ""
 }
 
-// answered takes Redis' time, which was asked for when the machine had run for as long as asked.
+// answered uses Redis' time, which was asked for when the machine had run for as long as asked.
 func (c *clock) answered(at time.Time, asked time.Duration) {
 	if at.Before(earliest) {
 		c.refused("its clock says " + at.UTC().Format(time.DateOnly) + ", set it (NTP)")
@@ -80,25 +80,25 @@ func (c *clock) answered(at time.Time, asked time.Duration) {
 	c.wall, c.ran = c.local()
 	c.redis, c.refusal = at, ""
 	halfTrip := (c.ran - asked) / 2 // Redis looked at its clock at some moment of the trip: so much is not known
-	c.tell(c.wall.Sub(at)-halfTrip, halfTrip)
+	c.setSkew(c.wall.Sub(at)-halfTrip, halfTrip)
 }
 
-// refused takes what Redis said instead of its time. To a script it says that in other words: the first ones stay.
+// refused keeps what Redis said instead of its time. To a script it says that in other words: the first ones stay.
 func (c *clock) refused(why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.redis, c.told, c.refusal = time.Time{}, 0, cmp.Or(c.refusal, why)
+	c.redis, c.skew, c.refusal = time.Time{}, 0, cmp.Or(c.refusal, why)
 }
 
-// tell keeps what people are told about a difference, which must not be another text with every measurement: it is
+// setSkew keeps a measured difference as people read it. That must not be another text with every measurement: it is
 // rounded, and stays as it was until the measured difference is a whole step away from it.
-func (c *clock) tell(ahead, uncertain time.Duration) {
+func (c *clock) setSkew(ahead, uncertain time.Duration) {
 	size := ahead.Abs() - uncertain
 	switch {
-	case size < tolerableSkew-time.Second, c.told == 0 && size <= tolerableSkew:
-		c.told = 0
-	case c.told == 0, (ahead - c.told).Abs() >= step(c.told):
-		c.told = ahead.Round(step(ahead))
+	case size < tolerableSkew-time.Second, c.skew == 0 && size <= tolerableSkew:
+		c.skew = 0
+	case c.skew == 0, (ahead - c.skew).Abs() >= step(c.skew):
+		c.skew = ahead.Round(step(ahead))
 	}
 }
 
@@ -133,7 +133,7 @@ func (p *Store) Now(ctx context.Context) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	_, asked := p.clock.local()
-	p.clock.take(p.client.Time(ctx), asked)
+	p.clock.heard(p.client.Time(ctx), asked)
 	return p.Time()
 }
 
@@ -143,8 +143,8 @@ func (p *Store) Time() time.Time {
 	return now
 }
 
-// take takes the answer to TIME. That there was none is the trouble of those who wanted more than the time.
-func (c *clock) take(answer *redis.TimeCmd, asked time.Duration) {
+// heard uses the answer to TIME. A connection that failed is not its business: the commands beside TIME failed, too.
+func (c *clock) heard(answer *redis.TimeCmd, asked time.Duration) {
 	switch err := answer.Err(); {
 	case err == nil:
 		c.answered(answer.Val(), asked)
@@ -165,7 +165,7 @@ func isRefusal(err error) bool {
 func (p *Store) ClockAhead() time.Duration {
 	p.clock.mu.Lock()
 	defer p.clock.mu.Unlock()
-	return p.clock.told
+	return p.clock.skew
 }
 
 // ClockProblem is what somebody should do about this machine's clock or Redis', or empty. It is the same text
@@ -176,10 +176,10 @@ func (p *Store) ClockProblem() string {
 	switch c := p.clock; {
 	case c.refusal != "":
 		return fmt.Sprintf("this reporter's own clock is used, right or wrong, for %s does not tell the time: %s", p.name, c.refusal)
-	case c.told > 0:
-		return fmt.Sprintf("this reporter's clock is %s ahead of that of %s, whose time is used instead: set the one that is wrong (NTP)", inWords(c.told), p.name)
-	case c.told < 0:
-		return fmt.Sprintf("this reporter's clock is %s behind that of %s, whose time is used instead: set the one that is wrong (NTP)", inWords(c.told), p.name)
+	case c.skew > 0:
+		return fmt.Sprintf("this reporter's clock is %s ahead of that of %s, whose time is used instead: set the one that is wrong (NTP)", inWords(c.skew), p.name)
+	case c.skew < 0:
+		return fmt.Sprintf("this reporter's clock is %s behind that of %s, whose time is used instead: set the one that is wrong (NTP)", inWords(c.skew), p.name)
 	}
 	return ""
 }

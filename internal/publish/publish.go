@@ -38,9 +38,9 @@ func NewWithClock(client redis.UniversalClient, name string, ttl time.Duration, 
 
 // setNewer SETs a snapshot unless a newer one is there: of two reporters that overlap, the newer reading stays,
 // also where it was written first. Our own snapshots begin with their timestamp and end by themselves; anything
-// else there is no snapshot of ours and is overwritten. So is one of the future: a clock was wrong, and its
-// timestamp would keep everybody out for as long as the key lives. Two seconds are for what a writer's knowledge
-// of Redis' time is off. And so is the one that this store wrote last (ARGV[4]), whatever the clocks have done.
+// else there is no snapshot of ours and is overwritten. So is one of the future: a clock was wrong, and no other
+// reporter could publish for as long as the key lives. Two seconds are allowed, because a writer knows Redis' time
+// no better. And so is the one that this store wrote last (ARGV[4]), also where a clock was set back since.
 //
 // It returns whether it was SET, and Redis' time in ms or what Redis said instead. Before Redis 5 a script that asks
 // for the time may write only after replicate_commands.
@@ -124,7 +124,7 @@ func (p *Store) Heartbeat(ctx context.Context, id string, h *protocol.Heartbeat)
 func (p *Store) execWithTime(ctx context.Context, pipe redis.Pipeliner, asked time.Duration) error {
 	now := pipe.Time(ctx)
 	cmds, err := pipe.Exec(ctx)
-	p.clock.take(now, asked)
+	p.clock.heard(now, asked)
 	if now.Err() == nil {
 		return err
 	}

@@ -252,8 +252,8 @@ func TestTheDeadlineEndsAPollThatHangsWithoutAWord(t *testing.T) {
 	})
 }
 
-// TestAnOutageIsSaidOnceWhateverItsErrors: one that recurs within ten minutes is counted.
-func TestAnOutageIsSaidOnceWhateverItsErrors(t *testing.T) {
+// TestAnOutageIsLoggedOnceThoughItsErrorsDiffer: one that recurs within ten minutes is counted.
+func TestAnOutageIsLoggedOnceThoughItsErrorsDiffer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
@@ -677,11 +677,11 @@ func TestARealRedisMayRestart(t *testing.T) {
 	servertest.Eventually(t, "the first snapshot", there)
 	for range 2 {
 		server.Stop()
-		servertest.Eventually(t, "a word on the outage", func() bool { return len(said.lines()) > 0 })
+		servertest.Eventually(t, "the line on the outage", func() bool { return len(said.lines()) > 0 })
 		server.Start()
 		servertest.Eventually(t, "a snapshot after the restart", there)
 	}
-	servertest.Eventually(t, "a word on its end", func() bool { return len(said.lines()) == 2 })
+	servertest.Eventually(t, "the line on its end", func() bool { return len(said.lines()) == 2 })
 	cancel()
 	sum := <-done
 	var got []string

@@ -12,10 +12,10 @@ const (
 	slowBatch = 100
 	// slowTimeout bounds one round trip, where the client's own limits are longer.
 	slowTimeout = 2 * time.Second
-	// slowestRetry is how seldom Redis is tried while it is gone.
-	slowestRetry = 8 * time.Second
-	// wordEvery is how often a burst is worth a word in the log.
-	wordEvery = time.Minute
+	// maxRetryWait is the longest wait between two tries while Redis is gone.
+	maxRetryWait = 8 * time.Second
+	// logInterval is the shortest time between two log lines on bursts.
+	logInterval = time.Minute
 )
 
 // writeSlow writes what waits until ctx ends, and then what is left if Redis is there.
@@ -82,7 +82,7 @@ func (w *slowWriter) write(ctx context.Context, batch []map[string]string) {
 		if isWorthALine, times := w.outages.There(cannotWrite, time.Now()); isWorthALine {
 			warn(log, times, "cannot write slow entries; those that find no room are dropped until it works", "app", w.r.o.App, "error", err)
 		}
-		w.pause = min(max(2*w.pause, 500*time.Millisecond), slowestRetry)
+		w.pause = min(max(2*w.pause, 500*time.Millisecond), maxRetryWait)
 		return
 	case w.outages.Gone(cannotWrite):
 		log.Info("writes slow entries again", "app", w.r.o.App, "dropped", dropped-w.told)
@@ -92,5 +92,5 @@ func (w *slowWriter) write(ctx context.Context, batch []map[string]string) {
 		w.pause = 0
 		return
 	}
-	w.pause, w.told, w.nextAt = 0, dropped, time.Now().Add(wordEvery)
+	w.pause, w.told, w.nextAt = 0, dropped, time.Now().Add(logInterval)
 }

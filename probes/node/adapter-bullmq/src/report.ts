@@ -36,8 +36,8 @@ export interface QueueReporter {
  * Reports the counts of queues to Gravito Pulse, at once and every ten seconds, until it is stopped or the process
  * ends, which it does not keep alive.
  *
- * It only reads: no job, and no key of BullMQ's, is changed. Once it has started it never throws: whatever the Redis
- * does, the log gets one line, and the next report after that is over works.
+ * It only reads: no job, and no key of BullMQ's, is changed. Once it has started it never throws: where a Redis
+ * fails, the log gets one line, and the next report after that is over works.
  *
  * Throws a TypeError, which says what to change, if an option or a queue is none.
  *

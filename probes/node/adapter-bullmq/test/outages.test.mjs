@@ -1,4 +1,4 @@
-// Harmless: whatever Redis does, the log says it once, nothing piles up, and reports are back when Redis is.
+// Harmless: where Redis fails the log says it once, nothing piles up, and reports are back when Redis is.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ import { eventually, nextReport, openQueue, queueOf, reported, stacked } from '.
 const skip = without('redis-server')
 const intervalMs = 400
 
-/** Each takes a server away, gives it back, and has a word that the log must hold. */
+/** Each takes a server away, gives it back, and has a text that the log must hold. */
 const outages = {
   killed: { begin: (s) => s.stop(), end: (s) => s.start(), says: /ECONNREFUSED|not connected|closed|ended|within 2 s/i },
   frozen: { begin: (s) => s.signal('SIGSTOP'), end: (s) => s.signal('SIGCONT'), says: /queue "mail": redis.* has not answered within 2 s|nothing came back within/ },

@@ -12,7 +12,7 @@ import { SlowLog } from './slow.js'
 /** How long one report may take, in milliseconds. */
 const timeoutMs = 5_000
 
-/** Whose heartbeats these are, and where they go. */
+/** The app and process that the heartbeats are of, and where they go. */
 export interface RecorderOptions {
   /** The app's name: 1 to 128 letters, digits, `.`, `_`, `@` or `-`, the first a letter or digit. */
   app: string

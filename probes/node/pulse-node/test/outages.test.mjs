@@ -1,4 +1,4 @@
-// Harmless: whatever Redis does, the log says it once, one report is under way, and it is back within an interval.
+// Harmless: where Redis fails the log says it once, one report is under way, and it is back within an interval.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -18,7 +18,7 @@ const intervalMs = 1200
 const key = 'pulse:server:shop:web-1'
 const here = fileURLToPath(new URL('.', import.meta.url))
 
-/** Each takes a server away, gives it back, and has a word that the log must hold. */
+/** Each takes a server away, gives it back, and has a text that the log must hold. */
 const outages = {
   killed: { begin: (s) => s.stop(), end: (s) => s.start(), says: /ECONNREFUSED|its client is not connected/ },
   frozen: { begin: (s) => s.signal('SIGSTOP'), end: (s) => s.signal('SIGCONT'), says: /nothing came back within 5 s/ },

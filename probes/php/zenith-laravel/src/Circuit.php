@@ -130,7 +130,7 @@ final class Circuit
         try {
             ($this->log)()->log($level, $message);
         } catch (Throwable $e) {
-            // Nobody is hurt by what a log does not take.
+            // A log that fails must not fail its program.
         }
     }
 

@@ -10,9 +10,9 @@ use Gravito\ZenithLaravel\Redis\Wire;
 use Throwable;
 
 /**
- * The clock of the Redis that is published to. All who write there go by it, so that it does not matter whose own clock
- * is wrong. It is asked once; after that each publication brings its time along. Where Redis does not tell its time,
- * this machine's is used.
+ * The clock of the Redis that is published to. All programs that write there use it, so that a wrong clock of one
+ * machine harms nothing. It is asked once; after that each publication brings its time along. Where Redis does not
+ * tell its time, this machine's is used.
  */
 final class RedisClock
 {
@@ -37,7 +37,7 @@ final class RedisClock
     private float $dateThen = 0;
     private float $ranThen = 0;
     private ?string $refusal = null;
-    private float $told = 0.0;
+    private float $skew = 0.0;
 
     /**
      * @param ?Closure(): float $date Unix ms by this machine, which somebody may set
@@ -111,12 +111,12 @@ final class RedisClock
             $this->ranThen = $this->ran();
             // Redis looked at its clock at some moment of the trip: so much is not known.
             $halfTrip = ($this->ranThen - $asked) / 2;
-            $this->tell($this->dateThen - $this->redis - $halfTrip, $halfTrip);
+            $this->setSkew($this->dateThen - $this->redis - $halfTrip, $halfTrip);
 
             return;
         }
         $this->redis = null;
-        $this->told = 0.0;
+        $this->skew = 0.0;
         $this->refusal ??= $answer instanceof Refusal
             ? Text::cut($answer->reason, 200) . '; allow its user +time (docs/acl.md)'
             : 'its clock is not set (NTP)';
@@ -128,7 +128,7 @@ final class RedisClock
      */
     public function ahead(): int
     {
-        return (int) $this->told;
+        return (int) $this->skew;
     }
 
     /**
@@ -140,12 +140,12 @@ final class RedisClock
             return 'this reporter\'s own clock is used, right or wrong, for the dashboard\'s Redis does not tell the '
                 . 'time: ' . $this->refusal;
         }
-        if ($this->told === 0.0) {
+        if ($this->skew === 0.0) {
             return null;
         }
 
-        return 'this reporter\'s clock is ' . self::inWords(abs($this->told))
-            . ($this->told > 0 ? ' ahead of' : ' behind') . ' that of the dashboard\'s Redis, whose time is used '
+        return 'this reporter\'s clock is ' . self::inWords(abs($this->skew))
+            . ($this->skew > 0 ? ' ahead of' : ' behind') . ' that of the dashboard\'s Redis, whose time is used '
             . 'instead: set the one that is wrong (NTP)';
     }
 
@@ -155,16 +155,16 @@ final class RedisClock
     }
 
     /**
-     * Keeps what people are told about a difference, which must not be another text with every measurement: it is
+     * Keeps a measured difference as people read it. That must not be another text with every measurement: it is
      * rounded, and stays as it was until the measured difference is a whole step away from it.
      */
-    private function tell(float $ahead, float $uncertain): void
+    private function setSkew(float $ahead, float $uncertain): void
     {
         $size = abs($ahead) - $uncertain;
-        if ($size < self::TOLERABLE - self::SECOND || ($this->told === 0.0 && $size <= self::TOLERABLE)) {
-            $this->told = 0.0;
-        } elseif ($this->told === 0.0 || abs($ahead - $this->told) >= self::step($this->told)) {
-            $this->told = round($ahead / self::step($ahead)) * self::step($ahead);
+        if ($size < self::TOLERABLE - self::SECOND || ($this->skew === 0.0 && $size <= self::TOLERABLE)) {
+            $this->skew = 0.0;
+        } elseif ($this->skew === 0.0 || abs($ahead - $this->skew) >= self::step($this->skew)) {
+            $this->skew = round($ahead / self::step($ahead)) * self::step($ahead);
         }
     }
 

@@ -107,7 +107,7 @@ final class ControlGroupTest extends Servers
             'meminfo' => "MemTotal:       8000 kB\nMemFree: 1 kB\nMemAvailable:   7000 kB\n",
             'self/status' => "VmRSS:\t   12 kB\n",
         ]);
-        $t = (new Sample($proc, $groups))->take();
+        $t = (new Sample($proc, $groups))->measure();
         self::assertSame([4096000, 3000000, 0.5], [
             $t['system']['memory_total'], $t['system']['memory_free'], $t['system']['cpu_cores'],
         ]);
@@ -116,7 +116,7 @@ final class ControlGroupTest extends Servers
 
     public function testWhatIsNotKnownIsAbsent(): void
     {
-        $t = (new Sample('/nowhere', '/nowhere'))->take();
+        $t = (new Sample('/nowhere', '/nowhere'))->measure();
         foreach (['cpu_usage', 'cpu_cores', 'memory_total', 'memory_free'] as $number) {
             self::assertArrayNotHasKey($number, $t['system']);
         }

@@ -12,7 +12,7 @@ use Gravito\ZenithLaravel\Reporter;
 use Gravito\ZenithLaravel\Slow\SlowLog;
 
 /**
- * Redis' clock is everybody's: a host whose own is wrong publishes by Redis' time, and harms nobody's.
+ * Redis' clock is everybody's: a host with a wrong one publishes by Redis' time, and harms no other's keys.
  */
 final class RedisClockTest extends AppTestCase
 {

@@ -17,8 +17,8 @@ const tolerableMs = 5_000
 const [second, minute, hour] = [1_000, 60_000, 3_600_000]
 
 /**
- * The clock of the Redis that is published to. All who write there go by it, so that it does not matter whose own clock
- * is wrong. It is asked once; after that each publication brings its time along. Where Redis does not tell its time, this
+ * The clock of the Redis that is published to. All programs that write there use it, so that a wrong clock of one machine
+ * harms nothing. It is asked once; after that each publication brings its time along. Where Redis does not tell its time, this
  * machine's is used.
  */
 export class RedisClock {
@@ -29,7 +29,7 @@ export class RedisClock {
   #date = 0
   #ran = 0
   #refusal: string | undefined
-  #told = 0
+  #skew = 0
 
   constructor(local: LocalClock = { date: () => Date.now(), ran: () => performance.now() }) {
     this.#local = local
@@ -74,24 +74,24 @@ export class RedisClock {
       this.#date = this.#local.date()
       this.#ran = this.#local.ran()
       const halfTrip = (this.#ran - asked) / 2 // Redis looked at its clock at some moment of the trip: so much is not known
-      this.#tell(this.#date - this.#redis - halfTrip, halfTrip)
+      this.#setSkew(this.#date - this.#redis - halfTrip, halfTrip)
     } else {
       this.#redis = undefined
-      this.#told = 0
+      this.#skew = 0
       this.#refusal ??= reply instanceof Error ? `${reply.message}; allow its user +time (docs/acl.md)` : 'its clock is not set (NTP)'
     }
   }
 
   /** How far this machine's clock is ahead of Redis', in milliseconds, rounded; negative where it is behind, 0 where it is near enough or not known. */
   get aheadMs(): number {
-    return this.#told
+    return this.#skew
   }
 
   /** What somebody should do about a clock, or undefined. It is the same text while the trouble is the same. */
   problem(where: string): string | undefined {
     if (this.#refusal !== undefined) return `this reporter's own clock is used, right or wrong, for ${where} does not tell the time: ${this.#refusal}`
-    if (this.#told === 0) return undefined
-    return `this reporter's clock is ${inWords(this.#told)} ${this.#told > 0 ? 'ahead of' : 'behind'} that of ${where}, whose time is used instead: set the one that is wrong (NTP)`
+    if (this.#skew === 0) return undefined
+    return `this reporter's clock is ${inWords(this.#skew)} ${this.#skew > 0 ? 'ahead of' : 'behind'} that of ${where}, whose time is used instead: set the one that is wrong (NTP)`
   }
 
   #since(): number {
@@ -99,13 +99,13 @@ export class RedisClock {
   }
 
   /**
-   * Keeps what people are told about a difference, which must not be another text with every measurement: it is rounded,
+   * Keeps a measured difference as people read it. That must not be another text with every measurement: it is rounded,
    * and stays as it was until the measured difference is a whole step away from it.
    */
-  #tell(ahead: number, uncertain: number): void {
+  #setSkew(ahead: number, uncertain: number): void {
     const size = Math.abs(ahead) - uncertain
-    if (size < tolerableMs - second || (this.#told === 0 && size <= tolerableMs)) this.#told = 0
-    else if (this.#told === 0 || Math.abs(ahead - this.#told) >= step(this.#told)) this.#told = Math.round(ahead / step(ahead)) * step(ahead)
+    if (size < tolerableMs - second || (this.#skew === 0 && size <= tolerableMs)) this.#skew = 0
+    else if (this.#skew === 0 || Math.abs(ahead - this.#skew) >= step(this.#skew)) this.#skew = Math.round(ahead / step(ahead)) * step(ahead)
   }
 }
 

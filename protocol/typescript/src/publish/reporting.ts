@@ -25,18 +25,18 @@ export interface Reporting {
   stop(last?: () => Promise<void>): Promise<void>
 }
 
-/** Says lines to a program's log, whose own failure must not end the program. */
+/** Writes lines to a program's log. A log that fails does not end the program. */
 export function sayTo(log: (line: string) => unknown): (line: string) => void {
   return (line) => {
     try {
       Promise.resolve(log(`gravito-pulse: ${line}`)).catch(() => {})
     } catch {
-      // It has nobody to tell.
+      // The log itself failed: there is nowhere to say so.
     }
   }
 }
 
-/** After how long a first failure is tried again, in milliseconds, before a word is said about it. */
+/** After how long a first failure is tried again, in milliseconds, before the log says so. */
 const secondTryMs = 1_000
 
 /**

@@ -36,7 +36,7 @@ final class Heartbeat
      */
     public function json(int $timestamp, int $ahead = 0): string
     {
-        return json_encode(['timestamp' => $timestamp] + $this->sample->take() + [
+        return json_encode(['timestamp' => $timestamp] + $this->sample->measure() + [
             'meta' => [
                 'app_name' => $this->settings->app,
                 'id' => self::id(),

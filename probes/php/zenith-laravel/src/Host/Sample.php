@@ -25,7 +25,7 @@ final class Sample
     /**
      * @return array{system: array<string, mixed>, process: array<string, mixed>}
      */
-    public function take(): array
+    public function measure(): array
     {
         $group = ControlGroup::read($this->groups, $this->proc);
         $now = $this->times($group);

@@ -76,7 +76,7 @@ final class Wire
     }
 
     /**
-     * Tells that keys are on several nodes: then no command sees all of them.
+     * Whether keys are on several nodes: then no command sees all of them.
      */
     public function isCluster(): bool
     {
@@ -112,7 +112,9 @@ final class Wire
             return array_map(function (array $command) use ($client) {
                 $client->clearLastError();
 
-                return self::answer($client->rawCommand($command[1] ?? self::ANY_KEY, ...$command), $client->getLastError());
+                $answer = $client->rawCommand($command[1] ?? self::ANY_KEY, ...$command);
+
+                return self::answer($answer, $client->getLastError());
             }, $commands);
         }
         if ($this->isPredisCluster()) {
