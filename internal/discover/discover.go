@@ -35,8 +35,6 @@ const (
 	// clockTolerance is how far ahead of Redis' time a time in the index may be and still be believed:
 	// the nodes of a cluster have clocks of their own.
 	clockTolerance = time.Minute
-	// saidSkew is from which difference on it is worth a word that a clock is wrong.
-	saidSkew = 5 * time.Second
 )
 
 // Reader reads one Redis. It is for one reading at a time.
@@ -49,8 +47,8 @@ type Reader struct {
 	walk    walk
 	known   map[string]*knownKey // what was there lately, whatever the index says: others may write to it
 	reading int64                // how many readings there were
-	ahead   time.Duration        // how far Redis' clock is ahead of ours, give or take doubt
-	doubt   time.Duration
+	ahead   time.Duration        // how far Redis' clock is ahead of ours
+	skew    publish.Skew
 	// Of one reading:
 	lost     map[string]bool // what there is to say of each node of a cluster that could not be reached
 	problems map[string]string
@@ -110,8 +108,9 @@ func (r *Reader) time(ctx context.Context, local, sent time.Time, cmd *redis.Tim
 	at, err := r.clock(cmd)
 	switch {
 	case err == nil:
-		r.doubt = time.Since(sent) / 2 // it was looked at somewhere on the way
-		r.ahead = at.Sub(local.Add(r.doubt))
+		halfTrip := time.Since(sent) / 2 // Redis looked at its clock at some moment of the trip
+		r.ahead = at.Sub(local.Add(halfTrip))
+		r.skew.Measure(-r.ahead, halfTrip)
 		return at, nil
 	case redisconn.IsRefusal(err), r.isPart(ctx, err):
 		return local.Add(r.ahead), nil
@@ -119,24 +118,14 @@ func (r *Reader) time(ctx context.Context, local, sent time.Time, cmd *redis.Tim
 	return local.Add(r.ahead), err
 }
 
-// saySkew says that this machine's clock is wrong, where it is.
-func (r *Reader) saySkew() {
-	if r.ahead.Abs() <= saidSkew+r.doubt {
-		return
-	}
-	direction := "behind"
-	if r.ahead < 0 {
-		direction = "ahead of"
-	}
-	r.problems[fmt.Sprintf("this server's clock is %s %s Redis', whose time is shown: set it (NTP)", view.About(r.ahead.Abs()), direction)] = "aggregator"
-}
-
 func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Document) bool) error {
 	now, index, err := r.index(ctx, local)
 	if err != nil {
 		return err
 	}
-	r.saySkew()
+	if problem := r.skew.Problem("this server", r.name); problem != "" {
+		r.problems[problem] = "aggregator"
+	}
 	found, err := r.find(ctx, now, index)
 	if err != nil {
 		return err

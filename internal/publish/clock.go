@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"strings"
 	"sync"
 	"time"
@@ -12,13 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	// tolerableSkew is how far this machine's clock may be from Redis' before anybody is told. A snapshot is
-	// fresh for 15 s, so less than 5 s misleads nobody, and with NTP clocks are within a fraction of a second.
-	tolerableSkew = 5 * time.Second
-	// askLimit is how long a question for Redis' time alone may take.
-	askLimit = 2 * time.Second
-)
+// askLimit is how long a question for Redis' time alone may take.
+const askLimit = 2 * time.Second
 
 // earliest is later than 1973, before which no document may be: a machine without a clock begins in 1970.
 var earliest = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -44,8 +38,8 @@ type clock struct {
 	redis   time.Time // at the newest answer; zero before the first
 	wall    time.Time // the local date at that moment
 	ran     time.Duration
-	refusal string        // what Redis said instead of its time
-	skew    time.Duration // how far the local date is ahead, rounded for people: see setSkew
+	refusal string // what Redis said instead of its time
+	skew    Skew
 }
 
 // now is Redis' time, and whether that is certain enough to go by: it is not before the first answer, nor where
@@ -80,7 +74,7 @@ func (c *clock) answered(at time.Time, asked time.Duration) {
 	c.wall, c.ran = c.local()
 	c.redis, c.refusal = at, ""
 	halfTrip := (c.ran - asked) / 2 // Redis looked at its clock at some moment of the trip: so much is not known
-	c.setSkew(c.wall.Sub(at)-halfTrip, halfTrip)
+	c.skew.Measure(c.wall.Sub(at)-halfTrip, halfTrip)
 }
 
 // refused keeps what Redis said instead of its time. To a script it says that in other words: the first ones stay.
@@ -88,38 +82,6 @@ func (c *clock) refused(why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.redis, c.skew, c.refusal = time.Time{}, 0, cmp.Or(c.refusal, why)
-}
-
-// setSkew keeps a measured difference as people read it. That must not be another text with every measurement: it is
-// rounded, and stays as it was until the measured difference is a whole step away from it.
-func (c *clock) setSkew(ahead, uncertain time.Duration) {
-	size := ahead.Abs() - uncertain
-	switch {
-	case size < tolerableSkew-time.Second, c.skew == 0 && size <= tolerableSkew:
-		c.skew = 0
-	case c.skew == 0, (ahead - c.skew).Abs() >= step(c.skew):
-		c.skew = ahead.Round(step(ahead))
-	}
-}
-
-func step(d time.Duration) time.Duration {
-	switch d = d.Abs(); {
-	case d < time.Minute:
-		return tolerableSkew
-	case d < 2*time.Hour:
-		return time.Minute
-	}
-	return time.Hour
-}
-
-func inWords(d time.Duration) string {
-	switch d = d.Abs(); {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", d/time.Second)
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f min", math.Round(d.Minutes()))
-	}
-	return fmt.Sprintf("%.0f h", math.Round(d.Hours()))
 }
 
 // Now is the time by the clock of Redis, or by this machine's where Redis does not tell its own. It costs a
@@ -165,7 +127,7 @@ func isRefusal(err error) bool {
 func (p *Store) ClockAhead() time.Duration {
 	p.clock.mu.Lock()
 	defer p.clock.mu.Unlock()
-	return p.clock.skew
+	return time.Duration(p.clock.skew)
 }
 
 // ClockProblem is what somebody should do about this machine's clock or Redis', or empty. It is the same text
@@ -173,13 +135,8 @@ func (p *Store) ClockAhead() time.Duration {
 func (p *Store) ClockProblem() string {
 	p.clock.mu.Lock()
 	defer p.clock.mu.Unlock()
-	switch c := p.clock; {
-	case c.refusal != "":
+	if c := p.clock; c.refusal != "" {
 		return fmt.Sprintf("this reporter's own clock is used, right or wrong, for %s does not tell the time: %s", p.name, c.refusal)
-	case c.skew > 0:
-		return fmt.Sprintf("this reporter's clock is %s ahead of that of %s, whose time is used instead: set the one that is wrong (NTP)", inWords(c.skew), p.name)
-	case c.skew < 0:
-		return fmt.Sprintf("this reporter's clock is %s behind that of %s, whose time is used instead: set the one that is wrong (NTP)", inWords(c.skew), p.name)
 	}
-	return ""
+	return p.clock.skew.Problem("this reporter", p.name)
 }

@@ -216,14 +216,3 @@ func shown(meta protocol.Meta) protocol.Meta {
 	}
 	return without
 }
-
-// About is a length of time as a person says it, and the same for a while: how wrong a clock is.
-func About(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return d.Round(5 * time.Second).String()
-	case d < time.Hour:
-		return d.Round(time.Minute).String()
-	}
-	return d.Round(time.Hour).String()
-}
