@@ -164,7 +164,7 @@ func (r *replay) Do(context.Context, []adapter.Request) ([]adapter.Reply, error)
 	return answers, nil
 }
 
-// BenchmarkAdapterAlone polls a thousand queues whose answers are in memory: what the adapter itself takes.
+// BenchmarkAdapterAlone polls a thousand queues with answers in memory, to measure the adapter itself.
 func BenchmarkAdapterAlone(b *testing.B) {
 	server := servertest.Redis(b)
 	fill(b, server)

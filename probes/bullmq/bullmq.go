@@ -19,7 +19,7 @@ const (
 	SettingPrefix = "prefix"
 )
 
-// DefaultPrefix is what BullMQ and Bull use unless they are told otherwise.
+// DefaultPrefix is the prefix of BullMQ and Bull where an app sets no other.
 const DefaultPrefix = "bull"
 
 // Adapter reads BullMQ and Bull.
@@ -77,14 +77,14 @@ type poll struct {
 // queue is one queue.
 type queue struct {
 	name   string
-	named  bool   // by the settings: shown whether Redis has it or not
-	keys   string // what all its keys start with: "bull:orders:"
-	client string // what its workers' connections are called behind the prefix: base64 of its name
+	named  bool   // the settings name it: it is shown whether Redis has it or not
+	keys   string // the beginning of all its keys: "bull:orders:"
+	client string // the end of its workers' client names, after the prefix: base64 of its name
 	// Keys of the requests that only some queues need.
 	wait, paused, failed, limiter string
 
-	searched bool // for a marker between jobs, and its version makes no new one
-	hidden   bool // such a marker was found: it stays until a worker gets there
+	searched bool // we have searched it for a marker between jobs, and its version makes no new one
+	hidden   bool // we found such a marker: it stays until a worker takes it
 }
 
 func newQueue(prefix, name string) *queue {

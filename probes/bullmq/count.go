@@ -20,13 +20,13 @@ const (
 	limit
 )
 
-// counts is what a queue answered.
+// counts are a queue's replies, and the numbers they tell.
 type counts struct {
 	replies      []adapter.Reply // perQueue of them
 	waiting      int64
 	meta         []adapter.Reply // the values of metaFields; empty where there are none
 	next         string          // id of the job a worker would take next, where the lists tell
-	asked        bool            // when that job was made has been asked
+	asked        bool            // we have asked when that job was made
 	marked       bool            // a marker was found: there is at most one, in wait or paused
 	madeAt       int64           // when that job was made, Unix ms; 0 where it isn't known
 	oldestFailed int64           // when the oldest failed job failed, Unix ms; 0 where it isn't known
@@ -76,7 +76,7 @@ func (s *session) count() adapter.Step {
 	})
 }
 
-// read takes the answers to a queue's requests.
+// read reads the replies to a queue's requests.
 func (c *counts) read(r []adapter.Reply) {
 	c.replies = r
 	for _, k := range []int{wait, paused, prioritized} {
@@ -94,9 +94,8 @@ func (c *counts) read(r []adapter.Reply) {
 	c.withoutMarker(r[waitTail], r[waitHead])
 }
 
-// withoutMarker takes off waiting the marker that BullMQ 2 to 4 may keep among the waiting jobs, if
-// it is in these ends of a list. The next job there, skipping the marker, is the queue's next if it
-// has none yet.
+// withoutMarker subtracts from waiting the marker that BullMQ 2 to 4 may keep among the waiting jobs, if it is at
+// one of these ends of a list. It also sets the queue's next job, skipping the marker, unless it is set already.
 func (c *counts) withoutMarker(tail, head adapter.Reply) {
 	jobs, err := tail.List() // the last ones
 	if err != nil {
@@ -121,16 +120,15 @@ func (c *counts) withoutMarker(tail, head adapter.Reply) {
 	}
 }
 
-// mark notes that there is a marker. It may have come between the two commands, so that waiting is
-// still 0.
+// mark notes that there is a marker. It may have come between the two commands, so that waiting is still 0.
 func (c *counts) mark() {
 	if !c.marked {
 		c.marked, c.waiting = true, max(c.waiting-1, 0)
 	}
 }
 
-// makesMarkers says that the queue's version makes markers. BullMQ 3 and 4 note which they are; 1 and 2
-// do not, and Bull 4 has none of their options.
+// makesMarkers reports whether the queue's version makes markers. BullMQ 3 and 4 write their version into the meta
+// hash; 1 and 2 do not, and Bull 4 has none of their options.
 func (c *counts) makesMarkers() bool {
 	text, ok := c.field(version)
 	if !ok {
@@ -141,15 +139,15 @@ func (c *counts) makesMarkers() bool {
 	return ok && (major == "3" || major == "4")
 }
 
-// isBullMQ2 says that the queue is one of BullMQ 2, or of 1, which makes no markers.
+// isBullMQ2 reports whether the queue is one of BullMQ 2, or of 1, which makes no markers.
 func (c *counts) isBullMQ2() bool {
 	_, hasVersion := c.field(version)
 	_, hasOptions := c.field(maxLenEvents)
 	return hasOptions && !hasVersion
 }
 
-// isMarker says that a list's entry is a marker: "0:" and the milliseconds of the first delayed job, or
-// "0:0"; "0" in BullMQ 2. No job of a version that has markers may have such an id.
+// isMarker reports whether a list's entry is a marker: "0:" and the milliseconds of the first delayed job, or
+// "0:0"; "0" in BullMQ 2. No job of a version that has markers can have such an id.
 func (c *counts) isMarker(id string) bool {
 	if id == "0" {
 		return c.isBullMQ2()
@@ -166,14 +164,14 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// markerDepth is how far from its end a list is searched for a marker. A longer list may count one
-// too many until its workers have come that far.
+// markerDepth is how many entries at the end of a list we search for a marker. The count of a longer list may be one
+// too high, until the marker is among these.
 const markerDepth = "200"
 
-// search says whether to search the queue's lists for a marker between the ends that were looked at.
-// It is pushed on an empty list only, and gets between jobs where LIFO or prioritized ones came after
-// it and others before it. Newer versions make none, but may have one left from before an upgrade; so
-// they are searched once, and where one was found as long as it may be there.
+// search reports whether to search the queue's lists for a marker between their ends. BullMQ pushes a marker on an
+// empty list only; it gets between jobs where LIFO or prioritized jobs came after it and others before it. Newer
+// versions make none, but may have one from before an upgrade. So we search their lists once, and again for as long
+// as a marker that we found may be there.
 func (q *queue) search(c *counts) bool {
 	if c.length(wait)+c.length(paused) == 0 {
 		q.hidden = false
@@ -194,9 +192,9 @@ func (q *queue) search(c *counts) bool {
 	return true
 }
 
-// endSearch remembers a marker of before an upgrade that was found between jobs. One that was and isn't
-// any more has been taken by a worker, or is further from the end than the search went: a LIFO job
-// does that. Only where the search went through the whole list is it surely gone.
+// endSearch remembers a marker from before an upgrade that the search found between jobs. If a search no longer
+// finds it, a worker has taken it, or LIFO jobs have moved it further from the end than the search went. It is
+// surely gone only where the search read the whole list.
 func (q *queue) endSearch(c *counts) {
 	depth, _ := strconv.ParseInt(markerDepth, 10, 64)
 	switch {
@@ -227,9 +225,8 @@ const (
 	oldestFailed
 )
 
-// lookCloser asks what only some queues need: the ends of a paused list that holds something, more
-// of a list that may hide a marker, when the next job was made, how far a rate limit is used, and
-// since when jobs have failed.
+// lookCloser asks what only some queues need: the ends of a paused list with jobs, more of a list that may hide a
+// marker, when the next job was made, how far a rate limit is used, and when the oldest failed job failed.
 func (s *session) lookCloser() adapter.Step {
 	// Most queues need one or two answers.
 	f := adapter.Questions[followUp]{Requests: make([]adapter.Request, 0, 2*len(s.queues)), For: make([]followUp, 0, 2*len(s.queues))}

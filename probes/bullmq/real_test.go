@@ -170,7 +170,7 @@ func TestWhatAnUpgradeLeavesBehind(t *testing.T) {
 	pollAndCheck(t, server, "bull", want, true)
 }
 
-// pollAndCheck polls twice, the second time from what the session remembers. Where nobody else is
+// pollAndCheck polls twice, the second time from what the session remembers. Where no other client is
 // connected it also proves that the polls changed nothing.
 func pollAndCheck(t *testing.T, server *servertest.RedisServer, prefix string, want []expected, alone bool) {
 	t.Helper()

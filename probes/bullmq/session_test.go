@@ -432,8 +432,8 @@ func TestWorkersAreCountedByTheirClientName(t *testing.T) {
 		{"without a list", []string{us}, keys{"CLIENT LIST": ""}, 0, -1},
 		{"on a replica by its role", []string{us, client(worker, "db=2")}, keys{"ROLE": []any{"slave", "10.0.0.1", int64(6379)}}, 0, -1},
 		{"on a replica by its link", []string{us, client("", "flags=M db=0")}, keys{"ROLE": adapter.Refusal("NOPERM")}, 0, -1},
-		{"in a cluster whose clients have no such name", []string{us}, keys{"CLUSTER INFO": "cluster_enabled:1"}, 0, -1},
-		{"in a cluster whose clients have", []string{us, client("bull:b3RoZXI=", "db=2")}, keys{"CLUSTER INFO": "cluster_enabled:1"}, 0, 0},
+		{"in a cluster with clients that have no such name", []string{us}, keys{"CLUSTER INFO": "cluster_enabled:1"}, 0, -1},
+		{"in a cluster with clients that have one", []string{us, client("bull:b3RoZXI=", "db=2")}, keys{"CLUSTER INFO": "cluster_enabled:1"}, 0, 0},
 		{"in a cluster, connected to two of its servers", []string{us, client(worker, "db=2 laddr=10.0.0.1:1"), client(worker+":w:one", "db=2 laddr=10.0.0.1:1"), client(worker, "db=2 laddr=10.0.0.2:1")},
 			keys{"CLUSTER INFO": "cluster_enabled:1"}, 1, 2},
 		{"alone, connected to two of its addresses", []string{us, client(worker, "db=2 laddr=10.0.0.1:1"), client(worker, "db=2 laddr=10.0.0.2:1")}, nil, 1, 2},
@@ -513,7 +513,7 @@ func TestRunnableIsWhatIsNotHeldBack(t *testing.T) {
 		{"at its limit", map[string]string{"max": "3"}, "3", 5, 0, 0},
 		{"below its limit", map[string]string{"max": "3"}, "2", 5, 0, -1},
 		{"limited by hand", nil, "9007199254740991", 5, 0, 0},
-		{"a worker's own limit, which nobody knows", nil, "100", 5, 0, -1},
+		{"a worker's own limit, which Redis doesn't have", nil, "100", 5, 0, -1},
 		{"some within its concurrency", map[string]string{"concurrency": "4"}, nil, 5, 1, 3},
 		{"none within its concurrency", map[string]string{"concurrency": "4"}, nil, 5, 6, 0},
 		{"all within its concurrency", map[string]string{"concurrency": "9"}, nil, 5, 4, -1},
@@ -710,7 +710,7 @@ func TestQueueThatHasAnythingIsThere(t *testing.T) {
 	}
 }
 
-// TestActiveThatIsUnknownLeavesOthersUnknown: how many more may run, and that nobody works.
+// TestActiveThatIsUnknownLeavesOthersUnknown is about how many more jobs may run, and that no worker is connected.
 func TestActiveThatIsUnknownLeavesOthersUnknown(t *testing.T) {
 	us := client("", "db=0")
 	s, _, err := keys{

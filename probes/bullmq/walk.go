@@ -9,7 +9,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// walk is a walk through all keys, with what is known of a name before it is known to be a queue.
+// walk is a walk through all keys, with the names that may turn out to be queues.
 type walk struct {
 	*adapter.Walk
 	candidates map[string]bool // names that may be queues, of the poll under way
@@ -93,15 +93,15 @@ func hasMark(fields []adapter.Reply) bool {
 	return slices.ContainsFunc(fields, func(f adapter.Reply) bool { return !f.IsNothing() })
 }
 
-// isCounter says that r is a queue's counter of job ids, and not a job whose own id ends in ":id".
+// isCounter reports whether r is a queue's counter of job ids, and not a job with an id that ends in ":id".
 func isCounter(r adapter.Reply) bool {
 	text, err := r.Text()
 	_, notNumber := strconv.ParseUint(text, 10, 64)
 	return err == nil && notNumber == nil
 }
 
-// isPartOf says that name is not a queue but a key of one: deduplication and Bull's limiter by
-// group keep text under "…:de:{id}" and "…:limiter", and that may end in ":id", too.
+// isPartOf reports whether name is not a queue but a key of one: deduplication and Bull's limiter by group keep
+// text under "…:de:{id}" and "…:limiter", and such a key may end in ":id", too.
 func (s *session) isPartOf(name string, isQueue map[string]bool) bool {
 	queue, ok := strings.CutSuffix(name, ":limiter")
 	if !ok {
@@ -112,7 +112,7 @@ func (s *session) isPartOf(name string, isQueue map[string]bool) bool {
 	return s.walk.Knows(queue) || isQueue[queue] || s.walk.candidates[queue]
 }
 
-// walkProblems are what there is to say of the walk in each snapshot.
+// walkProblems are the walk's problems for each snapshot.
 func (s *session) walkProblems() []protocol.Problem {
 	w := s.walk
 	switch {

@@ -13,7 +13,7 @@ type workers struct {
 	unsure  bool             // a worker may be connected without such a name
 }
 
-// of is how many workers a queue has; not ok where none is seen and that may not be all.
+// of is how many workers a queue has. ok is false where none is seen but some may be connected.
 func (w *workers) of(queue string, active int64) (n int64, ok bool) {
 	if w == nil {
 		return 0, false
@@ -22,7 +22,7 @@ func (w *workers) of(queue string, active int64) (n int64, ok bool) {
 	return n, n > 0 || active == 0 && !w.unsure
 }
 
-// readWorkers reads the replies to whoIsConnected. It is nil where they don't tell who works.
+// readWorkers reads the replies to whoIsConnected. It returns nil where they don't show the workers.
 func readWorkers(r []adapter.Reply, prefix string) *workers {
 	list, err := r[0].Text()
 	if err != nil || list == "" || !isSent(prefix) {
@@ -67,13 +67,13 @@ func readWorkers(r []adapter.Reply, prefix string) *workers {
 	return w
 }
 
-// isSent says that a client name with this prefix can be set: no space, nothing beyond ASCII.
+// isSent reports whether a client name can have this prefix: no space, nothing beyond ASCII.
 func isSent(prefix string) bool {
 	return !strings.ContainsFunc(prefix, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// ourDatabase is the database that we are connected to: a queue of the same name in another one has
-// workers of its own. A Redis before 6.2 has no CLIENT INFO, but only we ask for the list just now.
+// ourDatabase is the database that we are connected to: a queue of the same name in another one has workers of its
+// own. A Redis before 6.2 has no CLIENT INFO. There we are the client that asks for the list just now.
 func ourDatabase(info adapter.Reply, list string) (db string, ok bool) {
 	if us, err := info.Text(); err == nil {
 		if db = clientField(us, "db"); db != "" {
@@ -84,7 +84,7 @@ func ourDatabase(info adapter.Reply, list string) (db string, ok bool) {
 		switch clientField(line, "cmd") {
 		case "client", "client|list":
 			if other := clientField(line, "db"); ok && other != db {
-				return "", false // somebody else asks, too
+				return "", false // another client asks, too
 			}
 			db, ok = clientField(line, "db"), true
 		}
@@ -92,7 +92,7 @@ func ourDatabase(info adapter.Reply, list string) (db string, ok bool) {
 	return db, ok
 }
 
-// isReplicaOf says that a line is the connection to a replica's own primary.
+// isReplicaOf reports whether a line is the connection to a replica's own primary.
 func isReplicaOf(line string) bool { return strings.Contains(clientField(line, "flags"), "M") }
 
 // clientField is a field of a line of CLIENT LIST; empty where it isn't there.

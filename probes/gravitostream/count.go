@@ -35,8 +35,8 @@ func (s *session) count() adapter.Step {
 	})
 }
 
-// askStranded asks for the lists of numeric priorities: those that are known to hold something, and
-// where nothing is looked for now and then those that may.
+// askStranded asks for the lists of numeric priorities that are known to have jobs. Where the settings have no glob
+// it also asks, now and then, for those that may have some.
 func (s *session) askStranded() (q adapter.Questions[strandedList]) {
 	probe := s.walk == nil && !s.now.Before(s.probeAt)
 	if probe {
@@ -63,11 +63,11 @@ func (s *session) askStranded() (q adapter.Questions[strandedList]) {
 	return q
 }
 
-// takeStranded takes the length of such a list, and remembers whether it holds something.
+// takeStranded reads the length of such a list, and remembers whether it has jobs.
 func (s *session) takeStranded(what strandedList, r adapter.Reply, of map[*queue]int64) {
 	n, err := r.Count()
 	if err != nil || n == 0 {
-		delete(what.queue.stranded, what.priority) // something else may have this name
+		delete(what.queue.stranded, what.priority) // the key may have another type now
 		return
 	}
 	what.queue.stranded[what.priority] = s.lengthOf(what.queue, what.priority)

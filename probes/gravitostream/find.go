@@ -39,7 +39,7 @@ func (s *session) found(key string) (isNew bool) {
 	return true
 }
 
-// check asks what the new keys are: anybody may have keys that begin with this prefix.
+// check asks for the types of the new keys: other programs may have keys that begin with this prefix.
 func (s *session) check() adapter.Step {
 	keys := adapter.SortedKeys(s.newKeys)
 	requests := make([]adapter.Request, len(keys))
@@ -95,8 +95,8 @@ func (s *session) leaveOut(name, why string) {
 	s.walk.LeaveOut("queue " + adapter.Quote(name, 80) + " is left out, and perhaps others: " + why)
 }
 
-// forget drops, of the queues that were found and have nothing, those that have had nothing for long,
-// and the longest empty ones where they are too many.
+// forget drops found queues that have been empty for long, and where there are too many empty ones those that have
+// been empty the longest.
 func (s *session) forget(empty []*queue) {
 	slices.SortStableFunc(empty, func(a, b *queue) int { return a.seen.Compare(b.seen) }) // the longest empty ones first, which are in order
 	for i, q := range empty {
@@ -109,7 +109,7 @@ func (s *session) forget(empty []*queue) {
 	}
 }
 
-// walkProblems are what there is to say of the walk in each snapshot.
+// walkProblems are the walk's problems for each snapshot.
 func (s *session) walkProblems() {
 	switch {
 	case s.walk == nil:

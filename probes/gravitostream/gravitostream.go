@@ -1,8 +1,10 @@
 // Package gravitostream reads the queues that Gravito Stream's Redis driver keeps.
 //
-// It asks for nine lengths and one flag a queue and writes nothing. Which jobs are being worked on is
-// recorded nowhere, so active is absent: 0 would be a claim. The key table it relies on, and how a key
-// is told from a queue whose name looks like one, is in docs/drivers/gravitostream.md.
+// [Adapter] is the adapter; its Open takes the settings [SettingQueues] and [SettingPrefix].
+//
+// It asks for nine lengths and one flag a queue and writes nothing. Gravito Stream doesn't record which jobs are
+// running, so active is absent: 0 would be a claim. The key table it relies on is in
+// docs/drivers/gravitostream.md, with the rules that tell a queue's keys from the names of other queues.
 package gravitostream
 
 import (
@@ -24,17 +26,17 @@ const (
 	SettingPrefix = "prefix"
 )
 
-// DefaultPrefix is what Gravito Stream uses unless it is told otherwise.
+// DefaultPrefix is the prefix of Gravito Stream where an app sets no other.
 const DefaultPrefix = "queue:"
 
-// A queue that has nothing has no key. One that was found stays in the report with 0, so that it
-// doesn't come and go with its jobs: so long, and of those that have nothing so many.
+// A queue without jobs has no key. A found queue stays in the report with 0, so that it doesn't come and go with its
+// jobs: for forgetAfter, and of such queues at most mostEmpty.
 const (
 	forgetAfter = time.Hour
 	mostEmpty   = 10_000
 )
 
-// Where nothing is looked for, a queue's lists of the priorities 0 to 9 are asked now and then.
+// Where the settings have no glob, a poll asks for each queue's lists of the priorities 0 to 9 now and then.
 const (
 	probedPriorities = 10
 	probeEvery       = time.Minute
@@ -95,10 +97,10 @@ type session struct {
 // queue is one queue and its requests, which never change.
 type queue struct {
 	name     string
-	named    bool      // by the settings: shown whether Redis has it or not
+	named    bool      // the settings name it: it is shown whether Redis has it or not
 	seen     time.Time // when one of its keys was last there; zero where none ever was
 	requests [perQueue]adapter.Request
-	stranded map[int]adapter.Request // lists of numeric priorities that are known to hold something
+	stranded map[int]adapter.Request // asks for the lists of numeric priorities that have jobs
 }
 
 // The requests of a queue, by place. The four lists of jobs and the four of delayed ones are of the

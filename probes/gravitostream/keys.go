@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Names of queues may hold ':', so a key is never split: only what is known to stand at its end is cut
-// off. Where what is left is a queue that the settings select, the key is that queue's.
+// Names of queues may hold ':', so we never split a key: we cut off only the known ends. If the rest is a queue that
+// the settings select, the key is that queue's.
 
 // notQueues begin keys of Gravito Stream, behind the prefix, that belong to no queue.
 var notQueues = []string{"pending:", "worker:", "logs:", "lock:", "schedule"}
@@ -20,7 +20,7 @@ func isNoQueue(rest string) bool {
 	return rest == "active" || strings.Contains(rest, ":ratelimit:")
 }
 
-// candidate is what a key may be: of which queue, and what Redis must say that it is.
+// candidate is a key that may belong to a queue, if Redis says that it has the type kind.
 type candidate struct {
 	queue, kind string
 	stranded    int // the numeric priority that this list is of; none is notStranded
@@ -31,7 +31,8 @@ const notStranded = -1
 // numericPriorities is how many there are: of one or two digits.
 const numericPriorities = 100
 
-// classify tells whose a key is, given without the prefix; not ok where no selected queue's.
+// classify returns the queue and the type that a key should have, from the key without its prefix. ok is false where
+// the key belongs to no selected queue.
 func (s *session) classify(rest string) (c candidate, ok bool) {
 	if isNoQueue(rest) {
 		return candidate{}, false
@@ -49,8 +50,8 @@ func (s *session) classify(rest string) (c candidate, ok bool) {
 		c.queue = stem
 		return c, true
 	}
-	// A number at the end may as well be a name's, as in tenant:42. It is one where the settings name
-	// it, or where it has what only queues have.
+	// A number at the end may also be part of a name, as in tenant:42. It is where the settings name such a queue, or
+	// where there are keys that only queues have.
 	if stem, n := cutNumber(name); stem != "" && !ofAll && !s.isNamed(name) && s.patterns.Match(stem) {
 		c.queue = stem
 		if state == "" {
@@ -67,8 +68,8 @@ func (s *session) isNamed(name string) bool {
 	return q != nil && q.named
 }
 
-// ownerOf is the selected queue whose jobs are where a queue called name would have its own, and which
-// of its jobs these are: then there can be no queue called name beside it.
+// ownerOf returns the selected queue that has its jobs of one part, such as a priority, under the key that a queue
+// called name would use. Where there is an owner there can be no queue called name.
 func (s *session) ownerOf(name string) (owner, part string) {
 	if stem, priority := cutPriority(name); stem != "" && s.patterns.Match(stem) {
 		return stem, priority
@@ -79,7 +80,7 @@ func (s *session) ownerOf(name string) (owner, part string) {
 	return "", ""
 }
 
-// cutState cuts off the end of a key that says what its jobs are.
+// cutState cuts off the end of a key that names the state of its jobs.
 func cutState(key string) (name, state string) {
 	for _, state := range [...]string{"delayed", "failed", "paused"} {
 		if name, ok := strings.CutSuffix(key, ":"+state); ok && name != "" {
@@ -89,8 +90,8 @@ func cutState(key string) (name, state string) {
 	return key, ""
 }
 
-// cutPriority cuts off the end of a list's key that says which priority its jobs have; stem is empty
-// where there is none.
+// cutPriority cuts off the end of a list's key that names the priority of its jobs. stem is empty where there is no
+// such end.
 func cutPriority(name string) (stem, priority string) {
 	for _, p := range priorities[1:] {
 		if stem, ok := strings.CutSuffix(name, p); ok {
@@ -100,8 +101,8 @@ func cutPriority(name string) (stem, priority string) {
 	return "", ""
 }
 
-// cutNumber cuts off a numeric priority: one or two digits. Longer ones are far likelier an id, which is
-// part of a name. stem is empty where there is none.
+// cutNumber cuts off a numeric priority: one or two digits. A longer number is far more likely an id, which is part
+// of a name. stem is empty where there is no such end.
 func cutNumber(name string) (stem string, n int) {
 	i := strings.LastIndexByte(name, ':')
 	digits := name[i+1:]

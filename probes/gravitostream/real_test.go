@@ -97,7 +97,7 @@ func check(t *testing.T, p *poll.Poller, now time.Time, want map[string]count) {
 		stranded, _ := q.Meta.Int("stranded")
 		got[q.Name] = count{q.Metrics.Waiting, *q.Metrics.Delayed, *q.Metrics.Failed, stranded}
 		if q.Metrics.Active != nil {
-			t.Errorf("active of %s is %d: nobody can know it", q.Name, *q.Metrics.Active)
+			t.Errorf("active of %s is %d: Redis does not tell it", q.Name, *q.Metrics.Active)
 		}
 		if q.Meta.Bool("paused") != (q.Name == "mail") || q.Meta.Bool("failed_capped") != (q.Name == "full") {
 			t.Errorf("meta of %s is %s", q.Name, q.Meta.AppendJSON(nil))

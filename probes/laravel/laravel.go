@@ -20,11 +20,11 @@ const (
 	SettingPrefix = "prefix"
 	// SettingHorizonPrefix is Horizon's prefix, as the app has it in config/horizon.php, quoted or
 	// not like [SettingPrefix]; [DefaultHorizonPrefix] where it is not set. It takes the place of the
-	// connection's. A Horizon whose configuration has none uses "horizon:".
+	// connection's. A Horizon without a configured prefix uses "horizon:".
 	SettingHorizonPrefix = "horizon_prefix"
 )
 
-// What stands for a prefix that is not set.
+// The prefixes that are used where none is set.
 const (
 	DefaultPrefix        = "laravel_database_" // of a new app before Laravel 13, which has "laravel-database-"
 	DefaultHorizonPrefix = "laravel_horizon:"

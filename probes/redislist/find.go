@@ -28,8 +28,8 @@ func (s *session) find() adapter.Step {
 	})
 }
 
-// forget drops, of the lists that were found and are empty, those that have been for long, and the
-// longest empty ones where they are too many.
+// forget drops found lists that have been empty for long, and where there are too many empty ones those that have
+// been empty the longest.
 func (s *session) forget(empty []*list) {
 	slices.SortStableFunc(empty, func(a, b *list) int { return a.seen.Compare(b.seen) }) // the longest empty ones first, which are in order
 	for i, l := range empty {
@@ -39,7 +39,7 @@ func (s *session) forget(empty []*list) {
 	}
 }
 
-// walkProblems are what there is to say of the walk in each snapshot.
+// walkProblems are the walk's problems for each snapshot.
 func (s *session) walkProblems() {
 	switch {
 	case s.walk == nil:

@@ -1,9 +1,11 @@
-// Package redislist reads plain Redis lists that somebody uses as queues: LPUSH here, BRPOP there, and
+// Package redislist reads plain Redis lists that programs use as queues: one does LPUSH, another BRPOP, and there is
 // no library in between.
 //
-// It asks for one length a list and writes nothing. A list has no more to tell: which of its items are
-// being worked on, which failed and when each was made is known to nobody but the program that uses it.
-// What is read and why the rest is absent is in docs/drivers/redislist.md.
+// [Adapter] is the adapter; its Open takes the setting [SettingKeys].
+//
+// It asks for one length a list and writes nothing. A list tells no more: only the program that uses it knows which
+// items are being worked on, which failed and when each was made. docs/drivers/redislist.md says what is read and
+// why the rest is absent.
 package redislist
 
 import (
@@ -21,8 +23,8 @@ const SettingKeys = "keys"
 // DriverName is the queues' meta.driver: the protocol has no driver of this name.
 const DriverName = "redis-list"
 
-// A list that was emptied has no key any more. One that was found stays in the report with 0, so that
-// it doesn't come and go with its items: so long, and of those that are empty so many.
+// An empty list has no key. A found list stays in the report with 0, so that it doesn't come and go with its items:
+// for forgetAfter, and of empty lists at most mostEmpty.
 const (
 	forgetAfter = time.Hour
 	mostEmpty   = 10_000
@@ -61,7 +63,7 @@ type session struct {
 	adapter.Flow
 	app, source string
 	patterns    adapter.Patterns
-	meta        protocol.Meta // of a list that there is nothing more to say of
+	meta        protocol.Meta // the meta of a list without a remark of its own
 	lists       map[string]*list
 	order       []*list           // all of them, sorted by key
 	requests    []adapter.Request // one a list, in that order
@@ -75,7 +77,7 @@ type session struct {
 // list is one list and what is asked of it, which never changes.
 type list struct {
 	key     string
-	named   bool      // by the settings: shown whether Redis has it or not
+	named   bool      // the settings name it: it is shown whether Redis has it or not
 	seen    time.Time // when its key was last there; zero where it never was
 	request adapter.Request
 }

@@ -262,7 +262,7 @@ func TestKeyThatIsNoListIsSaid(t *testing.T) {
 	}
 }
 
-func TestFoundListWhoseKeyBecomesSomethingElseIsForgotten(t *testing.T) {
+func TestFoundListIsForgottenWhenItsKeyBecomesSomethingElse(t *testing.T) {
 	k := keys{lists: map[string]int64{"a": 1, "b": 1}, others: map[string]string{}}
 	s := openFor(t, "*")
 	if _, _, err := k.poll(t, s, noon); err != nil {

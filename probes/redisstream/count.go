@@ -7,7 +7,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// group is what a poll has learned of a consumer group.
+// group is a consumer group as one poll sees it.
 type group struct {
 	stream    *stream
 	known     *known
@@ -83,7 +83,7 @@ func (s *session) read(st *stream, r []adapter.Reply) {
 	}
 }
 
-// unread says why a stream has no groups to report. One that was found may be gone since.
+// unread notes why a stream has no groups to report. A found stream may be gone by now.
 func (s *session) unread(st *stream, err error) {
 	switch missing := adapter.CodeOf(err) == "ERR" && err.Error() == "ERR: no such key"; {
 	case missing && st.named:
@@ -214,8 +214,8 @@ func readAbout(r adapter.Reply) (a about) {
 	return a
 }
 
-// decide finds out how many wait for a group that may have some, from its first waiting entry and its
-// stream; where that doesn't tell, they are counted.
+// decide finds out how many entries wait for a group, from its first waiting entry and its stream. Where these don't
+// tell, it lets the next rounds count them.
 func (g *group) decide(first adapter.Reply, a about) {
 	g.count.size = 1
 	done, err := g.count.addPage(first, g)

@@ -1,11 +1,12 @@
 // Package redisstream reads Redis Streams that consumer groups work on: each group of a stream is a
 // queue of its own, called {stream}/{group}.
 //
-// What waits for a group are the entries behind its last-delivered-id, and what is active are those
-// that were delivered and not acknowledged. Redis 7 and later tell the first number as the group's lag,
-// but not always, and not always right; where it may be wrong the entries are counted, within bounds.
-// When that is so is in docs/drivers/redisstream.md. Nothing is written: no group reads, no entry is
-// claimed.
+// [Adapter] is the adapter; its Open takes the setting [SettingStreams].
+//
+// The entries behind a group's last-delivered-id are waiting; those delivered and not acknowledged are active. Redis
+// 7 and later tell the number of waiting entries as the group's lag, but not always, and not always right. Where the
+// lag may be wrong the adapter counts the entries, within bounds; docs/drivers/redisstream.md says when. It writes
+// nothing: it reads for no group and claims no entry.
 package redisstream
 
 import (
@@ -61,13 +62,13 @@ type session struct {
 
 	walk *adapter.KeyWalk // nil where every pattern is a key
 
-	polls    int // how many there were: which one a group was last seen by
+	polls    int // the number of this poll: each group keeps the number of the poll that saw it last
 	now      time.Time
 	groups   []group // of the poll under way, stream by stream
 	problems []protocol.Problem
-	failed   error // the first stream's that could not be read
+	failed   error // why the first stream that could not be read could not
 
-	wrongName string // a group that cannot be reported, and why: one stands for all
+	wrongName string // a sentence about a group that cannot be reported; one stands for all
 }
 
 // stream is one stream and what is asked of it, which never changes.
@@ -106,16 +107,16 @@ type known struct {
 	after id
 }
 
-// base is a number of waiting entries that was counted, and when it is still right: as long as nothing
-// was delivered and nothing removed, only added entries change it.
+// base is a number of waiting entries that was counted. As long as nothing is delivered and nothing removed, only
+// added entries change it.
 type base struct {
 	ok                     bool
 	last                   id
 	added, length, waiting int64
 }
 
-// queueName is a group's name as a queue. A '/' within the group's name is written %2F, and a '%' %25:
-// so the last '/' always ends the stream's key, and no two groups have one name.
+// queueName is a group's name as a queue. It writes a '/' within the group's name as %2F, and a '%' as %25. So the
+// last '/' always ends the stream's key, and no two groups have the same name.
 func queueName(key, group string) string {
 	return key + "/" + strings.ReplaceAll(strings.ReplaceAll(group, "%", "%25"), "/", "%2F")
 }

@@ -35,10 +35,9 @@ func TestWithoutABudgetEverythingIsReadAtEveryPoll(t *testing.T) {
 	}
 }
 
-// What is found is read on credit, so the bound is the budget or the first reading of all,
-// whichever is more. A queue that is listed but not there, and a dead-letter queue that is there but
-// may not be read, are found anew each time, and a list has further pages: each a call that is paid
-// back later.
+// The session reads new queues on credit, so the bound is the larger of the budget and the first reading of all
+// queues. It finds anew each time a queue that is listed but not there, and a dead-letter queue that it may not
+// read, and a list has further pages: each is a call that it pays back later.
 func TestBudgetIsNeverExceeded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {

@@ -93,7 +93,7 @@ func TestDeadLetterQueueOfAnotherAccount(t *testing.T) {
 		"orders 1/0/0/2 dlq=orders-dead url="+url(theirs, "orders"))
 }
 
-func TestDeadLetterQueueThatNobodyNamesAnyMoreIsForgotten(t *testing.T) {
+func TestDeadLetterQueueThatNoQueueNamesAnyMoreIsForgotten(t *testing.T) {
 	w := newWorld()
 	w.add("orders", 1, 0, 0, redrive("dead"))
 	w.add("dead", 4, 0, 0, "")
@@ -107,7 +107,7 @@ func TestDeadLetterQueueThatNobodyNamesAnyMoreIsForgotten(t *testing.T) {
 }
 
 // TestDeadLetterQueueThatWasLostIsLookedForAnewWhenItIsNamedAgain: what was refused to another policy is
-// no reason to wait, and what nobody names takes no part of the budget.
+// no reason to wait, and a queue that no other names takes no part of the budget.
 func TestDeadLetterQueueThatWasLostIsLookedForAnewWhenItIsNamedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -307,7 +307,7 @@ func TestThrottledQueueKeepsItsNumbersForAMinute(t *testing.T) {
 }
 
 // With an interval of a minute or more the last numbers are older than a minute at the first
-// failure; the next poll will tell whether there is trouble.
+// failure; the next poll shows whether there is trouble.
 func TestOneFailureAloneHidesNothing(t *testing.T) {
 	w := newWorld()
 	w.add("orders", 5, 0, 0, "")

@@ -25,7 +25,7 @@ var start = time.UnixMilli(1_764_000_000_000)
 func at(d time.Duration) time.Time { return start.Add(d) }
 
 const (
-	ours   = "123456789012" // the account whose queues are listed
+	ours   = "123456789012" // the account of the queues that are listed
 	theirs = "111111111111"
 )
 
