@@ -255,7 +255,7 @@ func metaOf(t testing.TB, s *protocol.QueueSnapshot, queue string) map[string]an
 	return nil
 }
 
-// withRights is a client whose user has these rules, on all keys.
+// withRights is a client with a user that has these rights, on all keys.
 func withRights(t testing.TB, server *servertest.RedisServer, rules ...string) *redis.Client {
 	t.Helper()
 	user := []any{"ACL", "SETUSER", "few", "reset", "on", ">few", "~*"}
@@ -333,7 +333,7 @@ func (c compiled) instance(t testing.TB) instance {
 	return instance{t, m}
 }
 
-// call calls an export whose result is bytes, tag first.
+// call calls an export that returns bytes, a tag first.
 func (i instance) call(export string, args ...uint64) (tag byte, rest []byte) {
 	i.t.Helper()
 	r, err := i.module.ExportedFunction(export).Call(i.t.Context(), args...)

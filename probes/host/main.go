@@ -1,5 +1,5 @@
-// Command host is the heartbeat agent: it publishes how its host is doing. With -once it prints one
-// heartbeat and publishes nothing.
+// Command host is the heartbeat agent: it publishes how busy its host is. With -once it prints one heartbeat and
+// publishes nothing.
 package main
 
 import (

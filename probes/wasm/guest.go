@@ -14,8 +14,8 @@ import (
 // settingAdapter is the setting that picks one of the adapters.
 const settingAdapter = "adapter"
 
-// guest is an instance: the adapter that was opened, and its session. What its methods return is good
-// until the next call.
+// guest is an instance: the adapter that was opened, and its session. The result of a method is valid until the next
+// call.
 type guest struct {
 	out     []byte // the last result, kept for its memory
 	opened  adapter.Adapter
@@ -23,8 +23,7 @@ type guest struct {
 	asked   int // requests in the last result
 }
 
-// describe is about the adapter that is open. Before there is one, it is about all that read a Redis
-// together.
+// describe is the description of the open adapter. Before one is open it is that of all Redis adapters together.
 func (g *guest) describe() []byte {
 	if g.opened != nil {
 		return g.appendDescription(g.opened.Describe())

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// What an engine does not bound is bounded here, before it sees the module: what it may import, and its
+// This file bounds, before the engine sees the module, what the engine does not: the module's imports, and its
 // tables, which live outside of its memory.
 
 const (
@@ -34,7 +34,7 @@ const (
 )
 
 // bounded checks a module, and returns it with tables that cannot grow and without what is only for
-// debuggers. One that isn't trusted can be stopped wherever it is.
+// debuggers. It makes a module that isn't trusted stoppable at any point.
 func bounded(wasm []byte, trusted bool) ([]byte, error) {
 	if len(wasm) > MaxModule {
 		return nil, fmt.Errorf("it has %d bytes: at most %d are loaded", len(wasm), MaxModule)

@@ -10,9 +10,8 @@ import (
 	"strings"
 )
 
-// What the engine keeps compiled it takes at its word when it reads it again: a bit that flipped on the
-// disk ends the program. So each module has a directory of its own within the cache, with a checksum of
-// what is in it.
+// The engine trusts compiled code when it reads it again: a bit that flipped on the disk ends the program. So each
+// module has a directory of its own within the cache, with a checksum of each entry.
 
 // sumsFile has a line for each entry: its checksum and its name.
 const sumsFile = "sums"
@@ -23,8 +22,7 @@ func cacheOf(dir string, wasm []byte) string {
 	return filepath.Join(dir, hex.EncodeToString(sum[:16]))
 }
 
-// discardBroken removes the entries that are not as they were when they were written, and says how many are
-// left.
+// discardBroken removes the entries that have changed since they were written, and returns how many are left.
 func discardBroken(dir string) (intact int, err error) {
 	sums, _ := os.ReadFile(filepath.Join(dir, sumsFile)) // where there are none, nothing is intact
 	for _, entry := range entriesOf(dir) {
@@ -40,7 +38,7 @@ func discardBroken(dir string) (intact int, err error) {
 	return intact, nil
 }
 
-// noteSums writes the checksums of what is there now, unless that is only what was intact.
+// noteSums writes the checksums of the entries, unless there are none but the intact ones.
 func noteSums(dir string, intact int) error {
 	entries := entriesOf(dir)
 	if len(entries) == intact {

@@ -6,14 +6,15 @@ import (
 	"fmt"
 )
 
-// The engine looks whether an instance's time is over where a loop begins, and nowhere else: a module that
-// calls itself, or fills its memory a thousand times in a row, cannot be stopped. So a foreign module's code
-// gets an empty loop where a function begins, and before each instruction that works on much memory.
+// The engine checks whether an instance's time is over where a loop begins, and nowhere else. It could not stop a
+// module that calls itself, or that fills its memory a thousand times in a row. So this file adds to a foreign
+// module an empty loop where each function begins, and before each instruction that works on much memory.
 
-// aLook is an empty loop, which does nothing but to let the engine look.
+// aLook is an empty loop. It only lets the engine check the time.
 var aLook = []byte{opLoop, 0x40, opEnd}
 
-// What compiling takes more time and memory for than by its size. What compilers make is far below.
+// The bounds on what costs the compiler more time and memory than its size suggests. The output of compilers is far
+// below them.
 const (
 	maxDepth  = 10_000    // of a function's blocks within each other
 	maxBlocks = 20_000    // in a function
@@ -33,7 +34,7 @@ const (
 	opBrTable = 0x0e
 )
 
-// interruptible is a code section whose functions can be stopped.
+// interruptible returns section with functions that the engine can stop.
 func interruptible(section []byte) ([]byte, error) {
 	r := reader{data: section}
 	count := r.count()

@@ -2,9 +2,9 @@ package wasmhost
 
 import "fmt"
 
-// The engine makes room for what a module says it has, before it looks whether that is there: a module of
-// fifty bytes that says it has four billion parameters takes all memory there is. So each count is held
-// against the bytes behind it first.
+// The engine allocates memory for each count in a module before it checks that the items are there: a module of
+// fifty bytes that announces four billion parameters would take all memory. So this file compares each count with
+// the number of bytes after it first.
 
 // maxLocals is how many local variables all of a module's functions may have. They are written as a number
 // and a type, so their count is not bounded by the bytes behind it.

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// guest is an instance and what it may still use in this poll.
+// guest is an instance, and the run time it has left in this poll.
 type guest struct {
 	instance *instance
 	left     time.Duration // run time
@@ -18,7 +18,7 @@ type guest struct {
 	buffer   []byte // of the replies, kept from one round to the next
 }
 
-// errStopped is that the caller's time was over before the instance ran.
+// errStopped means that the caller's time was over before the instance ran.
 var errStopped = errors.New("stopped by the caller")
 
 // timed runs the instance within what is left of its run time.
@@ -42,7 +42,7 @@ func (g *guest) call(ctx context.Context, name string, arguments ...uint64) (res
 	return result, err
 }
 
-// result calls a function whose result is a text, which is good until the next call.
+// result calls a function that returns a text. The text is valid until the next call.
 func (g *guest) result(ctx context.Context, name string, most int, arguments ...uint64) ([]byte, error) {
 	result, err := g.call(ctx, name, arguments...)
 	if err != nil {
@@ -61,7 +61,7 @@ func (g *guest) result(ctx context.Context, name string, most int, arguments ...
 	return data, nil
 }
 
-// tagged calls a function whose result begins with a tag.
+// tagged calls a function that returns a text which begins with a tag.
 func (g *guest) tagged(ctx context.Context, name string, arguments ...uint64) (tag byte, data []byte, err error) {
 	data, err = g.result(ctx, name, max(maxRequestsSize, maxSnapshot)+1, arguments...)
 	if err != nil {
@@ -97,7 +97,7 @@ type lines struct {
 	said int    // lines in this poll
 }
 
-// Write takes what the instance printed. It never fails: an instance is not told what became of it.
+// Write logs what the instance printed. It never fails: the instance does not learn what became of it.
 func (l *lines) Write(p []byte) (int, error) {
 	taken := p[:min(len(p), max(maxLog-l.size, 0))]
 	cut := len(taken) < len(p) && l.size <= maxLog
@@ -143,7 +143,7 @@ func (l *lines) say(line []byte) {
 	}
 }
 
-// oneLine is somebody else's text as one line of UTF-8 without control characters.
+// oneLine is a foreign text as one line of UTF-8 without control characters.
 func oneLine(text []byte) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {

@@ -447,8 +447,8 @@ func TestOneModuleHasManySessions(t *testing.T) {
 	group.Wait()
 }
 
-// TestWhoseAndWhenIsTheHostsToSay: the newest snapshot wins, so a module must not say that it is newer.
-func TestWhoseAndWhenIsTheHostsToSay(t *testing.T) {
+// TestTheHostSetsSourceAndTime: the newest snapshot wins, so a module must not choose its time.
+func TestTheHostSetsSourceAndTime(t *testing.T) {
 	t.Parallel()
 	var m wasmhosttest.Module
 	m.Poll = m.Answer(strings.Replace(wasmhosttest.GoodSnapshot, `1764000000000,"app":"shop"`, `9000000000000,"app":"shop","source":"another"`, 1))
@@ -468,7 +468,7 @@ func TestWhoseAndWhenIsTheHostsToSay(t *testing.T) {
 	}
 }
 
-func TestACallerWhoseTimeIsOverDoesNotStopTheModule(t *testing.T) {
+func TestACallerThatIsOutOfTimeDoesNotStopTheModule(t *testing.T) {
 	t.Parallel()
 	s := open(t, wasmhosttest.Module{}, limits)
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))

@@ -8,8 +8,8 @@ import (
 	"github.com/gravito-framework/pulse/probes/adapter"
 )
 
-// Later is a session whose module is still being compiled, or already is: on a fraction of a processor
-// that takes longer than a poll may. Its first polls only say so.
+// Later is a session of a module that is compiled in the background: on a fraction of a processor that takes longer
+// than a poll may. Until then its polls only say so.
 type Later struct {
 	opened  chan struct{} // closed once session or err is there
 	session adapter.Session
@@ -18,7 +18,7 @@ type Later struct {
 
 var errCompiling = errors.New("it is still being compiled; its queues are read as soon as that is done")
 
-// OpenLater opens in the background what open opens, such as a module it loads.
+// OpenLater calls open in the background, which may load and compile a module.
 func OpenLater(ctx context.Context, open func(context.Context) (adapter.Session, error)) *Later {
 	l := &Later{opened: make(chan struct{})}
 	go func() {
@@ -28,7 +28,7 @@ func OpenLater(ctx context.Context, open func(context.Context) (adapter.Session,
 	return l
 }
 
-// Describe is what the adapter says of itself; nothing before it is open.
+// Describe is the adapter's own description; it is empty before the adapter is open.
 func (l *Later) Describe() adapter.Description {
 	select {
 	case <-l.opened:

@@ -10,7 +10,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// After an instance was closed for what it did, the next one waits.
+// After the host has closed an instance for breaking a bound, it waits before it starts the next one.
 const (
 	firstRetry = time.Second
 	lastRetry  = 5 * time.Minute
@@ -41,7 +41,7 @@ const (
 	maxSentence     = 500
 )
 
-// Describe is what the adapter says of itself once it is open.
+// Describe is the adapter's own description, once it is open.
 func (s *Session) Describe() adapter.Description { return s.about }
 
 func (s *Session) open(ctx context.Context) error {
@@ -71,8 +71,8 @@ func (g *guest) open(ctx context.Context, settings []byte) (adapter.Description,
 	return g.describe(ctx)
 }
 
-// Poll begins a poll. Where the last instance was closed for what it did, it starts another one, or
-// says again why there is none.
+// Poll begins a poll. Where the last instance broke a bound and was closed, Poll starts another one, or says again
+// why there is none.
 func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
 	s.now, s.asked = now, 0
 	if s.closed {
@@ -93,7 +93,7 @@ func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
 	return s.step(ctx, tag, data, err)
 }
 
-// Next hands the replies to what was asked.
+// Next hands the replies to the instance.
 func (s *Session) Next(ctx context.Context, replies []adapter.Reply) adapter.Step {
 	if s.guest == nil || s.asked == 0 || len(replies) != s.asked {
 		return adapter.Step{Err: adapter.ErrReplies}
@@ -153,8 +153,7 @@ func (s *Session) step(ctx context.Context, tag byte, data []byte, err error) ad
 	return s.failed(ctx, fmt.Errorf("its result has the tag %q: a poll takes R, S or E", tag))
 }
 
-// snapshot reads a snapshot by the rules of everything that anybody may have written. Whose it is and
-// when it was read are the host's to say.
+// snapshot reads a snapshot by the rules for documents of any program. The host sets its source and its time.
 func (s *Session) snapshot(data []byte) (*protocol.QueueSnapshot, error) {
 	if len(data) > maxSnapshot {
 		return nil, fmt.Errorf("its snapshot has %d bytes: at most %d are read", len(data), maxSnapshot)
@@ -190,12 +189,12 @@ func (s *Session) failed(ctx context.Context, err error) adapter.Step {
 	}
 	s.failures++
 	s.retryAt = s.now.Add(wait)
-	// The same words each time, so that who reads them every few seconds says them once.
+	// The same words each time, so that a log that gets them every few seconds writes them once.
 	s.failure = fmt.Errorf("it was closed, and will be started again: %w", err)
 	return adapter.Step{Err: s.failure}
 }
 
-// sentence is somebody else's text for a person: UTF-8, on one line, and not too long.
+// sentence is a foreign text for a person to read: UTF-8, on one line, and not too long.
 func sentence(data []byte) string {
 	if len(data) == 0 {
 		return "the adapter gave no reason"

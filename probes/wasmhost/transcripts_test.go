@@ -29,8 +29,8 @@ import (
 
 var update = flag.Bool("update", false, "record the transcripts anew, from real servers")
 
-// transcripts are what adapters asked real servers and what these answered. Whoever runs an adapter,
-// natively, in wazero or in Node, must see the same requests and the same snapshots, byte for byte.
+// transcripts are the requests of adapters to real servers, with the replies. An adapter must make the same requests
+// and the same snapshots, byte for byte, natively, in wazero and in Node.
 const transcripts = "../wasm/testdata/transcripts"
 
 type transcript struct {

@@ -1,10 +1,11 @@
-// Package wasmhost runs adapters that are WebAssembly modules, with wazero: the built-in ones inside
-// somebody else's program, or a stranger's inside ours. A [Module] is an ordinary adapter.Adapter.
+// Package wasmhost runs adapters that are WebAssembly modules, with wazero: the built-in adapters inside a foreign
+// program, or a foreign adapter inside ours.
 //
-// A module computes and nothing else. It has no clock, no files, no network and no environment; what it
-// wants to know it asks the host, which sends only commands that read. Whatever a module does, its host
-// goes on: memory, run time, requests and log lines are bounded, and an instance that breaks a bound is
-// closed, and started again later.
+// [Load] compiles a module, [Module.Open] starts an instance. A [Module] is an ordinary adapter.Adapter.
+//
+// A module only computes. It has no clock, no files, no network and no environment; it asks the host for data, and
+// the host sends only commands that read. No module can stop its host: memory, run time, requests and log lines are
+// bounded. The host closes an instance that breaks a bound, and starts it again later.
 package wasmhost
 
 import (
@@ -19,7 +20,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// Options are how a module is run. The zero value is the adapter ABI's own limits.
+// Options are the limits of a module and the places it uses. The zero value has the adapter ABI's own limits.
 type Options struct {
 	Memory  int64         // the most memory in bytes that an instance has, at most 4 GiB; 0 is 64 MiB
 	RunTime time.Duration // the longest that an instance computes in one poll; 0 is 5 s
@@ -28,7 +29,7 @@ type Options struct {
 	// looks at its run time, and it cannot be stopped.
 	Trusted bool
 	// CacheDir is a directory of compiled modules, which load several times faster; "" is none. What
-	// is in it runs with the rights of this program: nobody else may write there. An entry is for one
+	// is in it runs with the rights of this program: no other user may write there. An entry is for one
 	// version of wazero and one kind of processor; where none fits, the module is compiled.
 	CacheDir string
 	// Log takes what instances print, 8 KiB a poll; nil drops it.
@@ -62,7 +63,7 @@ type Module struct {
 	options Options
 }
 
-// Load compiles a module and asks it what it is. The error says what is wrong with it.
+// Load compiles a module and asks it for its description. The error says what is wrong with the module.
 func Load(ctx context.Context, wasm []byte, o Options) (*Module, error) {
 	wasm, err := bounded(wasm, o.Trusted)
 	if err != nil {
@@ -90,8 +91,8 @@ func Load(ctx context.Context, wasm []byte, o Options) (*Module, error) {
 	return m, nil
 }
 
-// Describe is what the module says of itself. The built-in module says which of its adapters it is only
-// once that is open: see [Session.Describe].
+// Describe is the module's own description. The built-in module says which of its adapters it is only once that
+// adapter is open: see [Session.Describe].
 func (m *Module) Describe() adapter.Description { return m.about }
 
 // Open starts an instance with these settings. A setting that the adapter doesn't take is an error in
@@ -165,7 +166,7 @@ func (g *guest) describe(ctx context.Context) (adapter.Description, error) {
 	return d, nil
 }
 
-// checkCommands refuses a description of what would be refused when it is asked.
+// checkCommands refuses a description that has commands which no host would send.
 func checkCommands(d adapter.Description) error {
 	allowed := map[string]bool{}
 	if d.Source == adapter.SQS {

@@ -12,7 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// All that is wazero's is in this file and in wazero_wasi.go, so that another engine can take its place.
+// Only this file and wazero_wasi.go know wazero, so that another engine can take its place.
 
 // engine is a compiled module.
 type engine struct {
@@ -170,7 +170,7 @@ func (i *instance) call(ctx context.Context, name string, arguments ...uint64) (
 	return results[0], nil
 }
 
-// trap is that a module did not return from a call.
+// trap is the error of a call from which the module did not return.
 type trap struct {
 	what   string
 	reason string
@@ -192,7 +192,7 @@ func reason(ctx context.Context, err error) string {
 	return firstLine(err)
 }
 
-// firstLine is an error without the stack of the module's functions, whose names are somebody else's.
+// firstLine is an error without the stack of the module's functions, which have foreign names.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	line = strings.TrimSuffix(strings.TrimPrefix(line, "wasm error: "), " (recovered by wazero)")

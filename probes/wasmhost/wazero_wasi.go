@@ -10,9 +10,9 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// WASI as an adapter gets it: a clock that stands, no files, no network, no arguments, no environment and
-// the same random bytes each time. wazero's own does all of that for real; left out of a Lambda function
-// it makes it a quarter of a megabyte smaller.
+// WASI for adapters: a clock that stands still, no files, no network, no arguments, no environment and the same
+// random bytes each time. wazero's own WASI does all of that for real; without it a Lambda function is a quarter of
+// a megabyte smaller.
 
 // Numbers of WASI's errors.
 const (
@@ -43,7 +43,7 @@ var (
 	missing = answers(errnoNoSys)
 )
 
-// wasiFunctions are all of WASI's functions but those of sockets. A C library imports many that nobody
+// wasiFunctions are all of WASI's functions but those of sockets. A C library imports many that it never
 // calls.
 var wasiFunctions = map[string]wasiFunction{
 	"args_get":       {"ii", nothing},

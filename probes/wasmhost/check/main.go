@@ -1,4 +1,4 @@
-// Command check says what is wrong with an adapter that is a WebAssembly module, or shows what it reads:
+// Command check checks an adapter that is a WebAssembly module, and shows what it reads:
 //
 //	go run ./probes/wasmhost/check -redis redis://127.0.0.1:6379 -set queues=* my.wasm
 //

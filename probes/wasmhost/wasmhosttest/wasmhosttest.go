@@ -1,13 +1,15 @@
-// Package wasmhosttest makes WebAssembly modules for tests of what runs adapters: byte by byte, because
-// what no compiler would let through is what these tests are about.
+// Package wasmhosttest makes WebAssembly modules for tests of hosts. It writes them byte by byte, because the tests
+// are about modules that no compiler would make.
+//
+// A [Module] is a good adapter until a test changes a part of it; [Module.Bytes] are its bytes.
 package wasmhosttest
 
 import (
 	"encoding/binary"
 )
 
-// Module is an adapter of six small functions, each given as the body that WebAssembly has for it. One
-// that is not given answers as a good adapter does: there is a list called jobs with 3 jobs.
+// Module is an adapter of six small functions, each given as its body in WebAssembly. A function that is not given
+// answers as a good adapter does: there is a list called jobs with 3 jobs.
 type Module struct { //nolint:recvcheck // filled through a pointer, assembled as a value
 	Imports  []Import
 	Pages    uint64 // of memory, 2 where it is 0
