@@ -38,7 +38,7 @@ fmt:
 vet:
 	go vet ./...
 
-# A module of its own, so that whoever imports ours does not inherit a linter's two hundred.
+# A module of its own, so that programs that import ours do not inherit a linter's two hundred modules.
 lint:
 	go tool -modfile=internal/tools/go.mod golangci-lint run
 

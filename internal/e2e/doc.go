@@ -1,3 +1,3 @@
-// Package e2e runs the programs as they are shipped, together, against real servers: what a user
-// would see of them, from a queue to the view.
+// Package e2e tests the programs as they are shipped, together, against real servers. Its tests check what a user
+// sees, from a queue to the view.
 package e2e

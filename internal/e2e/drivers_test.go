@@ -94,7 +94,7 @@ func TestEachDriverFromRedisToTheView(t *testing.T) {
 	common := []string{"PULSE_REDIS_URL=" + server.URL, "PULSE_APP=shop", "PULSE_INTERVAL=1s"}
 	block := func(settings []string) string { return "PULSE_SETTINGS=" + strings.Join(settings, "; ") }
 
-	// Each alone: its queue and no other, whichever way it is set.
+	// Each alone shows its queue and no other, with the settings in either place.
 	for _, d := range drivers {
 		q := queuesOf[d.Adapter.Describe().Name]
 		for how, settings := range map[string][]string{"variables": q.settings, "one block": {block(q.settings)}} {

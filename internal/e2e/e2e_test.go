@@ -179,7 +179,7 @@ func startEverything(t *testing.T) *everything {
 	return e
 }
 
-// isWell tells whether the view shows every program's work, fresh, and no problem.
+// isWell reports whether the view shows every program's work, fresh, and no problem.
 func (e *everything) isWell() bool {
 	v, err := view(e.t, e.listen)
 	shop := v.Apps["shop"]
@@ -194,7 +194,7 @@ func (e *everything) isWell() bool {
 func (e *everything) complains() {
 	e.t.Helper()
 	servertest.Eventually(e.t, "a line of each program", func() bool {
-		_, _ = view(e.t, e.listen) // somebody watches
+		_, _ = view(e.t, e.listen) // as if a page were open
 		for name, p := range e.programs {
 			if len(warnings(p)) < parts(name) {
 				return false
@@ -229,8 +229,8 @@ func (e *everything) recovers() {
 	}
 }
 
-// parts is how many parts of a program talk to Redis, each of which has its word: local is a reporter
-// and a host's agent (nobody watches its page).
+// parts is how many parts of a program talk to Redis. Each part says once that Redis is gone: local is a reporter
+// and a host's agent (no browser has its page open).
 func parts(name string) int {
 	if name == local {
 		return 2
@@ -238,7 +238,7 @@ func parts(name string) int {
 	return 1
 }
 
-// warnings is how often a program has said what.
+// warnings counts each warning in a program's log.
 func warnings(p *servertest.Process) map[string]int {
 	said := map[string]int{}
 	for _, line := range regexp.MustCompile(`level=WARN msg="([^"]*)"`).FindAllStringSubmatch(p.Stderr(), -1) {
@@ -247,7 +247,7 @@ func warnings(p *servertest.Process) map[string]int {
 	return said
 }
 
-// ends tells every program to end, and checks that it does, and that it was no crash.
+// ends tells every program to end, and checks that it does without a crash.
 func (e *everything) ends() {
 	e.t.Helper()
 	for _, p := range e.programs {

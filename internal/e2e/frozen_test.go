@@ -22,7 +22,7 @@ func TestRedisFrozenUnderEveryProgram(t *testing.T) {
 	if redis := health(t, e.listen); redis != "up" {
 		t.Errorf("Redis is %s, says healthz", redis)
 	}
-	// Frozen once more, it must keep nobody from ending.
+	// Frozen once more, it must keep no program from ending.
 	freeze(t, e, syscall.SIGSTOP)
 	e.ends()
 }

@@ -47,7 +47,7 @@ func BenchmarkLaravelRequestWithRedisFrozen(b *testing.B) {
 			var ours, theirs []time.Duration
 			for b.Loop() {
 				for i := range requests {
-					if i%2 == 0 { // whoever comes second may have it easier
+					if i%2 == 0 { // the second of two may find warm caches
 						ours = append(ours, measure(with, withURL))
 						theirs = append(theirs, measure(without, withoutURL))
 					} else {

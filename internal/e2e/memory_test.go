@@ -64,7 +64,7 @@ var queueLists sync.Map
 
 const honestQueues = 200
 
-// seeds are what somebody may fill a Redis with.
+// seeds fill a Redis with data of kinds that other programs may write.
 var seeds = []struct {
 	name string
 	seed func(t *testing.T, pipe redis.Pipeliner)
@@ -244,8 +244,7 @@ func serverBeat(app, id string) string {
 		time.Now().UnixMilli(), id, time.Now().Unix(), app)
 }
 
-// TestLargeThingsOfAnAppLeaveTheReporterSmall: what an application keeps in its queues' keys is no business
-// of the one who counts them.
+// TestLargeThingsOfAnAppLeaveTheReporterSmall: a reporter counts jobs, however large the application makes them.
 func TestLargeThingsOfAnAppLeaveTheReporterSmall(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)

@@ -32,7 +32,7 @@ func TestACPUSetIsTheMachine(t *testing.T) {
 	}
 }
 
-// TestTheHostsProcIsNoProcesssOwn: so a container shows its host, whose processes have other numbers.
+// TestTheHostsProcIsNoProcesssOwn: a container may report on its host, where processes have other numbers.
 func TestTheHostsProcIsNoProcesssOwn(t *testing.T) {
 	t.Parallel()
 	proc := t.TempDir()

@@ -134,7 +134,7 @@ func TestWithoutClientListWorkersAreAbsent(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	if w, ok := got.Queues[0].Meta.Int("workers"); ok {
-		t.Errorf("workers is %v where nobody could count them", w)
+		t.Errorf("workers is %v where the adapter could not count them", w)
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 // lostNodes are the nodes of a cluster that could not be reached. It is safe for concurrent use.
 type lostNodes struct {
 	mu       sync.Mutex
-	nodes    map[string]bool // what there is to say of each
-	requests int             // how many had no answer
+	nodes    map[string]bool // a sentence for each
+	requests int             // how many requests had no answer
 	last     error
 }
 
@@ -37,7 +37,7 @@ func (l *lostNodes) add(err error) (said string) {
 	return said
 }
 
-// refuse is the reply to a request whose node could not be reached.
+// refuse is the reply to a request for a node that could not be reached.
 func (l *lostNodes) refuse(err error) adapter.Reply {
 	said := l.add(err)
 	l.mu.Lock()
@@ -46,7 +46,7 @@ func (l *lostNodes) refuse(err error) adapter.Reply {
 	return adapter.Refusal(clusterDownError(said).Error())
 }
 
-// all is an error where none of so many requests had an answer.
+// all returns an error if none of so many requests had an answer.
 func (l *lostNodes) all(requests int) error {
 	if l.requests == requests {
 		return l.last
@@ -96,8 +96,8 @@ func askAnyMaster(ctx context.Context, c *redis.ClusterClient, r adapter.Request
 	return err
 }
 
-// clientsOfCluster lists the clients of all masters. Those of a part are no answer: it is refused where a
-// master cannot be reached.
+// clientsOfCluster lists the clients of all masters. It refuses where a master cannot be reached, because the clients
+// of a part of the cluster are no answer.
 func clientsOfCluster(ctx context.Context, c *redis.ClusterClient, out *redis.Cmd, lost *lostNodes) error {
 	masters, err := redisconn.Masters(ctx, c)
 	if err != nil {
@@ -136,9 +136,9 @@ func (c clusterDownError) Error() string { return "CLUSTERDOWN " + string(c) }
 // RedisError makes it one of go-redis' [redis.Error].
 func (clusterDownError) RedisError() {}
 
-// scanCluster scans the masters one after another. Its cursor is the master's place and, after a
-// dot, that master's own cursor; "0" is the beginning and the end, as ever. A master that cannot be reached
-// is noted as lost, and the next one is scanned.
+// scanCluster scans the masters one after another. Its cursor is the master's place and, after a dot, that master's
+// own cursor; "0" is the beginning and the end, as in Redis. It notes a master that cannot be reached as lost, and
+// goes on with the next.
 func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, out *redis.Cmd, lost *lostNodes) error {
 	masters, err := redisconn.Masters(ctx, c)
 	if err != nil {

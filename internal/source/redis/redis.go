@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// batch is how many commands are sent before their replies are read: enough that round trips
-	// cost nothing, few enough that other clients of the same Redis are served in between.
+	// batch is how many commands a source sends before it reads the replies: enough that round trips cost
+	// nothing, few enough that Redis serves its other clients in between.
 	batch = 1000
 	// atOnce is how many batches are under way: while Redis works on one, the next is written or the
 	// last one read. More would only wait for each other.
 	atOnce = 2
 )
 
-// Source asks one Redis, whatever its topology. It is safe for concurrent use.
+// Source asks one Redis: a server or a cluster. It is safe for concurrent use.
 type Source struct {
 	client redis.UniversalClient
 	name   string
@@ -30,10 +30,9 @@ type Source struct {
 // New makes a source of client. name is how errors call it, such as "redis 10.0.0.7:6379".
 func New(client redis.UniversalClient, name string) *Source { return &Source{client, name} }
 
-// Do answers each request, in order. A refusal by Redis is a reply, the adapter decides what it
-// means; err without replies is that Redis could not be asked. Where that is so of some nodes of a cluster,
-// the requests for them are refused, and err, beside the replies, names the nodes. Nothing is sent if one
-// request is not read-only.
+// Do answers each request, in order. A refusal by Redis is a reply; the adapter decides what it means. err without
+// replies means that Redis could not be asked. Where only some nodes of a cluster could not be asked, Do refuses the
+// requests to them, and err, beside the replies, names the nodes. Do sends nothing if one request is not read-only.
 func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
 	for _, r := range requests {
 		if _, err := r.ReadOnly(); err != nil {

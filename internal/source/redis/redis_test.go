@@ -27,7 +27,7 @@ func TestEveryAllowedCommandOnlyReadsSaysRedisItself(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
 	// They read, although Redis' flags don't say so: they are about the server and not about keys.
-	silent := []string{"CLIENT LIST", "CLIENT INFO", "CLUSTER INFO", "ROLE"}
+	readOnlyToo := []string{"CLIENT LIST", "CLIENT INFO", "CLUSTER INFO", "ROLE"}
 	for _, listed := range adapter.ReadCommands() {
 		name := listed.Name
 		command, sub, _ := strings.Cut(strings.ToLower(name), " ")
@@ -44,7 +44,7 @@ func TestEveryAllowedCommandOnlyReadsSaysRedisItself(t *testing.T) {
 			t.Fatalf("%s: Redis doesn't know it: %v", name, reply)
 		}
 		flags, _ := info[2].([]any)
-		if !slices.Contains(flags, any("readonly")) && !slices.Contains(silent, name) {
+		if !slices.Contains(flags, any("readonly")) && !slices.Contains(readOnlyToo, name) {
 			t.Errorf("%s: its flags are %v", name, flags)
 		}
 		for _, bad := range []string{"write", "admin", "blocking", "pubsub"} {
@@ -117,7 +117,7 @@ func TestARefusedRequestSendsNothing(t *testing.T) {
 	}
 }
 
-func TestACommandIsKnownWhateverItsCase(t *testing.T) {
+func TestACommandIsKnownInAnyCase(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
 	server.Client.RPush(t.Context(), "list", "a", "b")
@@ -381,7 +381,7 @@ func TestAClusterIsOneRedis(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 
-	// Rubbish for a cursor is Redis' to refuse, or begins anew; it never breaks the source.
+	// Redis refuses a cursor that is rubbish, or the scan begins anew; it never breaks the source.
 	replies, err = source.Do(ctx, []adapter.Request{{"SCAN", "rubbish"}, {"SCAN", "99.7"}, {"SCAN", "-1.0"}, {"SCAN"}})
 	if err != nil {
 		t.Fatal(err)

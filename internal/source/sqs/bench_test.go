@@ -44,9 +44,9 @@ func canned(target, body string) string {
 	return `{"Attributes":{"ApproximateNumberOfMessages":"7","ApproximateNumberOfMessagesNotVisible":"2","ApproximateNumberOfMessagesDelayed":"1","QueueArn":"` + arn(name) + `"}}`
 }
 
-// BenchmarkPoll reads 200 queues from a server that takes 5 ms a call, and beside it does the least
-// that could: the same calls by hand, 12 at a time. x_of_ideal is the wall time in units of
-// calls × 5 ms / 12, x_of_by_hand in units of the other.
+// BenchmarkPoll reads 200 queues from a server that takes 5 ms a call. Beside it, it makes the same calls by hand, 12
+// at a time, the least that a program could do. x_of_ideal is the wall time in units of calls × 5 ms / 12,
+// x_of_by_hand in units of the time by hand.
 func BenchmarkPoll(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

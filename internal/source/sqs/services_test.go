@@ -255,7 +255,7 @@ func makeQueues(s service) {
 	s.fill("shop-pay.fifo", 2, 1, 0)
 }
 
-// sameMembers compares metas whose members may stand in another order.
+// sameMembers compares metas in any order of their members.
 func sameMembers(a, b protocol.Meta) bool { return cmp.Equal(a.Map(), b.Map()) }
 
 func metaOf(members map[string]any) protocol.Meta {
@@ -287,7 +287,7 @@ func readQueues(url string) []protocol.Queue {
 	}
 }
 
-// asRead is a snapshot as whoever reads it from Redis sees it.
+// asRead is a snapshot as a reader of Redis sees it.
 func asRead(t *testing.T, s *protocol.QueueSnapshot) protocol.QueueSnapshot {
 	t.Helper()
 	data, err := s.Encode()
@@ -419,7 +419,7 @@ func TestPollChangesNothing(t *testing.T) {
 	if diff := cmp.Diff(before, everything(t, c)); diff != "" {
 		t.Errorf("all attributes of all queues (-before +after):\n%s", diff)
 	}
-	// A message that somebody had received would be counted as such.
+	// A message that a client had received before would have a higher receive count.
 	out, err := c.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{
 		QueueUrl: aws.String(m.url + "/" + account + "/shop-orders"), MaxNumberOfMessages: 10,
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},

@@ -160,7 +160,7 @@ func TestAWrongClockReadsTheSameEachTime(t *testing.T) {
 
 // An answer that is not SQS', such as a proxy's, is named by its status. The same trouble reads the
 // same each time, or a log would fill up with it.
-func TestAnswersOfSomebodyElseAreNamedByTheirStatus(t *testing.T) {
+func TestAnswersThatAreNotOfSQSAreNamedByTheirStatus(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		body   string
@@ -250,8 +250,8 @@ func TestConnectionThatBreaksReadsTheSameEachTime(t *testing.T) {
 	}
 }
 
-// Both bounds are counted by the server. It lets nobody go before twelve are there, so that fewer
-// would never be answered; and a thirteenth would be seen.
+// The server counts both bounds. It answers no call before twelve are there, so it would never answer fewer; and it
+// would see a thirteenth.
 func TestTwelveCallsAreUnderWayAndNeverMore(t *testing.T) {
 	f := newFake(t)
 	names := makeMany(f, 100)
@@ -393,7 +393,7 @@ func TestSourceIsForConcurrentUse(t *testing.T) {
 
 func TestNoGoroutineIsLeft(t *testing.T) {
 	before := goleak.IgnoreCurrent()
-	t.Run("polls", func(t *testing.T) { // whose end closes the server and the connections
+	t.Run("polls", func(t *testing.T) { // its end closes the server and the connections
 		f := newFake(t)
 		makeMany(f, 40)
 		s := newSource(t, f.url)

@@ -1,5 +1,9 @@
-// Package sqs answers an adapter's requests from Amazon SQS: a few at a time, each with a time
-// limit of its own, and only the three operations that read.
+// Package sqs answers an adapter's requests from Amazon SQS.
+//
+// [New] makes a source of the SDK's client; [Source.Do] answers a round of requests, twelve at a time.
+//
+// It calls only the three operations that read. Each call has a time limit of its own, so that a call that fails or
+// hangs costs only its own reply.
 package sqs
 
 import (
@@ -27,7 +31,7 @@ const (
 	// 20 ms a call, too few to trouble an account's limits.
 	atOnce = 12
 	// callTimeout bounds one call with the SDK's retries. It is less than a reporter gives the
-	// shortest poll, so that a call that hangs costs its own answer and not everybody's.
+	// shortest poll, so that a call that hangs costs its own answer and not those of the others.
 	callTimeout = 4 * time.Second
 	// retryWait is the wait before each of the SDK's retries. Its own, up to 2 and then 4 seconds,
 	// would make one poll of throttled queues last longer than several polls.
@@ -37,9 +41,8 @@ const (
 // Source asks one account and region. It is safe for concurrent use.
 type Source struct{ client *sqs.Client }
 
-// New makes a source of client, with shorter waits between its retries. The SDK's own HTTP client
-// is made to keep as many connections as are used at once, instead of 10, or each poll would have
-// to open some anew.
+// New makes a source of client, with shorter waits between its retries. It makes the SDK's own HTTP client keep as
+// many connections as are used at once, instead of 10, or each poll would have to open some anew.
 func New(client *sqs.Client) *Source {
 	return &Source{sqs.New(client.Options(), func(o *sqs.Options) {
 		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, retryWait)
@@ -49,9 +52,9 @@ func New(client *sqs.Client) *Source {
 	})}
 }
 
-// Do answers each request, in order. A call that failed is a reply like another, so that the
-// others' answers are not lost, and so is one for which there was no time; err is that a request may
-// not be asked at all, or that ctx was cancelled.
+// Do answers each request, in order. A call that failed, or for which there was no time, has a refusal as its reply,
+// so that the others keep their answers. err means that a request may not be asked at all, or that ctx was
+// cancelled.
 func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error) {
 	for _, r := range requests {
 		if len(r) != 2 || operations[r[0]] == nil {
@@ -82,7 +85,7 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 	return replies, nil
 }
 
-// operations is every call that may be made. Each only reads: nothing here may change a queue.
+// operations are all calls that this package makes. Each only reads: none can change a queue.
 var operations = map[string]func(context.Context, *sqs.Client, []byte) (any, error){
 	"ListQueues": func(ctx context.Context, c *sqs.Client, input []byte) (any, error) {
 		return call(ctx, c.ListQueues, input)

@@ -1,5 +1,5 @@
-// Command toy is the least that a Lambda function of ours can be: the same libraries, and nothing
-// done with them. The cold start of the real ones is measured against it.
+// Command toy is the smallest Lambda function with our libraries: it links them and does nothing with them. The
+// benchmark compares the cold starts of the real functions with its own.
 package main
 
 import (
