@@ -187,7 +187,7 @@ func (r *reader) reporting(source string, publish bool) Reporting {
 		Interval: r.duration("PULSE_INTERVAL", 10*time.Second), TTL: r.duration("PULSE_TTL", protocol.DefaultTTL),
 	}
 	if s.App == "" {
-		r.add("PULSE_APP is not set: it takes the name of the app whose queues or hosts these are, such as shop")
+		r.add("PULSE_APP is not set: it takes the name of the app that has these queues or hosts, such as shop")
 	} else if err := protocol.CheckName("PULSE_APP", s.App); err != nil {
 		r.problems = append(r.problems, err)
 	}

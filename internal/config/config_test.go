@@ -51,7 +51,7 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		calls     = "a whole number of calls above 0, such as 1000000; not set, it is unlimited"
 		noRedis   = "PULSE_REDIS_URL is not set: it takes the Redis to publish to and read from, such as redis://127.0.0.1:6379"
 		redisURL  = "it takes redis://host:6379, rediss:// for TLS, unix:///path, several comma-separated hosts for Redis Cluster, or redis+sentinel:// or rediss+sentinel://host:26379/master"
-		noApp     = "PULSE_APP is not set: it takes the name of the app whose queues or hosts these are, such as shop"
+		noApp     = "PULSE_APP is not set: it takes the name of the app that has these queues or hosts, such as shop"
 		address   = "an address and a port, such as 127.0.0.1:8787"
 		loopback  = "a loopback address such as 127.0.0.1:8787 as long as PULSE_TOKEN is not set; set PULSE_TOKEN to listen to others"
 		logLevel  = "debug, info, warn or error"

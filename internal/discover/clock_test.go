@@ -90,7 +90,7 @@ func TestKeysWithoutEndAreRemovedFromTheIndex(t *testing.T) {
 	}
 }
 
-// TestWhatWasThereIsReadBeforeWhatIsNew: a flood of larger keys than their share takes nothing from anybody.
+// TestWhatWasThereIsReadBeforeWhatIsNew: a flood of keys that are larger than their share pushes out no other key.
 func TestWhatWasThereIsReadBeforeWhatIsNew(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)

@@ -243,7 +243,7 @@ func (r *Reader) index(ctx context.Context, local time.Time) (now time.Time, ind
 			time.UnixMilli(int64(members[len(members)-1].Score)).UTC().Format("15:04 UTC"))] = protocol.IndexKey
 	}
 	if len(rubbish) > 0 {
-		r.problems[fmt.Sprintf("keys are removed from it whose names are longer than %d bytes", maxKey)] = protocol.IndexKey
+		r.problems[fmt.Sprintf("keys with names longer than %d bytes are removed from it", maxKey)] = protocol.IndexKey
 		r.removeFromIndex(ctx, members, rubbish)
 	}
 	return now, index, nil

@@ -21,7 +21,7 @@ var (
 	errTooLarge = fmt.Errorf("it is not read: its value is larger than %d MiB", maxSize>>20)
 )
 
-// candidate is a key whose value is to be read.
+// candidate is a key with a value to read.
 type candidate struct {
 	key    string
 	seenAt int64

@@ -104,7 +104,7 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 		switch {
 		case known:
 		case len(key) > maxKey, redisconn.IsLeftOut(key):
-			r.problems[fmt.Sprintf("keys are not read whose names are longer than %d bytes", maxKey)] = scanKey
+			r.problems[fmt.Sprintf("keys with names longer than %d bytes are not read", maxKey)] = scanKey
 		case len(found) == r.maxKeys:
 			r.problems[fmt.Sprintf("more than %d keys that are not in the index are not read", r.maxKeys)] = scanKey
 		default:

@@ -80,7 +80,7 @@ var seeds = []struct {
 		for i := range 300 {
 			pipe.Set(t.Context(), fmt.Sprintf("pulse:queues:%s%03d", strings.Repeat("n", 1<<20), i), snapshotOf("flood", "", 1), 0)
 		}
-	}, "keys are not read whose names are longer than 1024 bytes"},
+	}, "keys with names longer than 1024 bytes are not read"},
 	{"300 members of 1 MB in the index", func(t *testing.T, pipe redis.Pipeliner) {
 		for i := range 300 {
 			pipe.ZAdd(t.Context(), protocol.IndexKey, redis.Z{Score: float64(time.Now().UnixMilli()), Member: fmt.Sprintf("pulse:queues:%s%03d", strings.Repeat("n", 1<<20), i)})

@@ -7,6 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A pool whose server is dead ends this one up to a second after it is closed.
+	// A pool with a dead server ends this goroutine up to a second after Close.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }

@@ -202,7 +202,7 @@ func TestStreamedAnswerGoesOutAsItIsWritten(t *testing.T) {
 		<-more
 		_, err := io.WriteString(w, "second")
 		if !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("to nobody it wrote with %v", err)
+			t.Errorf("without a reader it wrote, with the error %v", err)
 		}
 	})
 	answer, err := serveEvent(t.Context(), h, get(functionURL, "/"))
@@ -261,14 +261,14 @@ func TestOnlyIAMsOwnWordIsASignature(t *testing.T) {
 	}{
 		"none":         {nil, false},
 		"empty":        {&events.APIGatewayV2HTTPRequestContextAuthorizerDescription{}, false},
-		"IAM, nobody":  {&events.APIGatewayV2HTTPRequestContextAuthorizerDescription{IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{}}, false},
+		"IAM, no user": {&events.APIGatewayV2HTTPRequestContextAuthorizerDescription{IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{}}, false},
 		"IAM":          {&events.APIGatewayV2HTTPRequestContextAuthorizerDescription{IAM: &alice}, true},
 		"a Lambda's":   {&events.APIGatewayV2HTTPRequestContextAuthorizerDescription{Lambda: map[string]any{"userArn": alice.UserARN}}, false},
 		"a JWT's user": {&events.APIGatewayV2HTTPRequestContextAuthorizerDescription{JWT: &events.APIGatewayV2HTTPRequestContextAuthorizerJWTDescription{Claims: map[string]string{"userArn": alice.UserARN}}}, false},
 	} {
 		e := get(httpAPI, "/")
 		e.RequestContext.Authorizer = tc.authorizer
-		e.Headers = map[string]string{"x-amzn-iam": alice.UserARN, "userarn": alice.UserARN} // anybody can send those
+		e.Headers = map[string]string{"x-amzn-iam": alice.UserARN, "userarn": alice.UserARN} // any client can send those
 		bufferedAnswer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if got := Signed(r.Context()); got != tc.want {
 				t.Errorf("%s: %v, want %v", name, got, tc.want)

@@ -68,7 +68,7 @@ func TestRequestsEndWithTheProgram(t *testing.T) {
 		t.Errorf("the server ended with %v", err)
 	}
 	if got := <-answer; got != "the end" {
-		t.Errorf("who was connected got %q", got)
+		t.Errorf("a connected client got %q", got)
 	}
 	if body, err := fetch(t.Context(), url); err == nil {
 		t.Errorf("after its end it answered %q", body)

@@ -46,7 +46,7 @@ func TestDeadLetterQueueWithALargeMetaCountsOnce(t *testing.T) {
 	}
 }
 
-// Reporters may share queues, each knowing a part of who fills which dead-letter queue.
+// Reporters may share queues, and each may know only some of the queues that fill a dead-letter queue.
 func TestQueueOfSeveralReportersCountsOnce(t *testing.T) {
 	const url = "https://sqs.eu-west-1.amazonaws.com/123456789012/"
 	queue := func(name string, waiting int, failed, more string) string {
@@ -468,7 +468,7 @@ func TestNarrowTakesNothingAway(t *testing.T) {
 		{"shop", "", "blog", counted(0, 0, 0, 0, 0)},
 		{"SHOP", "", "", counted(0, 0, 0, 0, 0)},
 		{"", "bullmq", "", counted(0, 0, 0, 0, 0)},
-		{"nobody", "", "", counted(0, 0, 0, 0, 0)},
+		{"other", "", "", counted(0, 0, 0, 0, 0)},
 	} {
 		narrow := v.Narrow(tc.app, tc.driver, tc.q)
 		if diff := cmp.Diff(tc.totals, narrow.Totals); diff != "" {

@@ -152,7 +152,7 @@ func TestEachDriverHasItsPageAndItsPermissions(t *testing.T) {
 		want := "`" + strings.Join(granted, " ") + "`"
 		got := row(permissions, "["+about.Name+"](drivers/"+about.Name+".md)")
 		if len(got) < 3 || got[2] != want {
-			t.Errorf("docs/acl.md has %q, want a row of %s whose third cell is\n%s", got, about.Name, strings.ReplaceAll(want, "|", `\|`))
+			t.Errorf("docs/acl.md has %q, want a row of %s with the third cell\n%s", got, about.Name, strings.ReplaceAll(want, "|", `\|`))
 		}
 	}
 }

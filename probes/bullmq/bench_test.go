@@ -102,7 +102,7 @@ func rawPipeline(b *testing.B, client *redis.Client, requests []adapter.Request)
 				pipe.Get(ctx, r[1])
 			case "ZRANGE":
 				pipe.ZRangeWithScores(ctx, r[1], 0, 0)
-			case "CLIENT", "CLUSTER", "ROLE": // who is connected, once a poll
+			case "CLIENT", "CLUSTER", "ROLE": // the connected workers, once a poll
 				pipe.Do(ctx, toAny(r)...)
 			default:
 				b.Fatalf("%v has no typed twin here", r)

@@ -60,7 +60,7 @@ func (c *counts) length(list int) int64 {
 	return n
 }
 
-// count asks for the numbers of all queues, and once who is connected.
+// count asks for the numbers of all queues, and once a poll for the connected workers.
 func (s *session) count() adapter.Step {
 	if len(s.queues) == 0 {
 		return s.finish()

@@ -48,7 +48,7 @@ func (s *session) read(st *stream, r []adapter.Reply) {
 		return
 	}
 	if len(list) == 0 && st.named {
-		s.problem(st.key, "this stream has no consumer group, so that nothing waits in it for anybody; XLEN alone is no queue")
+		s.problem(st.key, "this stream has no consumer group, so no worker takes its entries; XLEN alone is no queue")
 	}
 	for _, fields := range list {
 		g, name, err := readGroup(fields)

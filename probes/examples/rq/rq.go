@@ -12,7 +12,7 @@ import "strings"
 //	failed     ZCARD rq:failed:{q}
 //	deferred   ZCARD rq:deferred:{q}, in meta: jobs that wait for others
 //	oldest_at  enqueued_at of the job at the list's head
-//	workers    those of rq:workers:{q} whose key is there: one that was killed stays in that set
+//	workers    those of rq:workers:{q} with a key of their own: one that was killed stays in that set
 //	paused     EXISTS rq:suspended, which is for all queues
 //
 // RQ's own registry.count is no way to read these: it cleans up first, and so writes.
