@@ -175,12 +175,11 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 	ahead, err := l.read(ctx, l.now(), l.builder.Add)
 	prev, _ := l.latest()
 	var next *view.View
-	switch {
-	case err == nil:
+	if err == nil {
 		l.up()
 		l.ahead = ahead
 		next = l.builder.Finish(l.now().Add(l.ahead))
-	default:
+	} else {
 		l.down(now, err)
 		l.builder.Forget()
 		if prev == nil {
