@@ -1,13 +1,12 @@
 package api
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,26 +28,12 @@ const (
 	readTimeout = 8 * time.Second
 )
 
-// version is a view and how it goes out: encoded once for everybody, and not before somebody asks.
-type version struct {
-	seq    uint64
-	view   *view.View
-	down   bool      // Redis did not answer: the last numbers, once more
-	madeAt time.Time // by this machine's clock
-	patch  []byte    // from the version before; nil if nothing changed
-
-	timeless func() []byte // the view's JSON as if made at 0
-	etag     func() string // of everything but the time it was made
-	gzip     func() []byte
-}
-
-// zero is how the JSON of a timeless view begins.
-const zero = `{"generated_at":0`
-
-// json is the view's JSON. The time comes first in it, so the rest need not be encoded again.
-func (v *version) json() []byte {
-	return fmt.Appendf(nil, `{"generated_at":%d%s`, v.view.GeneratedAt, v.timeless()[len(zero):])
-}
+const (
+	// keptPatches and keptPatchBytes bound the patches that are kept for clients that are behind: such
+	// a client gets one after the other, and one that is further behind gets the view as a whole.
+	keptPatches    = 32
+	keptPatchBytes = 1 << 20
+)
 
 // Live keeps the newest version. It reads when somebody asks, never on its own: a reading while
 // nobody looks costs Redis and tells nobody.
@@ -65,6 +50,7 @@ type Live struct {
 
 	mu       sync.Mutex // guards what is below
 	current  *version
+	patches  []*message    // the newest, the last one leads to current
 	changed  chan struct{} // closed when current is replaced
 	reading  *reading      // nil while none is under way
 	triedAt  time.Time
@@ -115,7 +101,7 @@ func (l *Live) newest(ctx context.Context) (*version, error) {
 		return v, nil
 	case <-r.done:
 	}
-	v, _ = l.latest()
+	v = l.latest()
 	return v, r.err
 }
 
@@ -155,10 +141,10 @@ func (l *Live) patience(v *version) time.Duration {
 	return 0
 }
 
-func (l *Live) latest() (*version, <-chan struct{}) {
+func (l *Live) latest() *version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.current, l.changed
+	return l.current
 }
 
 // refresh reads and makes the next version, or says why there is none.
@@ -173,7 +159,7 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 	defer cancel()
 	l.builder.Forget() // what a reading left that panicked
 	ahead, err := l.read(ctx, l.now(), l.builder.Add)
-	prev, _ := l.latest()
+	prev := l.latest()
 	var next *view.View
 	if err == nil {
 		l.up()
@@ -192,16 +178,54 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
 			l.downSince.Add(l.ahead).UTC().Format("15:04:05 UTC"))}}, next.Problems...)
 	}
-	v := newVersion(prev, next)
+	v, patch := newVersion(prev, next)
 	v.down, v.madeAt = err != nil, l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current = v
-	if v.patch != nil || prev == nil {
+	if patch != nil {
+		l.keep(patch)
+	}
+	if patch != nil || prev == nil {
 		close(l.changed)
 		l.changed = make(chan struct{})
 	}
 	return nil
+}
+
+// keep adds a patch, and forgets old ones. The newest is always kept: most clients need no other.
+func (l *Live) keep(patch *message) {
+	l.patches = append(l.patches, patch)
+	n, size := 0, 0
+	for _, m := range slices.Backward(l.patches) {
+		if size += m.size; n > 0 && (n == keptPatches || size > keptPatchBytes) {
+			break
+		}
+		n++
+	}
+	// A new array: the old one would keep what is forgotten.
+	l.patches = slices.Clone(l.patches[len(l.patches)-n:])
+}
+
+// after returns what a client that has the version seq is to be sent next, and which version it has
+// then: a patch, or the whole view if it is too far behind. The message is nil if it has the newest.
+func (l *Live) after(seq uint64) (m *message, next uint64, changed <-chan struct{}) {
+	l.mu.Lock()
+	v, changed := l.current, l.changed
+	behind := int(v.seq - seq)
+	if behind > 0 && behind <= len(l.patches) {
+		m, next = l.patches[len(l.patches)-behind], seq+1
+	}
+	l.mu.Unlock()
+	if m == nil && behind > 0 {
+		m, next = v.event(), v.seq // encodes, if nobody has: not under the lock
+	}
+	return m, next, changed
+}
+
+// generatedAt is when the newest version was made, Unix ms.
+func (l *Live) generatedAt() int64 {
+	return l.latest().view.GeneratedAt
 }
 
 // down says once that Redis doesn't answer, and waits longer before each further try.
@@ -218,35 +242,6 @@ func (l *Live) up() {
 		l.log.Info("reads again")
 	}
 	l.downSince, l.wait = time.Time{}, 0
-}
-
-// newVersion makes a version of next, which comes after prev.
-func newVersion(prev *version, next *view.View) *version {
-	v := &version{seq: 1, view: next}
-	v.gzip = sync.OnceValue(func() []byte { return compress(v.json()) })
-	if prev != nil {
-		v.patch = view.Patch(prev.view, next)
-		if v.seq = prev.seq; v.patch == nil {
-			v.timeless, v.etag = prev.timeless, prev.etag
-			return v
-		}
-		v.seq++
-	}
-	v.timeless = sync.OnceValue(func() []byte {
-		timeless := *next
-		timeless.GeneratedAt = 0
-		return timeless.AppendJSON(nil)
-	})
-	v.etag = sync.OnceValue(func() string { return "W/" + etag(v.timeless()) }) // weak: the time is not in it
-	return v
-}
-
-func compress(data []byte) []byte {
-	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is a valid one
-	_, _ = w.Write(data)                            // a buffer takes everything
-	_ = w.Close()
-	return b.Bytes()
 }
 
 // watch makes the view be made anew as long as ctx lasts, for whoever waits for changes.

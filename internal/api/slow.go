@@ -26,6 +26,8 @@ const (
 	// bytes: a Lambda's answer has at most 6 MB.
 	maxSlowEntry = 64 << 10
 	maxSlow      = 2 << 20
+	// slowRoom is what reading and encoding them takes, about.
+	slowRoom = 8 << 20
 	// maxSlowProblems bounds the list of them.
 	maxSlowProblems = 50
 )
@@ -58,6 +60,11 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	room := s.reserve(w, r, slowRoom)
+	if room == nil {
+		return
+	}
+	defer room.leave()
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 	defer cancel()
 	log, err := readSlow(ctx, s.Redis, app, limit)
@@ -71,7 +78,12 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(log)
+	body, err := json.Marshal(log)
+	if err != nil {
+		panic(err) // every part of it was JSON, or is of a type that can be
+	}
+	room.shrink(len(body))
+	_ = newClient(w).send(newMessage(body))
 }
 
 // slowQuery reads what the caller wants. Its error is a sentence for them.
