@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -13,9 +14,8 @@ import (
 const (
 	// maxRequests is how many requests may be under way beside the streams.
 	maxRequests = 1000
-	// maxPrivate bounds the answers that are made for one client each, in bytes: of all of them that are
-	// being made or written.
-	maxPrivate = 64 << 20
+	// usualBudget is what all clients together may take where the server is told nothing, in bytes.
+	usualBudget = 64 << 20
 	// privateWait is how long such a request waits for its turn.
 	privateWait = 5 * time.Second
 )
@@ -49,18 +49,20 @@ func (s *Server) limited(next http.Handler) http.Handler {
 	})
 }
 
-// room is the part of maxPrivate that one answer has.
+// room is the part of the budget that one client's own answer has.
 type room struct {
 	of   *semaphore.Weighted
 	size int64
 }
+
+func (s *Server) budget() int64 { return cmp.Or(s.Budget, usualBudget) }
 
 // reserve waits for room for an answer of up to size bytes. Where there is none in time it answers so,
 // and returns nil.
 func (s *Server) reserve(w http.ResponseWriter, r *http.Request, size int) *room {
 	ctx, cancel := context.WithTimeout(r.Context(), privateWait)
 	defer cancel()
-	room := &room{s.private, min(int64(size), maxPrivate)}
+	room := &room{s.private, min(int64(size), s.budget())}
 	if s.private.Acquire(ctx, room.size) != nil {
 		writeBusy(w, "This server makes too many large answers at a time. Try again in a few seconds; the view as a whole, without app, driver and q, is always at hand.")
 		return nil

@@ -13,9 +13,6 @@ const (
 	writeTimeout = 10 * time.Second
 	// chunkSize is how much is written at once: a client that takes this much in writeTimeout is served on.
 	chunkSize = 16 << 10
-	// maxSending bounds the messages that are being written, in bytes. A message counts once, however
-	// many clients it is written to. Those that hold more than the newest ones are read too slowly.
-	maxSending = 64 << 20
 )
 
 // message is bytes that are written to any number of clients, each of them straight from here.
@@ -36,8 +33,11 @@ func newMessage(parts ...[]byte) *message {
 }
 
 // sending is the messages that are being written now. A view that has been replaced stays in memory
-// as long as a slow client reads it, so this bounds how many of them there are.
+// as long as a slow client reads it, so this bounds how many of them there are: those that are beyond the
+// budget are read too slowly. A message counts once, however many clients it is written to.
 type sending struct {
+	budget int // in bytes
+
 	mu       sync.Mutex
 	bytes    int
 	messages []*message // those begun longest ago first
@@ -55,7 +55,7 @@ func (s *sending) begin(c *client, m *message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !m.counted {
-		for len(s.messages) > 0 && s.bytes+m.size > maxSending {
+		for len(s.messages) > 0 && s.bytes+m.size > s.budget {
 			oldest := s.messages[0]
 			for slow := range oldest.clients {
 				slow.cutOff()

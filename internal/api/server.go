@@ -37,7 +37,10 @@ type Server struct {
 	// StreamFor bounds one stream; 0 is until the client goes. A stream also ends shortly before
 	// its request's deadline.
 	StreamFor time.Duration
-	Log       *slog.Logger
+	// Budget is about how many bytes the answers may take that are made for one client each, and again how many
+	// those that are being written; 0 is 64 MiB.
+	Budget int64
+	Log    *slog.Logger
 
 	pings     singleflight.Group
 	guesses   guesses
@@ -45,7 +48,7 @@ type Server struct {
 	sending   sending
 	streams   count
 	requests  count
-	private   *semaphore.Weighted // of maxPrivate
+	private   *semaphore.Weighted // of the budget
 }
 
 // Handler is the server's routes, closed to whoever may not see them.
@@ -60,7 +63,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /login", s.home) // typed again after a login that failed
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.logout)
-	s.private = semaphore.NewWeighted(maxPrivate)
+	s.private = semaphore.NewWeighted(s.budget())
+	s.sending.budget = int(s.budget())
 	return s.recovered(headers(s.authorized(s.limited(problems(mux)))))
 }
 

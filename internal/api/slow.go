@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -144,6 +145,10 @@ func (l *slowLog) add(m redis.XMessage) {
 	size := 0
 	for name, value := range m.Values {
 		fields[name], _ = value.(string)
+		if redisconn.IsLeftOut(name) || redisconn.IsLeftOut(fields[name]) {
+			l.problem(fmt.Sprintf("entry %s is left out: it is larger than %d KiB", m.ID, maxSlowEntry>>10))
+			return
+		}
 		size += len(name) + len(fields[name])
 	}
 	l.size += size
