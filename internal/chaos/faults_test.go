@@ -122,7 +122,7 @@ var faults = []fault{
 		name: "1 kB/s", where: busy,
 		begin: func(h *house) { h.proxy.Set(Fault{Rate: 1000}) },
 		end:   func(h *house) { h.proxy.Set(Fault{}) },
-		shows: []string{lastNumbers}, says: anything, health: "up",
+		shows: []string{lastNumbers}, says: map[string][]string{redisReporter: {}, aggregator: {"i/o timeout"}}, health: "up",
 	},
 	{
 		name: "Cut mid-reply", short: true, where: proxied,
