@@ -20,6 +20,9 @@ type Meta struct { //nolint:recvcheck // read as a value, set through a pointer,
 // IsZero says that m has no members.
 func (m Meta) IsZero() bool { return len(m.text) <= len("{") }
 
+// Len is how many bytes m's JSON has.
+func (m Meta) Len() int { return max(len(m.text), len("{")) + len("}") }
+
 // Equal says that m and other are the same text.
 func (m Meta) Equal(other Meta) bool { return bytes.Equal(m.text, other.text) }
 

@@ -14,7 +14,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 
 /** The most that a package's JavaScript may take, all of it gzipped together, in bytes. */
 const bounds = {
-  '@gravito/pulse-protocol': 18_000, // without its comments 12,400
+  '@gravito/pulse-protocol': 20_000, // without its comments 14,400
   '@gravito/pulse-adapter-host': 17_000,
 }
 const usualBound = 10_000

@@ -295,11 +295,11 @@ func value(t *testing.T, data []byte) map[string]any {
 func TestNoViewUntilRedisHasAnswered(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
-	read := func(context.Context, time.Time) ([]view.Document, error) {
-		return nil, errors.New("connection refused")
+	read := func(context.Context, time.Time, func(view.Document) bool) (time.Duration, error) {
+		return 0, errors.New("connection refused")
 	}
 	handler := func() http.Handler {
-		s := &api.Server{Live: api.NewLive(read, slog.New(slog.NewTextHandler(&log, nil))), Log: slog.New(slog.DiscardHandler), Ping: func(context.Context) error { return errors.New("down") }}
+		s := &api.Server{Live: api.NewLive(read, 0, slog.New(slog.NewTextHandler(&log, nil))), Log: slog.New(slog.DiscardHandler), Ping: func(context.Context) error { return errors.New("down") }}
 		return s.Handler()
 	}
 	get := func(h http.Handler, path string) *httptest.ResponseRecorder {

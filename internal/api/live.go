@@ -1,21 +1,21 @@
 package api
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/gravito-framework/pulse/internal/view"
 )
 
-// Read reads every document there is, or says why Redis could not be asked.
-type Read func(ctx context.Context, now time.Time) ([]view.Document, error)
+// Read hands over every document there is, and returns how far Redis' clock is ahead of ours, or says why Redis
+// could not be asked. add reports whether anything in the document could be read.
+type Read func(ctx context.Context, now time.Time, add func(view.Document) (readable bool)) (ahead time.Duration, err error)
 
 const (
 	// goodFor is how old a view may be that is given out.
@@ -28,25 +28,12 @@ const (
 	readTimeout = 8 * time.Second
 )
 
-// version is a view and how it goes out: encoded once for everybody, and not before somebody asks.
-type version struct {
-	seq   uint64
-	view  *view.View
-	down  bool   // Redis did not answer: the last numbers, once more
-	patch []byte // from the version before; nil if nothing changed
-
-	timeless func() []byte // the view's JSON as if made at 0
-	etag     func() string // of everything but the time it was made
-	gzip     func() []byte
-}
-
-// zero is how the JSON of a timeless view begins.
-const zero = `{"generated_at":0`
-
-// json is the view's JSON. The time comes first in it, so the rest need not be encoded again.
-func (v *version) json() []byte {
-	return fmt.Appendf(nil, `{"generated_at":%d%s`, v.view.GeneratedAt, v.timeless()[len(zero):])
-}
+const (
+	// keptPatches and keptPatchBytes bound the patches that are kept for clients that are behind: such
+	// a client gets one after the other, and one that is further behind gets the view as a whole.
+	keptPatches    = 32
+	keptPatchBytes = 1 << 20
+)
 
 // Live keeps the newest version. It reads when somebody asks, never on its own: a reading while
 // nobody looks costs Redis and tells nobody.
@@ -57,12 +44,13 @@ type Live struct {
 
 	// Of the one reading that may be under way; where none is, of whoever holds mu.
 	builder   view.Builder
-	docs      []view.Document // of the last reading that worked
-	downSince time.Time       // zero while Redis answers
-	wait      time.Duration   // until Redis that doesn't answer is tried again
+	ahead     time.Duration // how far Redis' clock was ahead of ours at the last reading that worked
+	downSince time.Time     // zero while Redis answers
+	wait      time.Duration // until Redis that doesn't answer is tried again
 
 	mu       sync.Mutex // guards what is below
 	current  *version
+	patches  []*message    // the newest, the last one leads to current
 	changed  chan struct{} // closed when current is replaced
 	reading  *reading      // nil while none is under way
 	triedAt  time.Time
@@ -77,9 +65,10 @@ type reading struct {
 	err  error         // that of its end, if it could make no version
 }
 
-// NewLive makes a Live that reads with read.
-func NewLive(read Read, log *slog.Logger) *Live {
-	return &Live{read: read, log: log, now: time.Now, changed: make(chan struct{})}
+// NewLive makes a Live that reads with read. budget is about how many bytes the rows of a view may take; 0 is
+// no bound.
+func NewLive(read Read, budget int64, log *slog.Logger) *Live {
+	return &Live{read: read, builder: view.Builder{Budget: budget}, log: log, now: time.Now, changed: make(chan struct{})}
 }
 
 var (
@@ -112,7 +101,7 @@ func (l *Live) newest(ctx context.Context) (*version, error) {
 		return v, nil
 	case <-r.done:
 	}
-	v, _ = l.latest()
+	v = l.latest()
 	return v, r.err
 }
 
@@ -146,16 +135,16 @@ func (l *Live) patience(v *version) time.Duration {
 		return 0
 	case v.down:
 		return 500 * time.Millisecond
-	case l.now().UnixMilli()-v.view.GeneratedAt < slowest.Milliseconds():
+	case l.now().Sub(v.madeAt) < slowest:
 		return 2 * time.Second
 	}
 	return 0
 }
 
-func (l *Live) latest() (*version, <-chan struct{}) {
+func (l *Live) latest() *version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.current, l.changed
+	return l.current
 }
 
 // refresh reads and makes the next version, or says why there is none.
@@ -168,33 +157,75 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	docs, err := l.read(ctx, now)
-	if err != nil {
-		l.down(now, err)
-	} else {
+	l.builder.Forget() // what a reading left that panicked
+	ahead, err := l.read(ctx, l.now(), l.builder.Add)
+	prev := l.latest()
+	var next *view.View
+	if err == nil {
 		l.up()
-		l.docs = docs
+		l.ahead = ahead
+		next = l.builder.Finish(l.now().Add(l.ahead))
+	} else {
+		l.down(now, err)
+		l.builder.Forget()
+		if prev == nil {
+			return errNothingYet
+		}
+		// A reading that failed took its time, and the ages of the last numbers go on.
+		next = l.builder.View(l.now().Add(l.ahead))
 	}
-	prev, _ := l.latest()
-	if prev == nil && err != nil {
-		return errNothingYet
-	}
-	// A reading that failed took its time, and the ages of the last numbers go on.
-	next := l.builder.Build(l.now(), l.docs)
 	if err != nil {
 		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
-			l.downSince.UTC().Format("15:04:05 UTC"))}}, next.Problems...)
+			l.downSince.Add(l.ahead).UTC().Format("15:04:05 UTC"))}}, next.Problems...)
 	}
-	v := newVersion(prev, next)
-	v.down = err != nil
+	v, patch := newVersion(prev, next)
+	v.down, v.madeAt = err != nil, l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current = v
-	if v.patch != nil || prev == nil {
+	if patch != nil {
+		l.keep(patch)
+	}
+	if patch != nil || prev == nil {
 		close(l.changed)
 		l.changed = make(chan struct{})
 	}
 	return nil
+}
+
+// keep adds a patch, and forgets old ones. The newest is always kept: most clients need no other.
+func (l *Live) keep(patch *message) {
+	l.patches = append(l.patches, patch)
+	n, size := 0, 0
+	for _, m := range slices.Backward(l.patches) {
+		if size += m.size; n > 0 && (n == keptPatches || size > keptPatchBytes) {
+			break
+		}
+		n++
+	}
+	// A new array: the old one would keep what is forgotten.
+	l.patches = slices.Clone(l.patches[len(l.patches)-n:])
+}
+
+// after returns what a client that has the version seq is to be sent next, and which version it has
+// then: a patch, or the whole view if it is too far behind. The message is nil if it has the newest.
+func (l *Live) after(seq uint64) (m *message, next uint64, changed <-chan struct{}) {
+	l.mu.Lock()
+	v, changed := l.current, l.changed
+	behind := int(v.seq - seq)
+	if behind > 0 && behind <= len(l.patches) {
+		m, next = l.patches[len(l.patches)-behind], seq+1
+	}
+	l.mu.Unlock()
+	if m == nil && behind > 0 {
+		m, next = v.event(), v.seq // encodes, if nobody has: not under the lock
+	}
+	return m, next, changed
+}
+
+// generatedAt is when the newest version was made, Unix ms.
+func (l *Live) generatedAt() int64 {
+	return l.latest().view.GeneratedAt
 }
 
 // down says once that Redis doesn't answer, and waits longer before each further try.
@@ -211,35 +242,6 @@ func (l *Live) up() {
 		l.log.Info("reads again")
 	}
 	l.downSince, l.wait = time.Time{}, 0
-}
-
-// newVersion makes a version of next, which comes after prev.
-func newVersion(prev *version, next *view.View) *version {
-	v := &version{seq: 1, view: next}
-	v.gzip = sync.OnceValue(func() []byte { return compress(v.json()) })
-	if prev != nil {
-		v.patch = view.Patch(prev.view, next)
-		if v.seq = prev.seq; v.patch == nil {
-			v.timeless, v.etag = prev.timeless, prev.etag
-			return v
-		}
-		v.seq++
-	}
-	v.timeless = sync.OnceValue(func() []byte {
-		timeless := *next
-		timeless.GeneratedAt = 0
-		return timeless.AppendJSON(nil)
-	})
-	v.etag = sync.OnceValue(func() string { return "W/" + etag(v.timeless()) }) // weak: the time is not in it
-	return v
-}
-
-func compress(data []byte) []byte {
-	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is a valid one
-	_, _ = w.Write(data)                            // a buffer takes everything
-	_ = w.Close()
-	return b.Bytes()
 }
 
 // watch makes the view be made anew as long as ctx lasts, for whoever waits for changes.

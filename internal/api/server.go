@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/gravito-framework/pulse/internal/dashboard"
@@ -36,10 +37,18 @@ type Server struct {
 	// StreamFor bounds one stream; 0 is until the client goes. A stream also ends shortly before
 	// its request's deadline.
 	StreamFor time.Duration
-	Log       *slog.Logger
+	// Budget is about how many bytes the answers may take that are made for one client each, and again how many
+	// those that are being written; 0 is 64 MiB.
+	Budget int64
+	Log    *slog.Logger
 
-	pings   singleflight.Group
-	guesses guesses
+	pings     singleflight.Group
+	guesses   guesses
+	loggedOut loggedOut
+	sending   sending
+	streams   count
+	requests  count
+	private   *semaphore.Weighted // of the budget
 }
 
 // Handler is the server's routes, closed to whoever may not see them.
@@ -54,7 +63,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /login", s.home) // typed again after a login that failed
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.logout)
-	return s.recovered(headers(s.authorized(problems(mux))))
+	s.private = semaphore.NewWeighted(s.budget())
+	s.sending.budget = int(s.budget())
+	return s.recovered(headers(s.authorized(s.limited(problems(mux)))))
 }
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
@@ -100,25 +111,45 @@ func (s *Server) view(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, err)
 		return
 	}
-	if narrow := v.view.Narrow(q.Get("app"), q.Get("driver"), q.Get("q")); narrow != v.view {
-		v = newVersion(nil, narrow)
+	c := newClient(w)
+	app, driver, text := q.Get("app"), q.Get("driver"), q.Get("q")
+	if app+driver+text == "" {
+		if body := viewBody(w, r, v); body != nil {
+			_ = s.sending.write(c, body)
+		}
+		return
 	}
+	// A part is made for this client alone. It is no larger than the whole.
+	room := s.reserve(w, r, len(v.rest()))
+	if room == nil {
+		return
+	}
+	defer room.leave()
+	part, _ := newVersion(nil, v.view.Narrow(app, driver, text))
+	if body := viewBody(w, r, part); body != nil {
+		room.shrink(body.size)
+		_ = c.send(body)
+	}
+}
+
+// viewBody sets the headers for v, and returns its body; nil where the caller has it already.
+func viewBody(w http.ResponseWriter, r *http.Request, v *version) *message {
 	h := w.Header()
 	h.Set("ETag", v.etag())
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Vary", "Accept-Encoding")
 	if matches(r.Header.Get("If-None-Match"), v.etag()) {
 		w.WriteHeader(http.StatusNotModified)
-		return
+		return nil
 	}
 	h.Set("Content-Type", "application/json")
-	body := v.json()
+	body := v.json
 	if acceptsGzip(r) {
 		h.Set("Content-Encoding", "gzip")
-		body = v.gzip()
+		body = v.gzip
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
+	h.Set("Content-Length", strconv.Itoa(body().size))
+	return body()
 }
 
 // matches tells whether a If-None-Match header names etag. Strong or weak is all the same there.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -26,6 +27,8 @@ const (
 	// bytes: a Lambda's answer has at most 6 MB.
 	maxSlowEntry = 64 << 10
 	maxSlow      = 2 << 20
+	// slowRoom is what reading and encoding them takes, about.
+	slowRoom = 8 << 20
 	// maxSlowProblems bounds the list of them.
 	maxSlowProblems = 50
 )
@@ -58,6 +61,11 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	room := s.reserve(w, r, slowRoom)
+	if room == nil {
+		return
+	}
+	defer room.leave()
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 	defer cancel()
 	log, err := readSlow(ctx, s.Redis, app, limit)
@@ -71,7 +79,12 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(log)
+	body, err := json.Marshal(log)
+	if err != nil {
+		panic(err) // every part of it was JSON, or is of a type that can be
+	}
+	room.shrink(len(body))
+	_ = newClient(w).send(newMessage(body))
 }
 
 // slowQuery reads what the caller wants. Its error is a sentence for them.
@@ -132,6 +145,10 @@ func (l *slowLog) add(m redis.XMessage) {
 	size := 0
 	for name, value := range m.Values {
 		fields[name], _ = value.(string)
+		if redisconn.IsLeftOut(name) || redisconn.IsLeftOut(fields[name]) {
+			l.problem(fmt.Sprintf("entry %s is left out: it is larger than %d KiB", m.ID, maxSlowEntry>>10))
+			return
+		}
 		size += len(name) + len(fields[name])
 	}
 	l.size += size

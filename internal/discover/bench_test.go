@@ -40,14 +40,14 @@ func BenchmarkRead(b *testing.B) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		b.Fatal(err)
 	}
-	r := New(server.Client, "redis")
+	r := New(server.Client, "redis", manyKeys)
 	for looking := true; looking; now = now.Add(usualGap) {
 		_, looking = read(b, r, now)[scanKey]
 	}
 	var ours, raw, oursOfRedis, rawOfRedis []time.Duration
 	read := func() {
 		before, began := spent(ctx, b, server.Client), time.Now()
-		docs, err := r.Read(ctx, now)
+		docs, err := readAll(ctx, r, now)
 		ours = append(ours, time.Since(began))
 		oursOfRedis = append(oursOfRedis, spent(ctx, b, server.Client)-before)
 		if err != nil || len(docs) != len(names) {
@@ -56,7 +56,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 	rival := func() {
 		before, began := spent(ctx, b, server.Client), time.Now()
-		if _, err := r.index(ctx, now); err != nil {
+		if _, _, err := r.index(ctx, now); err != nil {
 			b.Fatal(err)
 		}
 		for part := range slices.Chunk(names, 1000) {
@@ -112,7 +112,7 @@ func BenchmarkView(b *testing.B) {
 	server := servertest.Redis(b)
 	ctx := b.Context()
 	now := time.Now()
-	r := New(server.Client, "redis")
+	r := New(server.Client, "redis", manyKeys)
 	var builder view.Builder
 	var ours, raw []time.Duration
 	for first := true; b.Loop(); first = !first {
@@ -130,7 +130,7 @@ func BenchmarkView(b *testing.B) {
 		measure := []func(){
 			func() {
 				began := time.Now()
-				docs, err := r.Read(ctx, now)
+				docs, err := readAll(ctx, r, now)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -141,7 +141,7 @@ func BenchmarkView(b *testing.B) {
 			},
 			func() {
 				began := time.Now()
-				if _, err := r.index(ctx, now); err != nil {
+				if _, _, err := r.index(ctx, now); err != nil {
 					b.Fatal(err)
 				}
 				for part := range slices.Chunk(names, 1000) {
@@ -181,7 +181,7 @@ func BenchmarkFirstWalk(b *testing.B) {
 	var took time.Duration
 	for b.Loop() {
 		server.Client.Del(b.Context(), scanKey)
-		r := New(server.Client, "redis")
+		r := New(server.Client, "redis", manyKeys)
 		before := spent(b.Context(), b, server.Client)
 		for looking := true; looking; readings++ {
 			_, looking = read(b, r, noon.Add(time.Duration(readings)*usualGap))[scanKey]

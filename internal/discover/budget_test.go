@@ -1,4 +1,4 @@
-package discover_test
+package discover
 
 import (
 	"fmt"
@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gravito-framework/pulse/internal/discover"
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
 
@@ -20,8 +19,8 @@ func TestALargeValueCountsOnce(t *testing.T) {
 	for i := range values {
 		server.Client.Set(t.Context(), fmt.Sprintf("pulse:queues:app%03d", i), value, 0)
 	}
-	r := discover.New(server.Client, "redis")
-	docs, err := r.Read(t.Context(), time.UnixMilli(1_764_000_000_000))
+	r := New(server.Client, "redis", manyKeys)
+	docs, err := readAll(t.Context(), r, time.UnixMilli(1_764_000_000_000))
 	if err != nil {
 		t.Fatal(err)
 	}

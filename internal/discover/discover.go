@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,71 +20,158 @@ import (
 )
 
 const (
-	// maxKeys bounds how many keys are read. More is rubbish, or a reporter that invents names.
-	maxKeys = 100_000
-	// batch is how many keys are read in one round trip, largeBatch how many of those with large values.
+	// batch is how many keys are read in one round trip, batchBytes about how much of their values.
 	batch      = 250
-	largeBatch = 2
-	// usualSize is what is read of a value at first: nearly every one is smaller.
-	usualSize = 64 << 10
+	batchBytes = 8 << 20
 	// maxSize is the largest value that is read.
 	maxSize = 8 << 20
 	// maxTotal is about how much is read of all values: more is rubbish, and a function has little memory.
 	maxTotal = 32 << 20
+	// maxKey is the longest key that is read, in bytes: an app, a source and an id have 128 each.
+	maxKey = 1 << 10
 	// noteEvery is how old a key's time in the index may become before it is noted again: those
 	// who note their own keys never let it.
 	noteEvery = 15 * time.Second
+	// clockTolerance is how far ahead of Redis' time a time in the index may be and still be believed:
+	// the nodes of a cluster have clocks of their own.
+	clockTolerance = time.Minute
 )
 
 // Reader reads one Redis. It is for one reading at a time.
 type Reader struct {
 	client redis.UniversalClient
 	name   string
-	walk   walk
-	seen   map[string]int64 // strangers' keys, and when each was last seen: the index may be read-only
-	lost   map[string]bool  // what there is to say of each node of a cluster that this reading could not reach
-	large  map[string]bool  // the keys whose values were larger than usualSize at the last reading
+	// maxKeys bounds how many keys are known of the index, and how many that it doesn't hold.
+	maxKeys int
+	clock   func(cmd *redis.TimeCmd) (time.Time, error) // what Redis answers to TIME
+	walk    walk
+	known   map[string]*knownKey // what was there lately, whatever the index says: others may write to it
+	reading int64                // how many readings there were
+	ahead   time.Duration        // how far Redis' clock is ahead of ours
+	skew    publish.Skew
+	// Of one reading:
+	lost     map[string]bool // what there is to say of each node of a cluster that could not be reached
+	problems map[string]string
 }
 
-// New makes a reader of client. name is how errors call it, such as "redis 10.0.0.7:6379".
-func New(client redis.UniversalClient, name string) *Reader {
-	return &Reader{client: client, name: name, seen: map[string]int64{}, walk: walk{clock: time.Now}}
+// knownKey is a key that was there at one of the last readings.
+type knownKey struct {
+	at    int64 // when it was last seen, Unix ms
+	noted int64 // when this reader noted it in the index
+	since int64 // the reading from which on it was always read; 0 is that it was not read at the last one
+	size  int   // of its value
+	bad   bool  // nothing in its value could be read
 }
 
-// Read returns what exists or lately existed. A key that cannot be read is a document with an error, and
-// so is that a large Redis is still being walked for the first time, and that a node of a cluster cannot be
-// reached; err is that Redis could not be asked.
-func (r *Reader) Read(ctx context.Context, now time.Time) ([]view.Document, error) {
-	r.lost = nil
-	index, err := r.index(ctx, now)
-	var found map[string]int64
+// New makes a reader of client that knows up to about so many keys. name is how errors call it, such as
+// "redis 10.0.0.7:6379".
+func New(client redis.UniversalClient, name string, maxKeys int) *Reader {
+	return &Reader{
+		client: client, name: name, maxKeys: maxKeys, known: map[string]*knownKey{}, walk: walk{clock: time.Now},
+		clock: (*redis.TimeCmd).Result,
+	}
+}
+
+// Read hands over what exists or lately existed, each key once, and returns how far Redis' clock is ahead of
+// local, the time by this machine's. add reports whether anything in a document could be read. A key that cannot
+// be read is a document with an error, and so is that a large Redis is still being walked for the first time,
+// and that a node of a cluster cannot be reached; err is that Redis could not be asked.
+func (r *Reader) Read(ctx context.Context, local time.Time, add func(view.Document) bool) (ahead time.Duration, err error) {
+	r.lost, r.problems = nil, map[string]string{}
+	r.reading++
+	if r.reading == 1 {
+		sent := time.Now()
+		_, err = r.time(ctx, local, sent, r.client.Time(ctx))
+		local = local.Add(time.Since(sent))
+	}
 	if err == nil {
-		found, err = r.find(ctx, now, index)
+		err = r.read(ctx, local, add)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read from %s: %w", r.name, err)
+		return r.ahead, fmt.Errorf("read from %s: %w", r.name, err)
 	}
-	maps.Copy(index, found)
-	docs := make([]view.Document, 0, len(index))
-	// In order, so that of too many values it is always the same that are read.
-	for _, key := range slices.Sorted(maps.Keys(index)) {
-		docs = append(docs, view.Document{Key: key, SeenAt: index[key]})
-	}
-	if err := r.values(ctx, docs); err != nil {
-		return nil, fmt.Errorf("read from %s: %w", r.name, err)
-	}
-	docs = slices.DeleteFunc(docs, func(d view.Document) bool {
-		_, isNew := found[d.Key] // and it holds nothing, so nothing of it was ever seen that could be lost
-		return isNew && d.Data == nil && d.Err == nil
-	})
-	r.note(ctx, now, docs)
 	if d, ok := r.stillLooking(); ok {
-		docs = append(docs, d)
+		add(d)
 	}
 	for _, said := range slices.Sorted(maps.Keys(r.lost)) {
-		docs = append(docs, view.Document{Key: scanKey, Err: errors.New("a node of the cluster cannot be reached, and what others wrote there is not found: " + said)})
+		r.problems["a node of the cluster cannot be reached, and what others wrote there is not found: "+said] = scanKey
 	}
-	return docs, nil
+	for _, reason := range slices.Sorted(maps.Keys(r.problems)) {
+		add(view.Document{Key: r.problems[reason], Err: errors.New(reason)})
+	}
+	return r.ahead, nil
+}
+
+// time reads the answer to TIME: Redis' time is everybody's, because the clocks of those who report may
+// differ. Where it may not be asked ours is as good as any. local is our time when it was sent.
+func (r *Reader) time(ctx context.Context, local, sent time.Time, cmd *redis.TimeCmd) (time.Time, error) {
+	at, err := r.clock(cmd)
+	switch {
+	case err == nil:
+		halfTrip := time.Since(sent) / 2 // Redis looked at its clock at some moment of the trip
+		r.ahead = at.Sub(local.Add(halfTrip))
+		r.skew.Measure(-r.ahead, halfTrip)
+		return at, nil
+	case redisconn.IsRefusal(err), r.isPart(ctx, err):
+		return local.Add(r.ahead), nil
+	}
+	return local.Add(r.ahead), err
+}
+
+func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Document) bool) error {
+	now, index, err := r.index(ctx, local)
+	if err != nil {
+		return err
+	}
+	if problem := r.skew.Problem("this server", r.name); problem != "" {
+		r.problems[problem] = "aggregator"
+	}
+	found, err := r.find(ctx, now, index)
+	if err != nil {
+		return err
+	}
+	maps.Copy(index, found)
+	var living []string
+	err = r.values(ctx, index, func(d view.Document) {
+		if d.Data == nil && d.Err == nil {
+			r.forget(d.Key)
+			if _, isNew := found[d.Key]; isNew {
+				return // it holds nothing, so nothing of it was ever seen that could be lost
+			}
+		} else {
+			k := r.see(d.Key)
+			k.at = now.UnixMilli()
+			if k.at-max(index[d.Key], k.noted) >= noteEvery.Milliseconds() {
+				k.noted = k.at
+				living = append(living, d.Key)
+			}
+		}
+		readable := add(d)
+		if k := r.known[d.Key]; k != nil && d.Data != nil {
+			k.bad = !readable
+		}
+	})
+	if err == nil {
+		r.note(ctx, now, living)
+	}
+	return err
+}
+
+// see is what is known of a key that is there.
+func (r *Reader) see(key string) *knownKey {
+	k := r.known[key]
+	if k == nil {
+		k = &knownKey{}
+		r.known[key] = k
+	}
+	return k
+}
+
+// forget notes that a key is gone: what it held is no longer known, that it was there is.
+func (r *Reader) forget(key string) {
+	if k := r.known[key]; k != nil {
+		k.since, k.size, k.bad = 0, 0, false
+	}
 }
 
 // isPart notes the node of a cluster that err says could not be reached. It is false of an error that is
@@ -99,124 +187,100 @@ func (r *Reader) isPart(ctx context.Context, err error) bool {
 	return true
 }
 
-// index reads the index, of the last day.
-func (r *Reader) index(ctx context.Context, now time.Time) (map[string]int64, error) {
-	since := now.Add(-protocol.IndexLife).UnixMilli()
+// index reads Redis' time and the index, of the last day: when each key was noted there. What is known without
+// it was never.
+func (r *Reader) index(ctx context.Context, local time.Time) (now time.Time, index map[string]int64, err error) {
+	pipe := r.client.Pipeline()
+	timeCmd, sent := pipe.Time(ctx), time.Now()
+	now = local.Add(r.ahead)
 	// The newest first: should there be more than maxKeys, those that live are among them.
-	members, err := r.client.ZRevRangeByScoreWithScores(ctx, protocol.IndexKey, &redis.ZRangeBy{
-		Min: fmt.Sprint(since), Max: "+inf", Count: maxKeys,
-	}).Result()
-	// Rubbish in the index' place makes everything a stranger. Any other refusal, such as of the
-	// password, is of more than the index.
-	if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") && !r.isPart(ctx, err) {
-		return nil, err
+	membersCmd := pipe.ZRevRangeByScoreWithScores(ctx, protocol.IndexKey, &redis.ZRangeBy{
+		Min: strconv.FormatInt(now.Add(-protocol.IndexLife).UnixMilli(), 10), Max: strconv.FormatInt(now.Add(clockTolerance).UnixMilli(), 10), Count: int64(r.maxKeys),
+	})
+	if err := redisconn.Exec(ctx, pipe); err != nil {
+		return now, nil, err
 	}
-	index := make(map[string]int64, len(members)+len(r.seen))
-	for key, at := range r.seen {
-		if at < since {
-			delete(r.seen, key)
-			continue
-		}
-		index[key] = at
+	if now, err = r.time(ctx, local, sent, timeCmd); err != nil {
+		return now, nil, err
 	}
+	members, err := membersCmd.Result()
+	switch {
+	case err == nil:
+	case redis.HasErrorPrefix(err, "WRONGTYPE"), redis.HasErrorPrefix(err, "TOOLARGE"):
+		// Rubbish in the index' place makes everything a stranger; what is known stays. Any other refusal,
+		// such as of the password, is of more than the index.
+		r.problems["it cannot be read as the index of what is reported, so what is lost is not known by others: "+err.Error()+
+			". Delete it: the next report makes it anew"] = protocol.IndexKey
+	case !r.isPart(ctx, err):
+		return now, nil, err
+	}
+	index = make(map[string]int64, len(members)+len(r.known))
+	r.forgetOld(now.Add(-protocol.IndexLife).UnixMilli())
+	for key := range r.known {
+		index[key] = 0
+	}
+	var rubbish []redis.Z
 	for _, m := range members {
-		if key, _ := m.Member.(string); protocol.KindOf(key) != protocol.KindOther {
-			index[key] = max(index[key], int64(m.Score))
+		key, _ := m.Member.(string)
+		switch {
+		case redisconn.IsLeftOut(key), len(key) > maxKey:
+			rubbish = append(rubbish, m)
+		case protocol.KindOf(key) != protocol.KindOther:
+			index[key] = max(index[key], min(int64(m.Score), now.UnixMilli()))
 		}
 	}
-	return index, nil
+	if len(members) == r.maxKeys {
+		r.problems[fmt.Sprintf("it holds %d keys or more: what was seen before %s is not shown", r.maxKeys,
+			time.UnixMilli(int64(members[len(members)-1].Score)).UTC().Format("15:04 UTC"))] = protocol.IndexKey
+	}
+	if len(rubbish) > 0 {
+		r.problems[fmt.Sprintf("keys are removed from it whose names are longer than %d bytes", maxKey)] = protocol.IndexKey
+		r.removeFromIndex(ctx, members, rubbish)
+	}
+	return now, index, nil
 }
 
-// values fills in what the keys of docs hold. A value that was large at the last reading is read whole
-// at once, else it would be read twice each time.
-func (r *Reader) values(ctx context.Context, docs []view.Document) error {
-	left := int64(maxTotal)
-	usual, large := make([]int, 0, len(docs)), []int(nil)
-	for i, d := range docs {
-		if r.large[d.Key] {
-			large = append(large, i)
-		} else {
-			usual = append(usual, i)
+// forgetOld forgets the keys that were seen last before a time, and of too many the oldest.
+func (r *Reader) forgetOld(since int64) {
+	if n := len(r.known) - 2*r.maxKeys; n > 0 {
+		times := make([]int64, 0, len(r.known))
+		for _, k := range r.known {
+			times = append(times, k.at)
 		}
+		slices.Sort(times)
+		since = max(since, times[n])
 	}
-	if err := r.ranges(ctx, docs, usual, batch, usualSize, &left); err != nil {
-		return err
-	}
-	for _, i := range usual {
-		if len(docs[i].Data) == usualSize {
-			large = append(large, i)
-			docs[i].Data = nil // it is read again, whole, and may be gone by then
-			left += usualSize
-		}
-	}
-	slices.Sort(large) // in order again: of too many it is always the same that are read
-	if err := r.ranges(ctx, docs, large, largeBatch, maxSize+1, &left); err != nil {
-		return err
-	}
-	r.large = make(map[string]bool, len(large))
-	for _, i := range large {
-		if len(docs[i].Data) > maxSize {
-			docs[i].Data, docs[i].Err = nil, fmt.Errorf("it is not read: its value is larger than %d MiB", maxSize>>20)
-		}
-		if docs[i].Err != nil || len(docs[i].Data) >= usualSize {
-			r.large[docs[i].Key] = true
-		}
-	}
-	return nil
+	maps.DeleteFunc(r.known, func(_ string, k *knownKey) bool { return k.at < since })
 }
 
-// errTooMuch is why a value is not read after so many others.
-var errTooMuch = fmt.Errorf("it is not read: all values together are larger than %d MiB", maxTotal>>20)
-
-// ranges reads up to size bytes of the docs at the places, a few at once, as long as there is something
-// left of what may be read. GETRANGE instead of GET: a value may be half a gigabyte of rubbish.
-func (r *Reader) ranges(ctx context.Context, docs []view.Document, at []int, atOnce int, size int64, left *int64) error {
-	for part := range slices.Chunk(at, atOnce) {
-		if *left <= 0 {
-			for _, i := range part {
-				docs[i].Err = errTooMuch
-			}
-			continue
+// removeFromIndex removes members that are too long to be named, by their scores. Others with the same scores
+// are put back.
+func (r *Reader) removeFromIndex(ctx context.Context, members, rubbish []redis.Z) {
+	scores := make(map[float64]bool, len(rubbish))
+	pipe := r.client.Pipeline()
+	for _, m := range rubbish {
+		if score := strconv.FormatFloat(m.Score, 'f', -1, 64); !scores[m.Score] {
+			pipe.ZRemRangeByScore(ctx, protocol.IndexKey, score, score)
 		}
+		scores[m.Score] = true
+	}
+	var others []redis.Z
+	for _, m := range members {
+		if key, _ := m.Member.(string); scores[m.Score] && len(key) <= maxKey && !redisconn.IsLeftOut(key) {
+			others = append(others, m)
+		}
+	}
+	if len(others) > 0 {
+		pipe.ZAdd(ctx, protocol.IndexKey, others...)
+	}
+	_, _ = pipe.Exec(ctx) // a reader that may not write sees them again
+}
+
+// note refreshes the index where somebody else's key is alive.
+func (r *Reader) note(ctx context.Context, now time.Time, living []string) {
+	if len(living) > 0 {
 		pipe := r.client.Pipeline()
-		cmds := make([]*redis.StringCmd, len(part))
-		for j, i := range part {
-			cmds[j] = pipe.GetRange(ctx, docs[i].Key, 0, size-1)
-		}
-		if err := redisconn.Exec(ctx, pipe); err != nil {
-			return err
-		}
-		for j, i := range part {
-			data, err := cmds[j].Bytes()
-			*left -= int64(len(data))
-			switch {
-			case redisconn.IsRefusal(err):
-				docs[i].Err = fmt.Errorf("it cannot be read: %w", err)
-			case err != nil && r.isPart(ctx, err):
-				docs[i].Err = fmt.Errorf("it cannot be read: %s", redisconn.Unreachable(err))
-			case err != nil:
-				return err
-			case len(data) > 0:
-				docs[i].Data = data
-			}
-		}
-	}
-	return nil
-}
-
-// note refreshes the index where somebody else's key is alive, and remembers it here, too.
-func (r *Reader) note(ctx context.Context, now time.Time, docs []view.Document) {
-	var fresh []string
-	for _, d := range docs {
-		if d.Data == nil && d.Err == nil || now.UnixMilli()-d.SeenAt < noteEvery.Milliseconds() {
-			continue
-		}
-		r.seen[d.Key] = now.UnixMilli()
-		fresh = append(fresh, d.Key)
-	}
-	if len(fresh) > 0 {
-		pipe := r.client.Pipeline()
-		publish.Note(ctx, pipe, now.UnixMilli(), fresh...)
+		publish.Note(ctx, pipe, now.UnixMilli(), living...)
 		_, _ = pipe.Exec(ctx) // the error does not matter: a reader that may not write keeps its own memory
 	}
 }

@@ -88,7 +88,7 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 		return nil, err
 	}
 	if r.walk.nodes == nil {
-		if err := r.resume(ctx); err != nil {
+		if err := r.resume(ctx, nodes); err != nil {
 			return nil, err
 		}
 	}
@@ -99,9 +99,15 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 	r.walk.last = now
 	found := map[string]int64{}
 	note := func(key string) {
-		if _, known := index[key]; !known && len(index)+len(found) < maxKeys {
-			// Its time is long ago, so that it is noted when it turns out to be alive.
-			found[key] = now.UnixMilli() - noteEvery.Milliseconds()
+		_, known := index[key]
+		switch {
+		case known:
+		case len(key) > maxKey, redisconn.IsLeftOut(key):
+			r.problems[fmt.Sprintf("keys are not read whose names are longer than %d bytes", maxKey)] = scanKey
+		case len(found) == r.maxKeys:
+			r.problems[fmt.Sprintf("more than %d keys that are not in the index are not read", r.maxKeys)] = scanKey
+		default:
+			found[key] = 0 // it was never noted
 		}
 	}
 	reached := 0
@@ -148,14 +154,20 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 }
 
 // resume goes on where another process stood.
-func (r *Reader) resume(ctx context.Context) error {
-	stood, err := r.client.HGetAll(ctx, scanKey).Result()
+func (r *Reader) resume(ctx context.Context, nodes []*redis.Client) error {
+	names := make([]string, len(nodes))
+	for i, node := range nodes {
+		names[i] = node.Options().Addr
+	}
+	stood, err := r.client.HMGet(ctx, scanKey, names...).Result()
 	if err != nil && !redisconn.IsRefusal(err) && !r.isPart(ctx, err) {
 		return err
 	}
-	r.walk.nodes = make(map[string]*stand, len(stood))
-	for name, text := range stood {
-		r.walk.nodes[name] = parseStand(text)
+	r.walk.nodes = make(map[string]*stand, len(nodes))
+	for i, text := range stood {
+		if text, ok := text.(string); ok {
+			r.walk.nodes[names[i]] = parseStand(text)
+		}
 	}
 	return nil
 }
@@ -212,7 +224,7 @@ func (s *stand) scan(ctx context.Context, node redis.Cmdable, count int64, found
 		return err
 	}
 	for _, key := range keys {
-		if protocol.KindOf(key) != protocol.KindOther {
+		if protocol.KindOf(key) != protocol.KindOther || redisconn.IsLeftOut(key) {
 			found(key)
 		}
 	}

@@ -10,12 +10,16 @@ import (
 // stands for two of its intervals.
 const ownerLife = 45 * time.Second
 
-func lifeOf(every time.Duration) time.Duration { return max(ownerLife, 2*every) }
+func claimLife(interval time.Duration) time.Duration { return max(ownerLife, 2*interval) }
 
-// Claim makes id, which renews it every so often, the owner of a reporter, whoever was it before: EventBridge may start a function
-// while the one before it still runs, and the newest wins.
-func (p *Store) Claim(ctx context.Context, reporter, id string, every time.Duration) error {
-	if err := p.client.Set(ctx, ownerKey(reporter), id, lifeOf(every)).Err(); err != nil {
+// Claim makes id the owner of a reporter, in place of the owner before: EventBridge may start a function while the
+// one before it still runs, and the newest goes on. The owner renews its claim every interval. Lambda may have
+// frozen this process for hours: Redis' time is asked for in the same round trip.
+func (p *Store) Claim(ctx context.Context, reporter, id string, interval time.Duration) error {
+	pipe := p.client.Pipeline()
+	_, asked := p.clock.local()
+	pipe.Set(ctx, ownerKey(reporter), id, claimLife(interval))
+	if err := p.execWithTime(ctx, pipe, asked); err != nil {
 		return fmt.Errorf("claim %s at %s: %w", ownerKey(reporter), p.name, err)
 	}
 	return nil
@@ -28,9 +32,9 @@ if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
-// Renew keeps a claim alive, and tells whether it is still ours.
-func (p *Store) Renew(ctx context.Context, reporter, id string, every time.Duration) (bool, error) {
-	n, err := p.client.Eval(ctx, renew, []string{ownerKey(reporter)}, id, lifeOf(every).Milliseconds()).Int()
+// Renew keeps a claim alive. It returns false where another owner has the reporter.
+func (p *Store) Renew(ctx context.Context, reporter, id string, interval time.Duration) (bool, error) {
+	n, err := p.client.Eval(ctx, renew, []string{ownerKey(reporter)}, id, claimLife(interval).Milliseconds()).Int()
 	if err != nil {
 		return false, fmt.Errorf("renew %s at %s: %w", ownerKey(reporter), p.name, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,23 +19,41 @@ type Store struct {
 	client redis.UniversalClient
 	name   string
 	ttl    time.Duration
+	clock  *clock
+
+	mu   sync.Mutex
+	last map[string]int64 // the timestamp of the newest snapshot that was written here, by its key
 }
 
 // New makes a store of client whose keys live for ttl. name is how errors call it, such as
 // "redis 10.0.0.7:6379".
 func New(client redis.UniversalClient, name string, ttl time.Duration) *Store {
-	return &Store{client, name, ttl}
+	return NewWithClock(client, name, ttl, machineClock())
 }
 
-// setNewer SETs a snapshot unless a newer one is there: of two reporters that overlap, the newer
-// reading wins whichever is written last. Our own snapshots begin with their timestamp and end by
-// themselves; anything else there is nobody's reading, and is overwritten.
+// NewWithClock is as [New], on a machine whose clocks are local.
+func NewWithClock(client redis.UniversalClient, name string, ttl time.Duration, local LocalClock) *Store {
+	return &Store{client: client, name: name, ttl: ttl, clock: &clock{local: local}, last: map[string]int64{}}
+}
+
+// setNewer SETs a snapshot unless a newer one is there: of two reporters that overlap, the newer reading stays,
+// also where it was written first. Our own snapshots begin with their timestamp and end by themselves; anything
+// else there is no snapshot of ours and is overwritten. So is one of the future: a clock was wrong, and no other
+// reporter could publish for as long as the key lives. Two seconds are allowed, because a writer knows Redis' time
+// no better. And so is the one that this store wrote last (ARGV[4]), also where a clock was set back since.
+//
+// It returns whether it was SET, and Redis' time in ms or what Redis said instead. Before Redis 5 a script that asks
+// for the time may write only after replicate_commands.
 const setNewer = `
+if redis.replicate_commands then redis.replicate_commands() end
+local time = redis.pcall('TIME')
+local now = time[1] and time[1] * 1000 + math.floor(time[2] / 1000)
 local there = redis.pcall('GETRANGE', KEYS[1], 0, 40)
-local at = type(there) == 'string' and string.match(there, '^{"timestamp":(%d+)')
-if at and tonumber(at) > tonumber(ARGV[2]) and redis.call('PTTL', KEYS[1]) >= 0 then return 0 end
+local at = type(there) == 'string' and tonumber(string.match(there, '^{"timestamp":(%d+)') or '')
+local isNewer = at and at > tonumber(ARGV[2]) and at ~= tonumber(ARGV[4]) and not (now and at > now + 2000)
+if isNewer and redis.call('PTTL', KEYS[1]) >= 0 then return {0, now or tostring(time.err)} end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
-return 1`
+return {1, now or tostring(time.err)}`
 
 // Snapshot publishes s, and says whether it did: false without an error means that a newer one is
 // there; true with one that only the index could not be written. Queues that cannot be written are
@@ -44,18 +63,45 @@ func (p *Store) Snapshot(ctx context.Context, s *protocol.QueueSnapshot) (bool, 
 	if err != nil {
 		return false, err
 	}
+	key := s.Key()
 	pipe := p.client.Pipeline()
-	set := pipe.Eval(ctx, setNewer, []string{s.Key()}, data, s.Timestamp, p.ttl.Milliseconds())
-	Note(ctx, pipe, s.Timestamp, s.Key())
+	set := pipe.Eval(ctx, setNewer, []string{key}, data, s.Timestamp, p.ttl.Milliseconds(), p.lastWritten(key))
+	asked := p.note(ctx, pipe, key)
 	_, err = pipe.Exec(ctx)
-	published := set.Val() == int64(1)
+	published := p.wrote(set, asked)
 	switch {
 	case err != nil && published:
-		err = fmt.Errorf("note %s in %s at %s: %w", s.Key(), protocol.IndexKey, p.name, err)
+		err = fmt.Errorf("note %s in %s at %s: %w", key, protocol.IndexKey, p.name, err)
 	case err != nil:
-		err = fmt.Errorf("publish %s to %s: %w", s.Key(), p.name, err)
+		err = fmt.Errorf("publish %s to %s: %w", key, p.name, err)
+	}
+	if published {
+		p.mu.Lock()
+		p.last[key] = s.Timestamp
+		p.mu.Unlock()
 	}
 	return published, err
+}
+
+func (p *Store) lastWritten(key string) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last[key]
+}
+
+// wrote is whether setNewer has SET. The time in its answer is kept.
+func (p *Store) wrote(set *redis.Cmd, asked time.Duration) bool {
+	answer, _ := set.Slice() // an error is the pipeline's, too
+	if len(answer) != 2 {
+		return false
+	}
+	switch now := answer[1].(type) {
+	case int64:
+		p.clock.answered(time.UnixMilli(now), asked)
+	case string:
+		p.clock.refused(now + remedy)
+	}
+	return answer[0] == int64(1)
 }
 
 // Heartbeat publishes h as that of the server called id.
@@ -67,20 +113,64 @@ func (p *Store) Heartbeat(ctx context.Context, id string, h *protocol.Heartbeat)
 	key := protocol.ServerKey(h.App(), id)
 	pipe := p.client.Pipeline()
 	pipe.Set(ctx, key, data, p.ttl)
-	Note(ctx, pipe, h.Timestamp, key)
-	if _, err := pipe.Exec(ctx); err != nil {
+	asked := p.note(ctx, pipe, key)
+	if err := p.execWithTime(ctx, pipe, asked); err != nil {
 		return fmt.Errorf("publish %s to %s: %w", key, p.name, err)
 	}
 	return nil
 }
 
-// Note adds to pipe what notes keys in the index as seen at ms, and forgets what was seen last a day
-// before that.
+// execWithTime sends what is in pipe and asks for Redis' time beside it. That this is refused is no error.
+func (p *Store) execWithTime(ctx context.Context, pipe redis.Pipeliner, asked time.Duration) error {
+	now := pipe.Time(ctx)
+	cmds, err := pipe.Exec(ctx)
+	p.clock.heard(now, asked)
+	if now.Err() == nil {
+		return err
+	}
+	for _, cmd := range cmds {
+		if cmd != redis.Cmder(now) && cmd.Err() != nil {
+			return cmd.Err()
+		}
+	}
+	return nil
+}
+
+// futureTolerance is how far ahead of Redis' time a member of the index may be: more than the clocks of a cluster's
+// nodes are apart.
+const futureTolerance = time.Minute
+
+// Note adds to pipe what notes keys in the index as seen at ms, which is Redis' time. It forgets what was seen last
+// a day before that, and what is noted for a moment more than a minute after it: that was a wrong clock, whose
+// members would stand before everybody else's, and never get old.
 func Note(ctx context.Context, pipe redis.Pipeliner, ms int64, keys ...string) {
 	seen := make([]redis.Z, len(keys))
 	for i, key := range keys {
 		seen[i] = redis.Z{Score: float64(ms), Member: key}
 	}
 	pipe.ZAdd(ctx, protocol.IndexKey, seen...)
+	forgetPast(ctx, pipe, ms)
+	pipe.ZRemRangeByScore(ctx, protocol.IndexKey, "("+strconv.FormatInt(ms+futureTolerance.Milliseconds(), 10), "+inf")
+}
+
+func forgetPast(ctx context.Context, pipe redis.Pipeliner, ms int64) {
 	pipe.ZRemRangeByScore(ctx, protocol.IndexKey, "-inf", "("+strconv.FormatInt(ms-protocol.IndexLife.Milliseconds(), 10))
+}
+
+// note notes one key as seen now, and returns for how long the machine had run then. Where Redis' time is not known
+// it forgets nothing of the future, for this machine may be late; nor of the past, unless Redis never tells its time
+// and nobody else may clean up.
+func (p *Store) note(ctx context.Context, pipe redis.Pipeliner, key string) (asked time.Duration) {
+	now := p.Now(ctx).UnixMilli()
+	isKnown, isRefused := p.clock.state()
+	if isKnown {
+		Note(ctx, pipe, now, key)
+	} else {
+		pipe.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: float64(now), Member: key})
+		if isRefused {
+			forgetPast(ctx, pipe, now)
+		}
+	}
+	_, asked = p.clock.local()
+	return asked
 }

@@ -85,6 +85,12 @@ func clusterClient(o *redis.UniversalOptions) redis.UniversalClient {
 	// After a failover go-redis asks for the new topology that often; a refused connection alone does
 	// not make it ask (redis/go-redis#3979), and its own default is a minute.
 	c.ClusterStateReloadInterval = time.Second
+	// A node that hangs must leave time for the others within one poll.
+	c.ReadTimeout = 3 * time.Second
+	c.NewClient = func(node *redis.Options) *redis.Client {
+		node.Limiter = &breaker{}
+		return redis.NewClient(node)
+	}
 	return redis.NewClusterClient(c)
 }
 

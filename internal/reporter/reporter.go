@@ -15,6 +15,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gravito-framework/pulse/internal/logonce"
 	"github.com/gravito-framework/pulse/internal/poll"
 	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/protocol"
@@ -28,10 +29,14 @@ type Reporter struct {
 	Store       *publish.Store
 	Log         *slog.Logger
 
-	last *protocol.QueueSnapshot // of the last poll that worked
-	down bool                    // the last try failed, and that has been said
-	said map[string]bool         // problems of the last snapshot, which have been said
+	last      *protocol.QueueSnapshot // of the last poll that worked
+	problems  logonce.Troubles        // what snapshots could not read, by kind
+	outages   logonce.Troubles        // of cannotReport only
+	overtaken int                     // how many snapshots in a row were not published, for a newer one was there
 }
+
+// cannotReport is the one kind of outage, for the log: each of its tries may fail for another reason.
+const cannotReport = "cannot report"
 
 // Summary is what a Lambda invocation returns.
 type Summary struct {
@@ -54,6 +59,9 @@ const (
 	minTry = 5 * time.Second
 	// maxProblems bounds a snapshot's and a summary's.
 	maxProblems = protocol.MaxProblems
+	// manyOvertaken is how often in a row another's snapshot must be newer before that is a problem. Once or twice
+	// it is where two runs overlap, of which one ends.
+	manyOvertaken = 3
 	// maxQueues bounds a snapshot's queues.
 	maxQueues = protocol.MaxQueues
 )
@@ -65,7 +73,7 @@ var tooMany = fmt.Sprintf("more than %d problems: the rest are not listed", maxP
 // once, and in the summary.
 func (r *Reporter) Run(ctx context.Context, owner string) Summary {
 	start := time.Now()
-	sum := Summary{App: r.App, Source: r.Source, Problems: []string{}}
+	sum := tally{Summary: Summary{App: r.App, Source: r.Source, Problems: []string{}}, kinds: map[string]bool{}}
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-deadlineReserve))
@@ -80,9 +88,9 @@ func (r *Reporter) Run(ctx context.Context, owner string) Summary {
 		mine, err := r.try(ctx, owner, &claimed, &sum)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			// It was told to stop; that is not worth a word.
+			// It was told to stop, which is no trouble.
 		case err != nil:
-			sum.problem(err.Error())
+			sum.add(logonce.Kind(err.Error()), err.Error())
 			r.failed(err)
 			next = began.Add(min(retry.NextBackOff(), r.Interval))
 		default:
@@ -95,10 +103,10 @@ func (r *Reporter) Run(ctx context.Context, owner string) Summary {
 		}
 	}
 	sum.DurationMS = time.Since(start).Milliseconds()
-	return sum
+	return sum.Summary
 }
 
-// wait waits for the time and tells whether to go on.
+// wait waits for the time. It returns false where ctx ends before that.
 func wait(ctx context.Context, until time.Time) bool {
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
@@ -112,7 +120,7 @@ func wait(ctx context.Context, until time.Time) bool {
 
 // try polls and publishes once, if the reporter is still the owner's. What Redis is asked here has
 // the client's own time limits.
-func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *Summary) (mine bool, err error) {
+func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *tally) (mine bool, err error) {
 	name := r.App + ":" + r.Source
 	switch {
 	case owner == "":
@@ -135,21 +143,43 @@ func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *Su
 	published, err := r.Store.Snapshot(ctx, s)
 	r.last = s
 	sum.Queues = len(s.Queues)
-	r.sayNew(s.Problems, sum)
-	if published {
+	switch {
+	case published:
 		sum.Published++
+		r.overtaken = 0
+	case err == nil:
+		r.overtaken++
+		if r.overtaken >= manyOvertaken { // nobody sees the snapshot that it would be in
+			s.Problems = append(s.Problems, protocol.Problem{Reason: fmt.Sprintf(
+				"another reporter of app %s and source %s publishes newer snapshots, and this one's are left out: stop one of the two, or give it a PULSE_SOURCE of its own", r.App, r.Source)})
+		}
 	}
+	r.log(s.Problems, sum)
 	return true, err
+}
+
+// now is the time by the clock of the Redis that is published to, and what is wrong with the clocks, if anything.
+// Where nothing is published it is the machine's.
+func (r *Reporter) now(ctx context.Context) (time.Time, []protocol.Problem) {
+	if r.Store == nil {
+		return time.Now(), nil
+	}
+	now := r.Store.Now(ctx)
+	if reason := r.Store.ClockProblem(); reason != "" {
+		return now, []protocol.Problem{{Reason: reason}}
+	}
+	return now, nil
 }
 
 // publishWhy publishes that nothing can be read now, and why: the queues of the last poll that worked, with
 // the time when they were read. Without it they would end as if this reporter had stopped.
 func (r *Reporter) publishWhy(ctx context.Context, why error) {
-	s := protocol.QueueSnapshot{Timestamp: time.Now().UnixMilli(), App: r.App, Source: r.Source, IntervalMS: r.Interval.Milliseconds(), Queues: []protocol.Queue{}}
+	now, problems := r.now(ctx)
+	s := protocol.QueueSnapshot{Timestamp: now.UnixMilli(), App: r.App, Source: r.Source, IntervalMS: r.Interval.Milliseconds(), Queues: []protocol.Queue{}}
 	if r.last != nil {
 		s = *r.last
 	}
-	s.Problems = nil
+	s.Problems = problems
 	for reason := range strings.Lines(why.Error()) {
 		s.Problems = append(s.Problems, protocol.Problem{Reason: strings.TrimSpace(reason)})
 	}
@@ -160,7 +190,7 @@ func (r *Reporter) publishWhy(ctx context.Context, why error) {
 // Poll polls every adapter at once and makes one snapshot of what they read. One that fails, or takes
 // too long, is a problem beside the others' queues; err is that all did.
 func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
-	now := time.Now()
+	now, problems := r.now(ctx)
 	read := make([]*protocol.QueueSnapshot, len(r.Pollers))
 	errs := make([]error, len(r.Pollers))
 	var group errgroup.Group
@@ -175,6 +205,7 @@ func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 	_ = group.Wait() // each has its own error
 	out := &protocol.QueueSnapshot{
 		Timestamp: now.UnixMilli(), App: r.App, Source: r.Source, IntervalMS: r.Interval.Milliseconds(), Queues: []protocol.Queue{},
+		Problems: problems,
 	}
 	failed := 0
 	for i, err := range errs {
@@ -235,39 +266,57 @@ func (r *Reporter) limit() time.Duration {
 	return max(r.Interval, minTry)
 }
 
-// failed says once that there is trouble.
+// failed logs that there is trouble, once while it lasts.
 func (r *Reporter) failed(err error) {
-	if !r.down {
-		r.Log.Warn("cannot report; will try again until it works", "app", r.App, "source", r.Source, "error", err)
+	if isWorthALine, times := r.outages.There(cannotReport, time.Now()); isWorthALine {
+		r.warn("cannot report; will try again until it works", times, "error", err)
 	}
-	r.down = true
+}
+
+// warn logs what has happened so many times since it was logged before.
+func (r *Reporter) warn(message string, times int, attributes ...any) {
+	attributes = append([]any{"app", r.App, "source", r.Source}, attributes...)
+	if times > 1 {
+		attributes = append(attributes, "times", times)
+	}
+	r.Log.Warn(message, attributes...)
 }
 
 func (r *Reporter) recovered() {
-	if r.down {
+	if r.outages.Gone(cannotReport) {
 		r.Log.Info("reports again", "app", r.App, "source", r.Source)
 	}
-	r.down = false
 }
 
-// sayNew logs the problems that the snapshot before did not have.
-func (r *Reporter) sayNew(problems []protocol.Problem, sum *Summary) {
-	now := make(map[string]bool, len(problems))
+// log logs the problems of a snapshot, and adds them to the summary: one of a kind.
+func (r *Reporter) log(problems []protocol.Problem, sum *tally) {
+	kinds := make(map[string]bool, len(problems))
 	for _, p := range problems {
-		text := p.String()
-		now[text] = true
-		sum.problem(text)
-		if !r.said[text] && len(now) <= maxProblems {
-			r.Log.Warn("cannot be read", "app", r.App, "source", r.Source, "problem", text)
+		kind := p.Queue + "\x00" + logonce.Kind(p.Reason)
+		if kinds[kind] {
+			continue
+		}
+		kinds[kind] = true
+		sum.add(kind, p.String())
+		if isWorthALine, times := r.problems.There(kind, time.Now()); isWorthALine {
+			r.warn("reports with a problem", times, "problem", p.String())
 		}
 	}
-	r.said = now
+	r.problems.GoneExcept(kinds)
 }
 
-func (s *Summary) problem(text string) {
+// tally is a summary while it grows.
+type tally struct {
+	Summary
+	kinds map[string]bool // of its problems
+}
+
+// add adds a problem, if there is none of its kind.
+func (s *tally) add(kind, text string) {
 	switch {
-	case slices.Contains(s.Problems, text):
+	case s.kinds[kind]:
 	case len(s.Problems) < maxProblems:
+		s.kinds[kind] = true
 		s.Problems = append(s.Problems, text)
 	case len(s.Problems) == maxProblems:
 		s.Problems = append(s.Problems, tooMany)

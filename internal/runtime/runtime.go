@@ -23,6 +23,7 @@ import (
 // Main runs a program until it ends or is told to by SIGINT or SIGTERM, and ends the process: with
 // status 0, with 2 where the environment or the command line is wrong, else with 1.
 func Main(name string, run func(ctx context.Context) error) {
+	limitMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx)
 	stop()

@@ -1,9 +1,9 @@
 package view
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -20,51 +20,116 @@ type Document struct {
 	Err    error  // why it could not be read
 }
 
-// Builder makes views. It remembers what each key last held, so that what is lost is shown with its
-// last numbers, and what didn't change is not read again. It is for one build at a time.
+// Builder makes views: [Builder.Add] takes what a reading finds, document by document, and [Builder.Finish]
+// makes a view of it. A builder remembers what each key last held, so that what is lost is shown with its
+// last numbers, and what didn't change is not read again. It is for one reading at a time.
 type Builder struct {
-	known map[string]*known
+	// Budget is about how many bytes the rows of one view may take; 0 is no bound. Beyond it the largest
+	// documents of those apps that take more than their share are left out, the youngest first.
+	Budget int64
+
+	known map[string]*known // of the last view
+	said  []Problem         // of no document, of the last view
+	build int64             // how many views there were
+	// Of the reading under way:
+	added  map[string]*known
+	saying []Problem
+	spent  int64 // what is in added takes
 }
 
-// known is a document and what it was read as.
+// known is what a document was read as.
 type known struct {
-	key      string
-	data     []byte
-	snapshot *protocol.QueueSnapshot
-	app, id  string // of the heartbeat
-	beat     *protocol.Heartbeat
-	problems []Problem
-	lost     bool
-	seenAt   int64 // when its key was last there, where it is lost
+	key    string
+	cutKey string // as problems show it
+	hash   uint64 // of the document; 0 is no document that could be read
+	since  int64  // the build in which it was first there
+	// changedAt is when a document with another timestamp was found under the key, Unix ms; 0 is not yet.
+	changedAt int64
+	changed   bool // it was found so in the reading under way
+	lost      bool
+	seenAt    int64 // when its key was last there, where it is lost
 
-	// The rows that were made of it, good as long as its status is theirs.
-	queues []*Queue
-	server *Server
+	reports   bool   // it reports queues, if it could be read
+	app       string // of the snapshot or heartbeat, else of the key
+	source    string // of the snapshot
+	id        string // of the heartbeat; where only the key is left, its last part
+	timestamp int64
+	interval  int64 // milliseconds; 0 if it doesn't say
+	problems  []Problem
+	queues    []*Queue // all of them with one status
+	server    *Server
+	cost      int64 // about what it takes, in bytes
 }
 
 const (
 	// maxProblems bounds the view's list, maxText each text in it.
 	maxProblems = 200
 	maxText     = 1 << 10
+	// keyCost, queueCost and serverCost are about what a document, a queue and a server take beside their
+	// texts, in bytes; TestCostIsWhatItTakes measures it.
+	keyCost, queueCost, serverCost = 400, 300, 550
 )
 
-// Build makes the view of docs at now.
+// Build makes the view of docs at now: all that there is, at once.
 func (b *Builder) Build(now time.Time, docs []Document) *View {
-	v := &View{GeneratedAt: now.UnixMilli(), Apps: map[string]*App{}, Problems: []Problem{}}
-	next := make(map[string]*known, len(docs))
 	for _, d := range docs {
-		if k := b.read(d); k != nil {
-			next[d.Key] = k
+		b.Add(d)
+	}
+	return b.Finish(now)
+}
+
+// Add reads a document, and reports whether anything in it could be read. Its data is not kept. An error of a
+// key that holds no document is a problem as it is.
+func (b *Builder) Add(d Document) (readable bool) {
+	if d.Err != nil && protocol.KindOf(d.Key) == protocol.KindOther {
+		b.saying = append(b.saying, Problem{cut(d.Key), cut(d.Err.Error())})
+		return false
+	}
+	k := b.read(d)
+	if k == nil {
+		return false
+	}
+	if b.added == nil {
+		b.added = make(map[string]*known, len(b.known))
+	}
+	if twice := b.added[d.Key]; twice != nil {
+		b.spent -= twice.cost
+	}
+	b.added[d.Key] = k
+	b.spent += k.cost
+	if b.Budget > 0 && b.spent > b.Budget {
+		b.leaveOut()
+	}
+	return k.reports || k.server != nil
+}
+
+// Finish ends a reading, and makes the view of what it found at now.
+func (b *Builder) Finish(now time.Time) *View {
+	b.known, b.said = b.added, b.saying
+	for _, k := range b.known {
+		if k.changed {
+			k.changed, k.changedAt = false, now.UnixMilli()
 		}
 	}
-	b.known = next
+	b.Forget()
+	b.build++
+	return b.View(now)
+}
+
+// Forget ends a reading that failed: what it found so far is no view.
+func (b *Builder) Forget() { b.added, b.saying, b.spent = nil, nil, 0 }
+
+// View makes the view of the last reading once more, at now.
+func (b *Builder) View(now time.Time) *View {
+	v := &View{GeneratedAt: now.UnixMilli(), Apps: map[string]*App{}, Problems: []Problem{}}
 	// In order of their keys, so that of two queues with one name it is always the same one that
 	// gets the plain key, and the problems keep their order.
-	sorted := slices.SortedFunc(maps.Values(next), func(a, b *known) int { return cmp.Compare(a.key, b.key) })
+	sorted := slices.SortedFunc(maps.Values(b.known), func(a, b *known) int { return cmp.Compare(a.key, b.key) })
 	for _, k := range sorted {
 		k.addQueues(v, now)
 		k.addServer(v, now)
 	}
+	v.Problems = append(v.Problems, b.said...)
 	v.addProblems(sorted, now)
 	v.sum()
 	return v
@@ -77,8 +142,8 @@ func (v *View) addProblems(docs []*known, now time.Time) {
 	problems := make([][]Problem, len(docs))
 	for i, k := range docs {
 		problems[i] = k.problems
-		if k.isAhead(now) {
-			problems[i] = append(slices.Clone(k.problems), Problem{cut(k.key), "its timestamp is ahead of this server's clock by more than a minute, so its age is unknown: set the reporter's clock"})
+		if reason := k.clockProblem(now); reason != "" {
+			problems[i] = append(slices.Clone(k.problems), Problem{k.cutKey, reason})
 		}
 		all += len(problems[i])
 	}
@@ -101,31 +166,57 @@ func (v *View) addProblems(docs []*known, now time.Time) {
 
 // problem notes what is wrong with k. Keys and reasons are other people's text, of any length.
 func (k *known) problem(reason string) {
-	k.problems = append(k.problems, Problem{cut(k.key), cut(reason)})
+	p := Problem{k.cutKey, cut(reason)}
+	k.problems = append(k.problems, p)
+	k.cost += int64(len(p.Reason))
 }
 
 func cut(s string) string { return protocol.Shorten(s, maxText) }
+
+func newKnown(key string) *known {
+	return &known{key: key, cutKey: cut(key), cost: keyCost + int64(len(key))}
+}
+
+var seed = maphash.MakeSeed()
 
 // read makes sense of a document, or remembers what its key held before it was gone.
 func (b *Builder) read(d Document) *known {
 	before := b.known[d.Key]
 	if d.Data != nil && d.Err == nil {
-		if before != nil && before.data != nil && bytes.Equal(before.data, d.Data) {
+		hash := max(maphash.Bytes(seed, d.Data), 1)
+		if before != nil && before.hash == hash {
 			return before
 		}
-		return decode(d)
+		k := decode(d)
+		if k == nil {
+			return nil
+		}
+		k.hash, k.since = hash, b.build
+		if before != nil && before.hash != 0 {
+			k.since, k.changedAt = before.since, before.changedAt
+			if k.timestamp != before.timestamp {
+				k.changed = true
+			}
+		}
+		return k
 	}
-	k := &known{key: d.Key, lost: d.Err == nil, seenAt: d.SeenAt}
+	k := newKnown(d.Key)
 	if before != nil {
-		k.snapshot, k.app, k.id, k.beat = before.snapshot, before.app, before.id, before.beat
+		*k = *before
+		k.hash = 0
+		for _, p := range k.problems {
+			k.cost -= int64(len(p.Reason))
+		}
+		k.problems = nil
 	}
+	k.lost, k.seenAt = d.Err == nil, d.SeenAt
 	if d.Err != nil {
 		// It may be readable again in a moment: what is known of it grows stale meanwhile.
 		k.problem(d.Err.Error())
 		return k
 	}
 	kind := protocol.KindOf(d.Key)
-	if k.snapshot == nil && k.beat == nil {
+	if !k.reports && k.server == nil {
 		// Only the key and its time are left. A server is its key; of queues not even the names.
 		address, ok := protocol.ParseKey(d.Key)
 		if !ok {
@@ -133,7 +224,8 @@ func (b *Builder) read(d Document) *known {
 		}
 		k.app, k.id = address.App, address.Rest
 		if kind != protocol.KindQueues {
-			k.beat = &protocol.Heartbeat{Timestamp: d.SeenAt}
+			k.timestamp = d.SeenAt
+			k.server = &Server{Timestamp: d.SeenAt}
 		}
 	}
 	if kind != protocol.KindServer {
@@ -144,20 +236,14 @@ func (b *Builder) read(d Document) *known {
 }
 
 func decode(d Document) *known {
-	k := &known{key: d.Key, data: d.Data}
-	add := func(ps []protocol.Problem) {
-		for _, p := range ps {
-			k.problem(p.String())
-		}
-	}
+	k := newKnown(d.Key)
 	var err error
 	switch protocol.KindOf(d.Key) {
 	case protocol.KindQueues:
 		var s protocol.QueueSnapshot
 		var ps []protocol.Problem
 		if s, ps, err = protocol.DecodeSnapshot(d.Data); err == nil {
-			k.snapshot = &s
-			add(ps)
+			k.setSnapshot(&s, ps)
 			if k.key != protocol.QueuesKey(s.App, "") { // enough for a reporter that is alone, whatever its source
 				k.checkKey(s.Key())
 			}
@@ -165,15 +251,18 @@ func decode(d Document) *known {
 	case protocol.KindServer:
 		var h protocol.Heartbeat
 		if h, k.id, err = protocol.DecodeHeartbeat(d.Key, d.Data); err == nil {
-			k.beat, k.app = &h, h.App()
+			k.setServer(&h)
 			k.checkKey(protocol.ServerKey(k.app, k.id))
 		}
 	case protocol.KindQuasar:
 		var h protocol.Heartbeat
+		var s *protocol.QueueSnapshot
 		var ps []protocol.Problem
-		if h, k.id, k.snapshot, ps, err = protocol.DecodeQuasar(d.Data); err == nil {
-			k.beat, k.app = &h, h.App()
-			add(ps)
+		if h, k.id, s, ps, err = protocol.DecodeQuasar(d.Data); err == nil {
+			k.setServer(&h)
+			if s != nil {
+				k.setSnapshot(s, ps)
+			}
 		}
 	case protocol.KindOther:
 		return nil
@@ -182,6 +271,27 @@ func decode(d Document) *known {
 		k.problem(err.Error())
 	}
 	return k
+}
+
+func (k *known) setSnapshot(s *protocol.QueueSnapshot, ps []protocol.Problem) {
+	k.reports, k.app, k.source, k.timestamp, k.interval = true, s.App, s.Source, s.Timestamp, s.IntervalMS
+	for _, p := range ps {
+		k.problem(p.String())
+	}
+	k.queues = make([]*Queue, len(s.Queues))
+	scopes := map[string]string{}
+	for i := range s.Queues {
+		row := newQueue(s, &s.Queues[i], scopes)
+		k.queues[i] = row
+		k.cost += queueCost + int64(row.Meta.Len()+2*len(row.key)+len(row.dlq))
+	}
+}
+
+func (k *known) setServer(h *protocol.Heartbeat) {
+	k.app, k.timestamp = h.App(), h.Timestamp
+	k.server = &Server{Status: Fresh, Timestamp: h.Timestamp, System: &h.System, Process: &h.Process, Meta: h.Meta}
+	k.server.shorten()
+	k.cost += serverCost + int64(k.server.Meta.Len()+len(h.System.Hostname)+len(h.System.Platform))
 }
 
 // checkKey says so where a document is not where its body says it should be.
@@ -208,47 +318,55 @@ func (k *known) status(now time.Time) Status {
 	switch {
 	case k.lost:
 		return Lost
-	case now.UnixMilli()-k.timestamp() > k.freshFor(), k.isAhead(now):
+	case k.isOld(now) || k.isAhead(now):
+		if k.changesNow(now) {
+			return Fresh // whatever its clock says
+		}
 		return Stale
 	}
 	return Fresh
 }
 
 // freshFor is how old k may be and still be fresh, in milliseconds.
-func (k *known) freshFor() int64 {
-	if k.snapshot != nil {
-		return max(freshFor.Milliseconds(), k.snapshot.IntervalMS*3/2)
-	}
-	return freshFor.Milliseconds()
-}
+func (k *known) freshFor() int64 { return max(freshFor.Milliseconds(), k.interval*3/2) }
 
-// timestamp is when what k holds was made, by the clock of whoever made it.
-func (k *known) timestamp() int64 {
-	switch {
-	case k.snapshot != nil:
-		return k.snapshot.Timestamp
-	case k.beat != nil:
-		return k.beat.Timestamp
-	}
-	return 0
-}
+func (k *known) isOld(now time.Time) bool { return now.UnixMilli()-k.timestamp > k.freshFor() }
 
-// isAhead tells whether k says that it was made in the future, so that nobody knows how old it is.
+// isAhead is true where k says that it was made in the future, so that its timestamp doesn't tell its age.
 func (k *known) isAhead(now time.Time) bool {
-	return !k.lost && k.timestamp()-now.UnixMilli() > clockTolerance.Milliseconds()
+	return k.timestamp-now.UnixMilli() > clockTolerance.Milliseconds()
+}
+
+// changesNow is true where k was seen to be made anew lately, so that its age is known without its timestamp.
+func (k *known) changesNow(now time.Time) bool {
+	return k.changedAt != 0 && now.UnixMilli()-k.changedAt <= k.freshFor()
+}
+
+// clockProblem says what is wrong with the clock of the reporter, as far as can be seen.
+func (k *known) clockProblem(now time.Time) string {
+	switch {
+	case k.lost || k.timestamp == 0:
+		return ""
+	case k.isAhead(now) && k.changesNow(now):
+		return "its timestamps are more than a minute ahead of Redis' clock: set the reporter's clock (NTP)"
+	case k.isAhead(now):
+		return "its timestamp is more than a minute ahead of Redis' clock, so its age is unknown: set the reporter's clock (NTP)"
+	case k.isOld(now) && k.changesNow(now):
+		return "it is made anew, but its timestamps are old when they come: set the reporter's clock (NTP)"
+	}
+	return ""
 }
 
 func (k *known) addQueues(v *View, now time.Time) {
-	s := k.snapshot
-	if s == nil {
-		if k.lost && k.beat == nil { // nothing but its key is left of it
+	if !k.reports {
+		if k.lost && k.server == nil { // nothing but its key is left of it
 			v.app(k.app).addSource(k.id, Lost, k.seenAt)
 		}
 		return
 	}
-	app := v.app(s.App)
+	app := v.app(k.app)
 	status := k.status(now)
-	app.addSource(s.Source, status, s.Timestamp)
+	app.addSource(k.source, status, k.timestamp)
 	for _, row := range k.rows(status) {
 		key := row.key
 		for other := app.Queues[key]; other != nil && (other.Source != row.Source || other.Name != row.Name); other = app.Queues[key] {
@@ -256,7 +374,7 @@ func (k *known) addQueues(v *View, now time.Time) {
 			// queue whose own name ends like this.
 			key += "@" + row.Source
 		}
-		// The same queue twice from one source: agents on several hosts. The newest knows best.
+		// The same queue twice from one source: agents on several hosts. The newest snapshot wins.
 		if same := app.Queues[key]; same == nil || newer(row.Status, row.at, same.Status, same.at) {
 			app.Queues[key] = row
 		}
@@ -271,14 +389,17 @@ func (a *App) addSource(name string, status Status, at int64) {
 	}
 }
 
-// rows makes a row of each queue, or finds those made before.
+// rows are k's queues with this status. Rows are never changed: views that are still read hold them.
 func (k *known) rows(status Status) []*Queue {
-	if len(k.queues) > 0 && k.queues[0].Status == status {
-		return k.queues
-	}
-	k.queues = make([]*Queue, len(k.snapshot.Queues))
-	for i := range k.queues {
-		k.queues[i] = newQueue(k.snapshot, &k.snapshot.Queues[i], status)
+	if len(k.queues) > 0 && k.queues[0].Status != status {
+		rows := make([]Queue, len(k.queues))
+		all := make([]*Queue, len(k.queues))
+		for i, row := range k.queues {
+			rows[i] = *row
+			rows[i].Status = status
+			all[i] = &rows[i]
+		}
+		k.queues = all
 	}
 	return k.queues
 }
@@ -290,59 +411,55 @@ func newer(status Status, at int64, otherStatus Status, otherAt int64) bool {
 	return at > otherAt
 }
 
-func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, status Status) *Queue {
+// newQueue makes the row of one of s' queues. scopes are the texts that rows of one snapshot share.
+func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, scopes map[string]string) *Queue {
+	key := q.DriverName() + "/" + q.Name
 	row := &Queue{
-		Name: q.Name, Driver: q.Driver, Origin: "external", ReadOnly: true, Source: s.Source,
-		Status: status, Health: UnknownHealth, Metrics: q.Metrics, Meta: q.Meta, at: s.Timestamp,
-	}
-	if q.Driver == protocol.DriverGravitoStream {
-		row.Origin, row.ReadOnly = "gravito", false
+		Name: key[len(key)-len(q.Name):], Driver: q.Driver, Source: s.Source,
+		Status: Fresh, Health: UnknownHealth, Metrics: q.Metrics, Meta: q.Meta, key: key, at: s.Timestamp,
 	}
 	if q.Meta.Bool("paused") {
 		row.Health = Paused
 	}
-	row.key = q.DriverName() + "/" + q.Name
-	row.id = identity(s, q, q.Name)
-	if dlq := q.Meta.Text("dlq"); dlq != "" {
-		row.dlq = identity(s, q, dlq)
+	row.scope = scope(s, q)
+	if same, ok := scopes[row.scope]; ok {
+		row.scope = same
+	} else {
+		scopes[row.scope] = row.scope
 	}
+	row.dlq = q.Meta.Text("dlq")
 	row.isDLQ = len(q.Meta.Texts("dlq_for")) > 0
 	// An age changes with every report, a time doesn't.
 	if age, ok := q.Meta.Int("oldest_ms"); ok && !q.Meta.Has("oldest_at") {
 		row.Meta.Delete("oldest_ms") // this copies: the snapshot stays as it was reported
 		row.Meta.SetInt("oldest_at", s.Timestamp-age)
 	}
-	row.encode()
+	row.shorten()
 	return row
 }
 
-// identity is the id of the queue called name that q is, or that q names. An SQS queue's URL tells its
-// account and region, in which its dead-letter queue is as well; other queues are whose reporter says.
-func identity(s *protocol.QueueSnapshot, q *protocol.Queue, name string) string {
-	if q.Driver != protocol.DriverSQS {
-		return s.App + "\x00" + s.Source + "\x00" + string(q.Driver) + "\x00" + name
+// scope is where the names of q and of its dead-letter queue are unique. An SQS queue's URL tells its
+// account and region; other queues belong to their reporter.
+func scope(s *protocol.QueueSnapshot, q *protocol.Queue) string {
+	if q.Driver == protocol.DriverSQS {
+		if url := q.Meta.Text("url"); url != "" {
+			return url[:strings.LastIndexByte(url, '/')+1]
+		}
 	}
-	if url := q.Meta.Text("url"); url != "" {
-		return url[:strings.LastIndexByte(url, '/')+1] + name
-	}
-	return strings.Join([]string{s.App, s.Source, string(q.Driver), name}, "\x00")
+	return s.App + "\x00" + s.Source + "\x00" + string(q.Driver) + "\x00"
 }
 
 func (k *known) addServer(v *View, now time.Time) {
-	h := k.beat
-	if h == nil {
+	if k.server == nil {
 		return
 	}
-	status := k.status(now)
-	if k.server == nil || k.server.Status != status {
-		k.server = &Server{Status: status, Timestamp: h.Timestamp, Meta: h.Meta}
-		if !h.Meta.IsZero() { // else the key is all that is left of it
-			k.server.System, k.server.Process = &h.System, &h.Process
-		}
-		k.server.encode()
+	if status := k.status(now); k.server.Status != status {
+		server := *k.server
+		server.Status = status
+		k.server = &server
 	}
 	servers := v.app(k.app).Servers
-	if same := servers[k.id]; same == nil || newer(status, h.Timestamp, same.Status, same.Timestamp) {
+	if same := servers[k.id]; same == nil || newer(k.server.Status, k.server.Timestamp, same.Status, same.Timestamp) {
 		servers[k.id] = k.server
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// AppendJSON appends v to dst. The rows are there already: they were encoded when they were made.
+// AppendJSON appends v to dst.
 func (v *View) AppendJSON(dst []byte) []byte {
 	w := writer{dst}
 	w.open()
@@ -62,8 +62,8 @@ func (a *App) write(w *writer) {
 	w.close()
 }
 
-func (s *Source) json() []byte {
-	w := writer{}
+func (s *Source) appendJSON(dst []byte) []byte {
+	w := writer{dst}
 	w.open()
 	w.text("status", string(s.Status))
 	w.int("timestamp", s.Timestamp)
@@ -76,7 +76,7 @@ func writeMap[R row](w *writer, name string, rows map[string]R) {
 	w.open()
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		w.name(key)
-		w.buf = append(w.buf, rows[key].json()...)
+		w.buf = rows[key].appendJSON(w.buf)
 	}
 	w.close()
 }
@@ -93,6 +93,12 @@ func (w *writer) name(name string) {
 		w.buf = append(w.buf, ',')
 	}
 	w.buf = append(protocol.AppendText(w.buf, name), ':')
+}
+
+// row writes a member that is a row.
+func (w *writer) row(name string, r row) {
+	w.name(name)
+	w.buf = r.appendJSON(w.buf)
 }
 
 func (w *writer) raw(name string, value []byte) {

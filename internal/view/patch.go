@@ -62,10 +62,7 @@ func (w *writer) part(name string, fill func()) {
 }
 
 // row is a source, a queue or a server, which is known by what it is as JSON.
-type row interface{ json() []byte }
-
-func (q *Queue) json() []byte  { return q.encoded }
-func (s *Server) json() []byte { return s.encoded }
+type row interface{ appendJSON(dst []byte) []byte }
 
 // patchMap writes the patch of a map of rows. Only those that differ are looked into.
 func patchMap[R interface {
@@ -79,7 +76,7 @@ func patchMap[R interface {
 			switch was {
 			case now:
 			case none:
-				w.raw(key, now.json())
+				w.row(key, now)
 			default:
 				w.part(key, func() { patch(was, now) })
 			}
@@ -125,14 +122,11 @@ func (w *writer) patchSource(prev, next *Source) {
 }
 
 func (w *writer) patchQueue(prev, next *Queue) {
-	if bytes.Equal(prev.encoded, next.encoded) {
-		return
-	}
 	w.changedText("name", prev.Name, next.Name)
 	w.changedText("driver", string(prev.Driver), string(next.Driver))
-	w.changedText("origin", prev.Origin, next.Origin)
-	if prev.ReadOnly != next.ReadOnly {
-		w.bool("read_only", next.ReadOnly)
+	w.changedText("origin", prev.origin(), next.origin())
+	if prev.readOnly() != next.readOnly() {
+		w.bool("read_only", next.readOnly())
 	}
 	if next.Source == "" && prev.Source != "" {
 		w.null("source")
@@ -151,9 +145,6 @@ func (w *writer) patchQueue(prev, next *Queue) {
 }
 
 func (w *writer) patchServer(prev, next *Server) {
-	if bytes.Equal(prev.encoded, next.encoded) {
-		return
-	}
 	w.changedText("status", string(prev.Status), string(next.Status))
 	w.changedInt("timestamp", prev.Timestamp, next.Timestamp)
 	switch {

@@ -564,16 +564,16 @@ func TestLargestRowIsShownAndOneByteMoreIsNot(t *testing.T) {
 	server := func(size int) *Server {
 		return build(beat("shop", "web-1", fmt.Sprintf(`,"x":%q`, strings.Repeat("x", size)))).Apps["shop"].Servers["web-1"]
 	}
-	fits := maxRow - len(queue(0).encoded)
-	if q := queue(fits); len(q.encoded) != maxRow || q.Meta.Has("error") {
-		t.Errorf("a queue's row of %d bytes says %q", len(q.encoded), q.Meta.Text("error"))
+	fits := maxRow - len(queue(0).appendJSON(nil))
+	if q := queue(fits); len(q.appendJSON(nil)) != maxRow || q.Meta.Has("error") {
+		t.Errorf("a queue's row of %d bytes says %q", len(q.appendJSON(nil)), q.Meta.Text("error"))
 	}
 	if q := queue(fits + 1); q.Meta.Text("error") != tooLarge {
 		t.Errorf("a queue's row of a byte more says %q", q.Meta.Text("error"))
 	}
-	fits = maxRow - len(server(0).encoded)
-	if s := server(fits); len(s.encoded) != maxRow || s.Meta.Has("error") {
-		t.Errorf("a server's row of %d bytes says %q", len(s.encoded), s.Meta.Text("error"))
+	fits = maxRow - len(server(0).appendJSON(nil))
+	if s := server(fits); len(s.appendJSON(nil)) != maxRow || s.Meta.Has("error") {
+		t.Errorf("a server's row of %d bytes says %q", len(s.appendJSON(nil)), s.Meta.Text("error"))
 	}
 	if s := server(fits + 1); s.Meta.Text("error") != tooLarge {
 		t.Errorf("a server's row of a byte more says %q", s.Meta.Text("error"))

@@ -10,8 +10,8 @@ import (
 // sum makes the totals of the queues and servers that are in v.
 func (v *View) sum() {
 	t := Totals{}
-	queues := map[string]*Queue{} // by id: several may report the same queue, and the newest knows best
-	isDLQ := map[string]bool{}    // by id, if any report says so
+	queues := map[identity]*Queue{} // several may report the same queue, and the newest report is counted
+	isDLQ := map[identity]bool{}    // if any report says so
 	for _, app := range v.Apps {
 		t.Servers += len(app.Servers)
 		for _, s := range app.Servers {
@@ -26,13 +26,14 @@ func (v *View) sum() {
 				continue
 			}
 			if q.isDLQ {
-				isDLQ[q.id] = true
+				isDLQ[q.identity()] = true
 			}
 			if q.dlq != "" {
-				isDLQ[q.dlq] = true
+				isDLQ[q.deadLetters()] = true
 			}
-			if other := queues[q.id]; other == nil || q.at > other.at || q.at == other.at && bytes.Compare(q.encoded, other.encoded) < 0 {
-				queues[q.id] = q
+			id := q.identity()
+			if other := queues[id]; other == nil || q.at > other.at || q.at == other.at && bytes.Compare(q.appendJSON(nil), other.appendJSON(nil)) < 0 {
+				queues[id] = q
 			}
 		}
 	}
@@ -41,7 +42,7 @@ func (v *View) sum() {
 			delete(isDLQ, id)
 		}
 	}
-	dead := map[string]int64{} // jobs in each dead-letter queue, by id
+	dead := map[identity]int64{} // jobs in each dead-letter queue
 	for id, q := range queues {
 		m := &q.Metrics
 		if isDLQ[id] {
@@ -53,10 +54,10 @@ func (v *View) sum() {
 			t.add("delayed", &t.Delayed, m.Delayed)
 		}
 		switch {
-		case m.Failed != nil && q.dlq != "" && !isDLQ[q.dlq]: // what is there is counted as waiting
+		case m.Failed != nil && q.dlq != "" && !isDLQ[q.deadLetters()]: // what is there is counted as waiting
 		case m.Failed != nil && q.dlq != "":
 			// The largest, not the first: two that share it may have been read a moment apart.
-			dead[q.dlq] = max(dead[q.dlq], *m.Failed)
+			dead[q.deadLetters()] = max(dead[q.deadLetters()], *m.Failed)
 		case m.Failed != nil || !isDLQ[id]:
 			t.add("failed", &t.Failed, m.Failed)
 		}
@@ -74,10 +75,10 @@ func (v *View) sum() {
 // workers and hasn't failed for good. That is so of each but one kind: where queues are each other's
 // dead-letter queues, only one of them is where jobs begin, and its name is the shortest: "orders" of
 // "orders" and "orders-retry".
-func keepsItsOwn(queues map[string]*Queue, q *Queue) bool {
+func keepsItsOwn(queues map[identity]*Queue, q *Queue) bool {
 	const longest = 16 // a chain of more queues is none that anybody made
-	for next, n := queues[q.dlq], 0; next != nil && n < longest; next, n = queues[next.dlq], n+1 {
-		if cmp.Or(cmp.Compare(len(next.Name), len(q.Name)), cmp.Compare(next.id, q.id)) < 0 && leadsTo(queues, next, q) {
+	for next, n := queues[q.deadLetters()], 0; next != nil && n < longest; next, n = queues[next.deadLetters()], n+1 {
+		if cmp.Or(cmp.Compare(len(next.Name), len(q.Name)), cmp.Compare(next.scope+next.Name, q.scope+q.Name)) < 0 && leadsTo(queues, next, q) {
 			return false
 		}
 	}
@@ -85,9 +86,9 @@ func keepsItsOwn(queues map[string]*Queue, q *Queue) bool {
 }
 
 // leadsTo says that what fails in from may come to be in to.
-func leadsTo(queues map[string]*Queue, from, to *Queue) bool {
+func leadsTo(queues map[identity]*Queue, from, to *Queue) bool {
 	const longest = 16
-	for next, n := queues[from.dlq], 0; next != nil && n < longest; next, n = queues[next.dlq], n+1 {
+	for next, n := queues[from.deadLetters()], 0; next != nil && n < longest; next, n = queues[next.deadLetters()], n+1 {
 		if next == to {
 			return true
 		}

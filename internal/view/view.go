@@ -55,37 +55,49 @@ type Source struct {
 // noSource is how a reporter without a source is called.
 const noSource = "-"
 
-// Queue is one queue as the reporter of its snapshot saw it.
+// Queue is one queue as the reporter of its snapshot saw it. Its JSON also has its origin, "gravito" or
+// "external", and whether others only read it: both are its driver's.
 type Queue struct {
-	Name     string           `json:"name"`
-	Driver   protocol.Driver  `json:"driver"`
-	Origin   string           `json:"origin"` // "gravito" or "external"
-	ReadOnly bool             `json:"read_only"`
-	Source   string           `json:"source,omitempty"`
-	Status   Status           `json:"status"`
-	Health   Health           `json:"health"`
-	Metrics  protocol.Metrics `json:"metrics"`
-	Meta     protocol.Meta    `json:"meta"`
+	Name    string           `json:"name"`
+	Driver  protocol.Driver  `json:"driver"`
+	Source  string           `json:"source,omitempty"`
+	Status  Status           `json:"status"`
+	Health  Health           `json:"health"`
+	Metrics protocol.Metrics `json:"metrics"`
+	Meta    protocol.Meta    `json:"meta"`
 
 	key string // driver and name: its key in the app, unless another source's queue has it
 	at  int64  // when it was reported, Unix ms
 	// From meta, whether or not that is too large to be shown.
-	id    string // the same for the same queue, whoever reports it
-	dlq   string // its dead-letter queue's id; "" if it has none
+	scope string // with the name, the same for each report of the same queue
+	dlq   string // its dead-letter queue's name; "" if it has none
 	isDLQ bool   // what is in it has failed in others
-
-	encoded []byte
 }
 
-// Server is one process or host.
+// identity is the same for each report of the same queue.
+type identity struct{ scope, name string }
+
+func (q *Queue) identity() identity { return identity{q.scope, q.Name} }
+
+// deadLetters is the identity of q's dead-letter queue, if it has one.
+func (q *Queue) deadLetters() identity { return identity{q.scope, q.dlq} }
+
+func (q *Queue) origin() string {
+	if q.readOnly() {
+		return "external"
+	}
+	return "gravito"
+}
+
+func (q *Queue) readOnly() bool { return q.Driver != protocol.DriverGravitoStream }
+
+// Server is one process or host. Where only its key is left, so are its status and time.
 type Server struct {
 	Status    Status            `json:"status"`
 	Timestamp int64             `json:"timestamp"`
 	System    *protocol.System  `json:"system,omitempty"`
 	Process   *protocol.Process `json:"process,omitempty"`
 	Meta      protocol.Meta     `json:"meta"`
-
-	encoded []byte
 }
 
 // Problem is something that is wrong with a key, or with what its reporter could read.
@@ -122,26 +134,28 @@ const (
 const (
 	// maxRow bounds one row's JSON: meta is free, and may be rubbish.
 	maxRow = 32 << 10
+	// surelyFits is the size of a meta that leaves room for everything else in a row: names have bounds.
+	surelyFits = maxRow / 2
 	// maxDepth bounds how deep a meta nests. Readers have bounds of their own: encoding/json takes
 	// 10,000 levels, others hundreds, the page's merge patch 64 from the view's root.
 	maxDepth = 32
 )
 
-func (q *Queue) encode() {
+// shorten leaves out a meta that is too large to be shown.
+func (q *Queue) shorten() {
 	q.Meta = shown(q.Meta)
-	if q.encoded = q.appendJSON(); len(q.encoded) > maxRow {
+	if q.Meta.Len() > surelyFits && len(q.appendJSON(nil)) > maxRow {
 		q.Meta = onlyError(tooLarge)
-		q.encoded = q.appendJSON()
 	}
 }
 
-func (q *Queue) appendJSON() []byte {
-	w := writer{make([]byte, 0, 384)}
+func (q *Queue) appendJSON(dst []byte) []byte { //nolint:unparam // a whole view passes its own, as a row
+	w := writer{dst}
 	w.open()
 	w.text("name", q.Name)
 	w.text("driver", string(q.Driver))
-	w.text("origin", q.Origin)
-	w.bool("read_only", q.ReadOnly)
+	w.text("origin", q.origin())
+	w.bool("read_only", q.readOnly())
 	if q.Source != "" {
 		w.text("source", q.Source)
 	}
@@ -155,16 +169,16 @@ func (q *Queue) appendJSON() []byte {
 	return w.buf
 }
 
-func (s *Server) encode() {
+// shorten leaves out a meta that is too large to be shown.
+func (s *Server) shorten() {
 	s.Meta = shown(s.Meta)
-	if s.encoded = s.appendJSON(); len(s.encoded) > maxRow {
+	if s.Meta.Len() > surelyFits && len(s.appendJSON(nil)) > maxRow {
 		s.Meta = onlyError(tooLarge)
-		s.encoded = s.appendJSON()
 	}
 }
 
-func (s *Server) appendJSON() []byte {
-	w := writer{make([]byte, 0, 512)}
+func (s *Server) appendJSON(dst []byte) []byte { //nolint:unparam // a whole view passes its own, as a row
+	w := writer{dst}
 	w.open()
 	w.text("status", string(s.Status))
 	w.int("timestamp", s.Timestamp)

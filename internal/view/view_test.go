@@ -203,7 +203,7 @@ func TestAnIdleQueueIsInNoPatch(t *testing.T) {
 	if n := len(patch); n > 60<<10 || !strings.Contains(string(patch), `"sources"`) || strings.Contains(string(patch), `"queue`) {
 		t.Errorf("%d bytes: %.300s", n, patch)
 	}
-	if q := before.Apps["app-7"].Queues["bullmq/queue-1"]; !strings.Contains(string(q.encoded), `"meta":{"oldest_at":1700000000000}`) {
-		t.Errorf("an age is %s: a time is due", q.encoded)
+	if q := before.Apps["app-7"].Queues["bullmq/queue-1"]; !strings.Contains(string(q.appendJSON(nil)), `"meta":{"oldest_at":1700000000000}`) {
+		t.Errorf("an age is %s: a time is due", q.appendJSON(nil))
 	}
 }

@@ -27,6 +27,10 @@ import (
 // streamFor bounds one stream in Lambda, where somebody pays for each second that it lasts.
 const streamFor = 270 * time.Second
 
+// bytesPerKey is how much of the budget for rows a key takes on average, at least: what the index holds more
+// of is not read.
+const bytesPerKey = 2 << 10
+
 // RedisReporter makes the reporter of the queues that live in a Redis.
 func RedisReporter(ctx context.Context, s config.RedisReporter, log *slog.Logger) *reporter.Reporter {
 	return newReporter(ctx, s.Reporting, s.Drivers, sourceredis.New(s.Monitor.Client(ctx), s.Monitor.String()), log)
@@ -57,12 +61,15 @@ func newReporter(ctx context.Context, s config.Reporting, drivers []config.Drive
 // Aggregator makes the handler of the API and the dashboard.
 func Aggregator(ctx context.Context, s config.Aggregator, log *slog.Logger) http.Handler {
 	client := s.Redis.Client(ctx)
+	budget := runtime.Budget()
+	reader := discover.New(client, s.Redis.String(), int(budget/bytesPerKey))
 	server := &api.Server{
-		Live:  api.NewLive(discover.New(client, s.Redis.String()).Read, log),
-		Redis: client,
-		Ping:  s.Redis.Pinger(),
-		Token: s.Token,
-		Log:   log,
+		Live:   api.NewLive(reader.Read, budget, log),
+		Redis:  client,
+		Ping:   s.Redis.Pinger(),
+		Token:  s.Token,
+		Budget: budget,
+		Log:    log,
 	}
 	if runtime.InLambda() {
 		server.Authenticated, server.StreamFor = runtime.Signed, streamFor

@@ -25,6 +25,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/logonce"
 	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -107,7 +108,9 @@ func buildVersion() string {
 	return "unknown"
 }
 
-// Heartbeat looks once. The first look takes a quarter of a second, to see the processor at work.
+// Heartbeat looks once. The first look takes a quarter of a second, to see the processor at work. Its timestamp is by
+// the clock of the Redis that is published to, where that tells its time; how far this host's clock is ahead of it
+// is in meta's clock_ahead_ms if that is more than five seconds, and negative where it is behind.
 func (r *Recorder) Heartbeat(ctx context.Context) (*protocol.Heartbeat, error) {
 	h := &protocol.Heartbeat{}
 	for _, m := range [][2]string{
@@ -122,7 +125,21 @@ func (r *Recorder) Heartbeat(ctx context.Context) (*protocol.Heartbeat, error) {
 		return nil, fmt.Errorf("look at this host: %w", err)
 	}
 	h.Timestamp = time.Now().UnixMilli()
+	if r.store != nil {
+		h.Timestamp = r.store.Now(ctx).UnixMilli()
+		if ahead := r.store.ClockAhead(); ahead != 0 {
+			h.Meta.SetInt("clock_ahead_ms", ahead.Milliseconds())
+		}
+	}
 	return h, nil
+}
+
+// now is the time by Redis' clock, as far as that is known without asking.
+func (r *Recorder) now() time.Time {
+	if r.store == nil {
+		return time.Now()
+	}
+	return r.store.Time()
 }
 
 // Run publishes a heartbeat at once and then at every interval, and slow entries as they come, until
@@ -140,24 +157,36 @@ func (r *Recorder) Run(ctx context.Context) {
 func (r *Recorder) beats(ctx context.Context) {
 	ticker := time.NewTicker(r.o.Interval)
 	defer ticker.Stop()
-	down := false
+	const cannotPublish = "cannot publish heartbeats"
+	var outages logonce.Troubles // of that kind only
 	for {
 		err := r.beat(ctx)
-		switch {
-		case ctx.Err() != nil:
+		log := r.o.Log.With("app", r.o.App, "id", r.o.ID)
+		if ctx.Err() != nil {
 			return
-		case err != nil && !down:
-			r.o.Log.Warn("cannot publish heartbeats; will try again until it works", "app", r.o.App, "id", r.o.ID, "error", err)
-		case err == nil && down:
-			r.o.Log.Info("publishes heartbeats again", "app", r.o.App, "id", r.o.ID)
 		}
-		down = err != nil
+		if err == nil && outages.Gone(cannotPublish) {
+			log.Info("publishes heartbeats again")
+		}
+		if err != nil {
+			if isWorthALine, times := outages.There(cannotPublish, time.Now()); isWorthALine {
+				warn(log, times, "cannot publish heartbeats; will try again until it works", "error", err)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 	}
+}
+
+// warn logs what has happened so many times since it was logged before.
+func warn(log *slog.Logger, times int, message string, attributes ...any) {
+	if times > 1 {
+		attributes = append(attributes, "times", times)
+	}
+	log.Warn(message, attributes...)
 }
 
 func (r *Recorder) beat(ctx context.Context) error {

@@ -55,7 +55,7 @@ func (s *sampler) sample(ctx context.Context, h *protocol.Heartbeat) error {
 		}
 		s.self = self
 	}
-	limits := readLimits(s.cgroup)
+	limits := readLimits(s.cgroup, s.procSelf)
 	if s.last.at.IsZero() {
 		var err error
 		if s.last, err = s.times(ctx, limits); err != nil {
@@ -66,7 +66,7 @@ func (s *sampler) sample(ctx context.Context, h *protocol.Heartbeat) error {
 			return ctx.Err()
 		case <-time.After(firstLook):
 		}
-		limits = readLimits(s.cgroup)
+		limits = readLimits(s.cgroup, s.procSelf)
 	}
 	if err := s.processor(ctx, h, limits); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (s *sampler) memory(ctx context.Context, h *protocol.Heartbeat, limits limi
 	}
 	total, free := m.Total, m.Available
 	if limits.memory > 0 && limits.memory < total {
-		total, free = limits.memory, min(less(limits.memory, limits.memoryUsed), free)
+		total, free = limits.memory, min(limits.memoryFree, free)
 	}
 	h.System.MemoryTotal, h.System.MemoryFree = bytes(total), bytes(free)
 	root := "/"

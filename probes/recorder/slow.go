@@ -60,7 +60,7 @@ func (r *Recorder) Slow(kind Kind, name string, took time.Duration, meta map[str
 		return
 	}
 	e := protocol.SlowEntry{
-		Timestamp: time.Now().UnixMilli(), Kind: string(kind), Name: short(or(name, "unnamed")),
+		Timestamp: r.now().UnixMilli(), Kind: string(kind), Name: short(or(name, "unnamed")),
 		DurationMS: took.Milliseconds(), ThresholdMS: after.Milliseconds(), Host: strings.ToValidUTF8(r.hostname, "?"), Meta: meta,
 	}
 	// The fields are made here: later, the caller may be changing its meta.

@@ -3,6 +3,8 @@ package recorder
 import (
 	"context"
 	"time"
+
+	"github.com/gravito-framework/pulse/internal/logonce"
 )
 
 const (
@@ -10,10 +12,10 @@ const (
 	slowBatch = 100
 	// slowTimeout bounds one round trip, where the client's own limits are longer.
 	slowTimeout = 2 * time.Second
-	// slowestRetry is how seldom Redis is tried while it is gone.
-	slowestRetry = 8 * time.Second
-	// wordEvery is how often a burst is worth a word in the log.
-	wordEvery = time.Minute
+	// maxRetryWait is the longest wait between two tries while Redis is gone.
+	maxRetryWait = 8 * time.Second
+	// logInterval is the shortest time between two log lines on bursts.
+	logInterval = time.Minute
 )
 
 // writeSlow writes what waits until ctx ends, and then what is left if Redis is there.
@@ -61,7 +63,11 @@ type slowWriter struct {
 	pause  time.Duration // until the next try; 0 while Redis answers
 	told   uint64        // how many dropped entries the log knows of
 	nextAt time.Time     // when the log may hear of more
+
+	outages logonce.Troubles // of cannotWrite only
 }
+
+const cannotWrite = "cannot write slow entries"
 
 // write writes a batch, to its end also where ctx has ended meanwhile. What fails is dropped rather than
 // tried again: it may be in the stream.
@@ -73,17 +79,18 @@ func (w *slowWriter) write(ctx context.Context, batch []map[string]string) {
 	log, dropped := w.r.o.Log, w.r.SlowDropped()
 	switch {
 	case err != nil:
-		if w.pause == 0 {
-			log.Warn("cannot write slow entries; those that find no room are dropped until it works", "app", w.r.o.App, "error", err)
+		if isWorthALine, times := w.outages.There(cannotWrite, time.Now()); isWorthALine {
+			warn(log, times, "cannot write slow entries; those that find no room are dropped until it works", "app", w.r.o.App, "error", err)
 		}
-		w.pause = min(max(2*w.pause, 500*time.Millisecond), slowestRetry)
+		w.pause = min(max(2*w.pause, 500*time.Millisecond), maxRetryWait)
 		return
-	case w.pause > 0:
+	case w.outages.Gone(cannotWrite):
 		log.Info("writes slow entries again", "app", w.r.o.App, "dropped", dropped-w.told)
 	case dropped > w.told && time.Now().After(w.nextAt):
 		log.Warn("slow entries came faster than Redis took them", "app", w.r.o.App, "dropped", dropped-w.told)
 	default:
+		w.pause = 0
 		return
 	}
-	w.pause, w.told, w.nextAt = 0, dropped, time.Now().Add(wordEvery)
+	w.pause, w.told, w.nextAt = 0, dropped, time.Now().Add(logInterval)
 }

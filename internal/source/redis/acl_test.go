@@ -18,6 +18,7 @@ import (
 	"github.com/gravito-framework/pulse/internal/reporter"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	source "github.com/gravito-framework/pulse/internal/source/redis"
+	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/bullmq"
@@ -208,7 +209,7 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 	}
 
 	want := []string{"pulse:queues:shop", "pulse:queues:shop:redis", "pulse:server:shop:web-1"}
-	reader := discover.New(as("reader"), "redis")
+	reader := discover.New(as("reader"), "redis", 1000)
 	if diff := cmp.Diff(want, found(t, reader, now)); diff != "" {
 		t.Errorf("a reader that may not write: -want +got:\n%s", diff)
 	}
@@ -217,7 +218,7 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 	}
 	server.Client.ACLLogReset(ctx) // it tried, and was refused: so it should be
 
-	aggregator := discover.New(as("aggregator"), "redis")
+	aggregator := discover.New(as("aggregator"), "redis", 1000)
 	if diff := cmp.Diff(want, found(t, aggregator, now)); diff != "" {
 		t.Errorf("the aggregator: -want +got:\n%s", diff)
 	}
@@ -243,7 +244,11 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 // found are the keys of what a reader reads, all of which it must be able to.
 func found(t *testing.T, r *discover.Reader, now time.Time) []string {
 	t.Helper()
-	docs, err := r.Read(t.Context(), now)
+	var docs []view.Document
+	_, err := r.Read(t.Context(), now, func(d view.Document) bool {
+		docs = append(docs, d)
+		return true
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +299,7 @@ func TestTheDocumentedUsersWorkInACluster(t *testing.T) {
 			t.Errorf("request %d: %v", i, r.Err())
 		}
 	}
-	if _, err := discover.New(one, "redis cluster").Read(t.Context(), time.Now()); err != nil {
+	if _, err := discover.New(one, "redis cluster", 1000).Read(t.Context(), time.Now(), func(view.Document) bool { return true }); err != nil {
 		t.Error(err)
 	}
 }

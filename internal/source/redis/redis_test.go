@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
@@ -387,6 +389,53 @@ func TestAClusterIsOneRedis(t *testing.T) {
 	if replies[0].Code() != "ERR" || replies[1].Err() != nil || replies[2].Err() != nil || replies[3].Code() != "ERR" {
 		t.Errorf("%v", replies)
 	}
+}
+
+// TestAFrozenNodeLeavesTimeForTheOthers: a poll asks for several rounds, and has ten seconds for all of them.
+func TestAFrozenNodeLeavesTimeForTheOthers(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	nodes := servertest.ClusterNodes(t, 0, "--cluster-require-full-coverage", "no")
+	address, err := redisconn.Parse("redis://" + nodes[0].Addr + "," + nodes[1].Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := address.Client(ctx)
+	defer client.Close()
+	var requests []adapter.Request
+	for i := range 30 {
+		key := fmt.Sprintf("jobs-%d", i)
+		if err := client.RPush(ctx, key, "x").Err(); err != nil {
+			t.Fatal(err)
+		}
+		requests = append(requests, adapter.Request{"LLEN", key})
+	}
+	source := New(client, "redis cluster")
+	freeze := func(signal syscall.Signal) {
+		if err := syscall.Kill(nodes[2].PID(), signal); err != nil {
+			t.Fatal(err)
+		}
+	}
+	freeze(syscall.SIGSTOP)
+	defer freeze(syscall.SIGCONT)
+	for poll := range 2 {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		for round := range 5 {
+			replies, err := source.Do(ctx, requests)
+			if replies == nil || err == nil || strings.Count(err.Error(), nodes[2].Addr) != 1 {
+				t.Fatalf("poll %d, round %d: %v, %v", poll, round, replies, err)
+			}
+			if answered := len(slices.DeleteFunc(replies, func(r adapter.Reply) bool { return r.Err() != nil })); answered == 0 || answered == len(requests) {
+				t.Errorf("poll %d, round %d: %d answers", poll, round, answered)
+			}
+		}
+		cancel()
+	}
+	freeze(syscall.SIGCONT)
+	servertest.Eventually(t, "all answers", func() bool {
+		replies, err := source.Do(ctx, requests)
+		return err == nil && !slices.ContainsFunc(replies, func(r adapter.Reply) bool { return r.Err() != nil })
+	})
 }
 
 // TestADeadNodeRefusesOnlyWhatIsThere: of three masters one dies, and has no replica.

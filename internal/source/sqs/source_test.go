@@ -137,6 +137,27 @@ func TestRefusalsKeepTheirNames(t *testing.T) {
 	}
 }
 
+// TestAWrongClockReadsTheSameEachTime: AWS' own text has the time in it, and so would be news at each poll.
+func TestAWrongClockReadsTheSameEachTime(t *testing.T) {
+	for message, want := range map[string]string{
+		"Signature expired: 20261126T200000Z is now earlier than 20261126T201500Z (20261126T203000Z - 15 min.)":         "this machine's clock is behind that of AWS by more than it allows, 15 minutes (Signature expired): set it (NTP)",
+		"Signature not yet current: 20261126T210000Z is still later than 20261126T204500Z (20261126T203000Z + 15 min.)": "this machine's clock is ahead of that of AWS by more than it allows, 15 minutes (Signature not yet current): set it (NTP)",
+	} {
+		for _, code := range []string{"com.amazon.coral.service#InvalidSignatureException", "SignatureDoesNotMatch"} {
+			f := newFake(t)
+			f.create("orders", nil)
+			f.hook = on("GetQueueAttributes orders", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, code, "", message) })
+			replies, err := newSource(t, f.url).Do(t.Context(), []adapter.Request{attributesOf(f, "orders")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(adapter.Error{Code: "RequestTimeTooSkewed", Message: want}, adaptertest.Value(replies[0])); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", code, diff)
+			}
+		}
+	}
+}
+
 // An answer that is not SQS', such as a proxy's, is named by its status. The same trouble reads the
 // same each time, or a log would fill up with it.
 func TestAnswersOfSomebodyElseAreNamedByTheirStatus(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -81,7 +82,7 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 	return replies, nil
 }
 
-// operations is every call that may be made. Each only reads: law one of this project.
+// operations is every call that may be made. Each only reads: nothing here may change a queue.
 var operations = map[string]func(context.Context, *sqs.Client, []byte) (any, error){
 	"ListQueues": func(ctx context.Context, c *sqs.Client, input []byte) (any, error) {
 		return call(ctx, c.ListQueues, input)
@@ -115,7 +116,7 @@ func reply(out any, err error) adapter.Reply {
 }
 
 // refusal is why a call failed, without what differs from one try to the next, such as the
-// request's id: the same trouble reads the same.
+// request's id, or the times in what AWS says of a wrong clock: the same trouble reads the same.
 func refusal(err error) adapter.Reply {
 	var (
 		api       smithy.APIError
@@ -123,6 +124,10 @@ func refusal(err error) adapter.Reply {
 		operation *smithy.OperationError
 	)
 	switch {
+	case errors.As(err, &api) && strings.HasPrefix(api.ErrorMessage(), "Signature expired"):
+		return adapter.Refusal("RequestTimeTooSkewed this machine's clock is behind that of AWS by more than it allows, 15 minutes (Signature expired): set it (NTP)")
+	case errors.As(err, &api) && strings.HasPrefix(api.ErrorMessage(), "Signature not yet current"):
+		return adapter.Refusal("RequestTimeTooSkewed this machine's clock is ahead of that of AWS by more than it allows, 15 minutes (Signature not yet current): set it (NTP)")
 	case errors.As(err, &api) && api.ErrorCode() != unnamed:
 		return adapter.Refusal(api.ErrorCode() + " " + api.ErrorMessage())
 	case errors.Is(err, context.DeadlineExceeded):

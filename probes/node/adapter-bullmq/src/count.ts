@@ -35,17 +35,17 @@ export async function countQueues(queues: readonly QueueKeys[], ask: Ask): Promi
 /** Commands, each with what becomes of its reply. */
 class Questions {
   readonly #commands: Command[] = []
-  readonly #takers: ((reply: Reply) => void)[] = []
+  readonly #handlers: ((reply: Reply) => void)[] = []
 
-  add(command: Command, take: (reply: Reply) => void): void {
+  add(command: Command, handle: (reply: Reply) => void): void {
     this.#commands.push(command)
-    this.#takers.push(take)
+    this.#handlers.push(handle)
   }
 
   async ask(ask: Ask): Promise<void> {
     if (this.#commands.length === 0) return
     const replies = await ask(this.#commands)
-    this.#takers.forEach((take, i) => take(replies[i]))
+    this.#handlers.forEach((handle, i) => handle(replies[i]))
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Queue } from '@gravito/pulse-protocol'
-import { Patience } from './patience.js'
+import { BoundedWait } from './bounded-wait.js'
 import type { QueueLike } from './queue.js'
 import { countOf } from './reply.js'
 import { readLimitMs } from './source.js'
@@ -15,16 +15,16 @@ const states = ['waiting', 'paused', 'prioritized', 'active', 'delayed', 'failed
 
 /** A queue whose jobs BullMQ 6 keeps in PostgreSQL: there are no keys to read, so the library counts. */
 export class QueueElsewhere {
-  readonly #patience: Patience
+  readonly #wait: BoundedWait
 
   constructor(readonly queue: QueueLike) {
-    this.#patience = new Patience('what keeps its jobs', readLimitMs)
+    this.#wait = new BoundedWait('what keeps its jobs', readLimitMs)
   }
 
   /** Counts, time-bound. Rejects with a sentence where it cannot. */
   async read(): Promise<Queue> {
     const queue = this.queue as QueueLike & Counting
-    const [counts, isPaused] = await this.#patience.waitFor(() => Promise.all([queue.getJobCounts(...states), queue.isPaused()]))
+    const [counts, isPaused] = await this.#wait.for(() => Promise.all([queue.getJobCounts(...states), queue.isPaused()]))
     const count = (state: (typeof states)[number]): number => countOf(counts[state])
     const waiting = count('waiting') + count('paused') + count('prioritized')
     return {

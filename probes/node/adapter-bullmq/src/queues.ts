@@ -12,6 +12,8 @@ import { databaseOf, Workers } from './workers.js'
 export interface Rows {
   readonly queues: Queue[]
   readonly problems: Problem[]
+  /** When reading them began, in Unix milliseconds. */
+  readonly at: number
 }
 
 interface InRedis {
@@ -47,11 +49,15 @@ export class Queues {
     }
   }
 
-  /** Reads all queues, time-bound. Never rejects: what cannot be read is a problem. */
-  async read(now: number): Promise<Rows> {
-    const rows: Rows = { queues: [], problems: [] }
-    const [readings] = await Promise.all([this.#readRedis(rows.problems), this.#readElsewhere(rows)])
+  /**
+   * Reads all queues, time-bound. What cannot be read is a problem; it rejects as `beganAt` does, which is asked after the
+   * reading for the Unix milliseconds at which that began.
+   */
+  async read(beganAt: () => Promise<number>): Promise<Rows> {
+    const found: Omit<Rows, 'at'> = { queues: [], problems: [] }
+    const [readings] = await Promise.all([this.#readRedis(found.problems), this.#readElsewhere(found)])
     const lists = await clientLists(readings)
+    const rows: Rows = { ...found, at: await beganAt() }
     const workersOf = new Map<string, Workers>()
     const seen = new Set<string>()
     readings.forEach(({ counted, surroundings }, i) => {
@@ -65,7 +71,7 @@ export class Queues {
         const queue = `${place} ${each.queue.start}`
         if (seen.has(queue)) continue
         seen.add(queue)
-        const row = rowOf(each, workers, now)
+        const row = rowOf(each, workers, rows.at)
         if ('reason' in row) rows.problems.push(row)
         else rows.queues.push(row)
       }
@@ -101,7 +107,7 @@ export class Queues {
     return readings.filter((reading) => reading !== undefined)
   }
 
-  async #readElsewhere({ queues, problems }: Rows): Promise<void> {
+  async #readElsewhere({ queues, problems }: Omit<Rows, 'at'>): Promise<void> {
     await Promise.all(
       this.#elsewhere.map(async (elsewhere) => {
         try {

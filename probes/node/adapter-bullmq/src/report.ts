@@ -1,5 +1,5 @@
 import { defaultIntervalMs, defaultTtlMs, encodeUsableSnapshot, nameProblem, queuesKey } from '@gravito/pulse-protocol'
-import { connectionTo, optionProblem, publish, type Redis, type Reporting, sayTo, startReporting, ttlProblem } from '@gravito/pulse-protocol/publish'
+import { connectionTo, optionProblem, publish, type Redis, RedisClock, type Reporting, sayTo, startReporting, ttlProblem } from '@gravito/pulse-protocol/publish'
 import { isQueue, type QueueLike } from './queue.js'
 import { Queues } from './queues.js'
 import { Trouble } from './trouble.js'
@@ -36,8 +36,8 @@ export interface QueueReporter {
  * Reports the counts of queues to Gravito Pulse, at once and every ten seconds, until it is stopped or the process
  * ends, which it does not keep alive.
  *
- * It only reads: no job, and no key of BullMQ's, is changed. Once it has started it never throws: whatever the Redis
- * does, the log gets one line, and the next report after that is over works.
+ * It only reads: no job, and no key of BullMQ's, is changed. Once it has started it never throws: where a Redis
+ * fails, the log gets one line, and the next report after that is over works.
  *
  * Throws a TypeError, which says what to change, if an option or a queue is none.
  *
@@ -60,17 +60,24 @@ export function reportQueues(queues: readonly QueueLike[], options: ReportOption
 
   const key = queuesKey(app, source)
   const trouble = new Trouble(app, sayTo(log))
+  const clock = new RedisClock()
   const reporting: Reporting = startReporting({
     what: `queues of ${app}`,
     intervalMs,
     timeoutMs: reportLimitMs,
     log,
     async report() {
-      const timestamp = Date.now()
-      const { queues, problems } = await ours.read(timestamp)
-      const { json, snapshot } = encodeUsableSnapshot({ timestamp, app, source, interval_ms: intervalMs, queues, ...(problems.length > 0 && { problems }) })
-      await publish(own ?? ours.firstConnection(), { key, json, timestamp, ttlMs })
-      trouble.note(snapshot.problems ?? [])
+      const began = clock.ran()
+      const { queues, problems, at: timestamp } = await ours.read(async () => {
+        const now = await clock.now(own ?? ours.firstConnection()) // which there may not have been before
+        return Math.round(now - (clock.ran() - began))
+      })
+      const connection = own ?? ours.firstConnection()
+      const clockProblem = clock.problem(connection.where)
+      const all = clockProblem === undefined ? problems : [{ reason: clockProblem }, ...problems]
+      const { json, snapshot } = encodeUsableSnapshot({ timestamp, app, source, interval_ms: intervalMs, queues, ...(all.length > 0 && { problems: all }) })
+      await publish(connection, { key, json, clock, ttlMs })
+      trouble.note((snapshot.problems ?? []).filter(({ reason }) => reason !== clockProblem))
     },
     giveUp: () => own?.giveUp(),
   })

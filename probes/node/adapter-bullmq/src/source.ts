@@ -1,7 +1,7 @@
 import { type Connection, connectionTo, type Redis, type Command, type Reply } from '@gravito/pulse-protocol/publish'
 import { type Counted, countQueues } from './count.js'
 import type { QueueKeys } from './keys.js'
-import { Patience } from './patience.js'
+import { BoundedWait } from './bounded-wait.js'
 import { textOf } from './reply.js'
 import { isListed, type Surroundings } from './workers.js'
 
@@ -26,14 +26,14 @@ export class Source {
   readonly connection: Connection
   /** Why nothing could be read the last time. */
   failure: unknown
-  readonly #patience: Patience
+  readonly #wait: BoundedWait
   /** The masters of a cluster, each of which knows its own clients only. */
   readonly #masters: () => Connection[]
 
   /** Throws a sentence if the client is none that commands can be sent with. */
   constructor(client: object) {
     this.connection = connectionTo(client as Redis)
-    this.#patience = new Patience(this.connection.where, readLimitMs)
+    this.#wait = new BoundedWait(this.connection.where, readLimitMs)
     const { nodes } = client as { nodes?: (role: 'master') => object[] }
     this.#masters = () => (nodes === undefined ? [this.connection] : nodes.call(client, 'master').map((node) => connectionTo(node as Redis)))
   }
@@ -51,7 +51,7 @@ export class Source {
   }
 
   #read(queues: readonly QueueKeys[]): Promise<Reading> {
-    return this.#patience.waitFor(async (signal) => {
+    return this.#wait.for(async (signal) => {
       const ask = (commands: readonly Command[]): Promise<Reply[]> => this.#ask(commands, signal)
       const [counted, [client, cluster, replication]] = await Promise.all([
         countQueues(queues, ask),
@@ -64,7 +64,7 @@ export class Source {
   /** `CLIENT LIST`, of a cluster that of each master; none where one of them does not give it. */
   async clientLists(): Promise<string[]> {
     try {
-      return await this.#patience.waitFor(() => Promise.all(this.#masters().map(async (master) => textOf((await master.send([['CLIENT', 'LIST']]))[0]))))
+      return await this.#wait.for(() => Promise.all(this.#masters().map(async (master) => textOf((await master.send([['CLIENT', 'LIST']]))[0]))))
     } catch {
       return []
     }

@@ -1,9 +1,10 @@
 import type { Problem } from '@gravito/pulse-protocol'
+import { Recurring, timesInWords } from '@gravito/pulse-protocol/publish'
 
-/** Tells the log of queues that cannot be read: one line when that has lasted for two reports, and one when it is over. */
+/** Tells the log of queues that cannot be read: one line when that has lasted for two reports, and one when it is over, at most one pair in ten minutes. */
 export class Trouble {
   #reports = 0
-  #isSaid = false
+  readonly #recurring = new Recurring()
   readonly #app: string
   readonly #say: (line: string) => void
 
@@ -15,13 +16,14 @@ export class Trouble {
   /** Takes the problems of a report that has been published. */
   note([first, ...more]: readonly Problem[]): void {
     this.#reports = first === undefined ? 0 : this.#reports + 1
-    if (first !== undefined && this.#reports >= 2 && !this.#isSaid) {
-      this.#isSaid = true
+    if (first === undefined) {
+      if (this.#recurring.gone()) this.#say(`reads all queues of ${this.#app} again`)
+      return
+    }
+    const times = this.#reports < 2 ? 0 : this.#recurring.there()
+    if (times > 0) {
       const what = first.queue === undefined ? 'queues' : `queue ${JSON.stringify(first.queue)}`
-      this.#say(`cannot read ${what} of ${this.#app}${more.length > 0 ? ` (and ${more.length} more)` : ''}: ${first.reason}`)
-    } else if (first === undefined && this.#isSaid) {
-      this.#isSaid = false
-      this.#say(`reads all queues of ${this.#app} again`)
+      this.#say(`cannot read ${what} of ${this.#app}${more.length > 0 ? ` (and ${more.length} more)` : ''}: ${first.reason}${timesInWords(times)}`)
     }
   }
 }

@@ -1,4 +1,4 @@
-// Whatever connections the queues have: one shared, one each, of several Redis, of a cluster, of any client library.
+// All connections that queues may have: one shared, one each, of several Redis, of a cluster, of any client library.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'

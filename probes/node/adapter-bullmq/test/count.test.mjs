@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { countQueues } from '../dist/count.js'
 import { QueueKeys } from '../dist/keys.js'
-import { Patience } from '../dist/patience.js'
+import { BoundedWait } from '../dist/bounded-wait.js'
 import { countOf, listOf, textOf } from '../dist/reply.js'
 import { rowOf } from '../dist/row.js'
 import { Source } from '../dist/source.js'
@@ -174,7 +174,7 @@ describe('workers', () => {
 })
 
 test('nothing is asked while an answer is due, and all is asked again when it has come', async () => {
-  const patience = new Patience('redis', 20)
+  const wait = new BoundedWait('redis', 20)
   let answer
   const asked = []
   const work = () => {
@@ -185,14 +185,14 @@ test('nothing is asked while an answer is due, and all is asked again when it ha
   // The timers keep no process alive: this one does.
   const alive = setInterval(() => {}, 1000)
   try {
-    await assert.rejects(patience.waitFor(work), late)
-    await assert.rejects(patience.waitFor(work), late)
+    await assert.rejects(wait.for(work), late)
+    await assert.rejects(wait.for(work), late)
     assert.equal(asked.length, 1)
     answer()
     await new Promise((done) => setTimeout(done, 0))
-    assert.equal(await patience.waitFor(async () => 7), 7)
-    await assert.rejects(patience.waitFor(() => { throw new Error('theirs') }), { message: 'theirs' })
-    assert.equal(await patience.waitFor(async () => 8), 8)
+    assert.equal(await wait.for(async () => 7), 7)
+    await assert.rejects(wait.for(() => { throw new Error('theirs') }), { message: 'theirs' })
+    assert.equal(await wait.for(async () => 8), 8)
   } finally {
     clearInterval(alive)
   }

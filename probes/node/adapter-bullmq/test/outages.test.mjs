@@ -1,4 +1,4 @@
-// Harmless: whatever Redis does, the log says it once, nothing piles up, and reports are back when Redis is.
+// Harmless: where Redis fails the log says it once, nothing piles up, and reports are back when Redis is.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ import { eventually, nextReport, openQueue, queueOf, reported, stacked } from '.
 const skip = without('redis-server')
 const intervalMs = 400
 
-/** Each takes a server away, gives it back, and has a word that the log must hold. */
+/** Each takes a server away, gives it back, and has a text that the log must hold. */
 const outages = {
   killed: { begin: (s) => s.stop(), end: (s) => s.start(), says: /ECONNREFUSED|not connected|closed|ended|within 2 s/i },
   frozen: { begin: (s) => s.signal('SIGSTOP'), end: (s) => s.signal('SIGCONT'), says: /queue "mail": redis.* has not answered within 2 s|nothing came back within/ },
@@ -266,6 +266,28 @@ describe('a Redis', { skip, concurrency: 8 }, () => {
     await server.start()
     await eventually(() => said === 2)
   })
+})
+
+test('a program whose clock is wrong reports by that of Redis, and says so', { skip }, async (test) => {
+  const t = stacked(test)
+  const now = Date.now
+  t.after(() => (Date.now = now))
+  const server = await redis(t)
+  const queue = await queueOf(t, 'bullmq6', 'mail', { port: server.port })
+  for (const [ahead, says] of [[0, undefined], [90_000_000, '25 h ahead of'], [-40_000, '40 s behind']]) {
+    await asks(server.port, ['FLUSHALL'])
+    await queue.add('job', {})
+    Date.now = () => now() + ahead
+    const lines = []
+    const reporter = reportQueues([queue], { app: 'shop', intervalMs, log: (line) => lines.push(line) })
+    const { timestamp, queues, problems } = await eventually(() => reported(server.port))
+    await reporter.stop()
+    Date.now = now
+    assert.ok(Math.abs(timestamp - now()) < 30_000, `the report is ${timestamp - now()} ms ahead`)
+    assert.ok(Math.abs(queues[0].meta.oldest_at - now()) < 30_000)
+    assert.deepEqual(problems, says && [{ reason: `this reporter's clock is ${says} that of redis 127.0.0.1:${server.port}, whose time is used instead: set the one that is wrong (NTP)` }])
+    assert.deepEqual(lines, [])
+  }
 })
 
 describe('a program ends by itself', { skip, concurrency: 4 }, () => {

@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import type { IncomingMessage, RequestListener } from 'node:http'
 import os from 'node:os'
 import { defaultIntervalMs, defaultTtlMs, encodeHeartbeat, nameFrom, nameProblem, serverKey, type Heartbeat, type Meta, type SlowKind } from '@gravito/pulse-protocol'
-import { connectionTo, optionProblem, publish, startReporting, ttlProblem, type OptionKind, type Redis } from '@gravito/pulse-protocol/publish'
+import { connectionTo, optionProblem, publish, startReporting, ttlProblem, type OptionKind, type Redis, RedisClock } from '@gravito/pulse-protocol/publish'
 import { expressMiddleware, type ExpressMiddleware, type ExpressRequest } from './express.js'
 import { fastifyPlugin, type FastifyPlugin } from './fastify.js'
 import { type RouteOf, watch } from './http.js'
@@ -12,7 +12,7 @@ import { SlowLog } from './slow.js'
 /** How long one report may take, in milliseconds. */
 const timeoutMs = 5_000
 
-/** Whose heartbeats these are, and where they go. */
+/** The app and process that the heartbeats are of, and where they go. */
 export interface RecorderOptions {
   /** The app's name: 1 to 128 letters, digits, `.`, `_`, `@` or `-`, the first a letter or digit. */
   app: string
@@ -92,7 +92,8 @@ export function startRecorder(options: RecorderOptions): Recorder {
   const connection = redis === undefined ? undefined : connectionTo(redis)
   if (connection === undefined) log(`gravito-pulse: ${app}/${id} has no redis: it publishes nothing`)
   const after = connection === undefined ? Infinity : 1000
-  const slow = new SlowLog(app, os.hostname(), { http: after, job: after, query: after, other: after, ...(connection && options.slowAfterMs) })
+  const clock = new RedisClock()
+  const slow = new SlowLog(app, () => clock.estimate(), os.hostname(), { http: after, job: after, query: after, other: after, ...(connection && options.slowAfterMs) })
   const sampler = connection && new Sampler('/sys/fs/cgroup', '/proc/self')
   const reporting =
     connection &&
@@ -105,12 +106,12 @@ export function startRecorder(options: RecorderOptions): Recorder {
       async report() {
         const { system, process, eventLoopDelayMs } = await (sampler as Sampler).look()
         const heartbeat: Heartbeat = {
-          timestamp: Date.now(),
+          timestamp: await clock.now(connection),
           system,
           process,
-          meta: { app_name: app, id, environment, runtime: `node ${globalThis.process.version}`, version, event_loop_delay_ms: eventLoopDelayMs },
+          meta: { app_name: app, id, environment, runtime: `node ${globalThis.process.version}`, version, event_loop_delay_ms: eventLoopDelayMs, ...(clock.aheadMs !== 0 && { clock_ahead_ms: clock.aheadMs }) },
         }
-        await publish(connection, { key: serverKey(app, id), json: encodeHeartbeat(heartbeat), timestamp: heartbeat.timestamp, ttlMs })
+        await publish(connection, { key: serverKey(app, id), json: encodeHeartbeat(heartbeat), clock, ttlMs })
         await slow.write(connection)
       },
     })

@@ -99,7 +99,7 @@ function memory(limits: Limits): Pick<System, 'memory_total' | 'memory_free'> {
   const [total, free] = [os.totalmem(), os.freemem()]
   const limit = limits.memory
   if (limit === undefined || limit >= total) return { memory_total: total, memory_free: free }
-  return { memory_total: limit, memory_free: Math.min(Math.max(limit - (limits.memoryUsed ?? 0), 0), free) }
+  return { memory_total: limit, memory_free: Math.min(limits.memoryFree ?? limit, free) }
 }
 
 /** Windows has none, and says 0 of each. */

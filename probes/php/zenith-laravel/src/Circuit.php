@@ -11,8 +11,9 @@ use Throwable;
 /**
  * Remembers, for all processes of this host, that something of ours does not work: it is said once, and tried seldom.
  *
- * That it does not is a file. Whoever makes the file has the one word in the log, and whoever removes it the other.
- * While it is there, one process at a time tries, once a while, and all others go their way.
+ * That it does not is a file. The process that makes the file writes a line in the log, and the one that removes it
+ * another; what comes and goes gets one such pair every ten minutes, with a count. While the file is there, one process
+ * at a time tries, once a while, and all others go their way.
  */
 final class Circuit
 {
@@ -20,13 +21,19 @@ final class Circuit
      * @param string $what such as "write slow entries"
      * @param int $retryMs how long after a failure the next try is
      * @param Closure(): LoggerInterface $log
+     * @param int $quietMs for how long what comes again gets no second line
      */
-    public function __construct(private State $state, private string $what, private int $retryMs, private Closure $log)
-    {
+    public function __construct(
+        private State $state,
+        private string $what,
+        private int $retryMs,
+        private Closure $log,
+        private int $quietMs = 600_000
+    ) {
     }
 
     /**
-     * Tells whether to try now. Where nothing can be remembered, never: each process would find out by waiting.
+     * Whether to try now. Where nothing can be remembered it is never so: each process would find out by waiting.
      */
     public function mayTry(): bool
     {
@@ -55,22 +62,44 @@ final class Circuit
             return;
         }
         $file = @fopen($this->file(), 'x');
-        if ($file === false) { // it is known
-            $file = @fopen($this->file(), 'r+');
-        } else {
+        $isNew = $file !== false;
+        if ($isNew) {
             @chmod($this->file(), 0666); // cron may be another user than the web server
-            $this->say('warning', 'Gravito Pulse cannot ' . $this->what . '; it tries again until it can: ' . $reason);
+        } else {
+            $file = @fopen($this->file(), 'r+');
         }
         if ($file !== false) {
             $this->put($file);
             fclose($file);
+        }
+        $this->sayFailed($isNew, $reason);
+    }
+
+    private function sayFailed(bool $isNew, string $reason): void
+    {
+        $said = $this->state->read($this->name()) + ['at' => 0, 'times' => 0, 'isSaid' => false];
+        if ($isNew) {
+            $said['isSaid'] = false;
+            $said['times']++;
+        }
+        $isDue = ! $said['isSaid'] && self::now() - $said['at'] >= $this->quietMs;
+        if ($isDue) {
+            $often = $said['times'] > 1 ? ' (' . $said['times'] . ' times since this was said)' : '';
+            $said = ['at' => self::now(), 'times' => 0, 'isSaid' => true];
+            $this->say(
+                'warning',
+                'Gravito Pulse cannot ' . $this->what . '; it tries again until it can' . $often . ': ' . $reason
+            );
+        }
+        if ($isNew || $isDue) {
+            $this->state->write($this->name(), $said);
         }
     }
 
     public function succeeded(): void
     {
         if (is_file($this->file())) {
-            if (@unlink($this->file())) {
+            if (@unlink($this->file()) && ($this->state->read($this->name())['isSaid'] ?? false) === true) {
                 $this->say('info', 'Gravito Pulse can ' . $this->what . ' again');
             }
             clearstatcache(true, $this->file());
@@ -79,7 +108,12 @@ final class Circuit
 
     private function file(): string
     {
-        return $this->state->path(str_replace(' ', '-', $this->what) . '.failed');
+        return $this->state->path($this->name() . '.failed');
+    }
+
+    private function name(): string
+    {
+        return str_replace(' ', '-', $this->what);
     }
 
     /**
@@ -96,7 +130,7 @@ final class Circuit
         try {
             ($this->log)()->log($level, $message);
         } catch (Throwable $e) {
-            // Nobody is hurt by what a log does not take.
+            // A log that fails must not fail its program.
         }
     }
 

@@ -16,19 +16,41 @@ final class Publisher
 {
     public const INDEX = 'pulse:index';
     private const INDEX_LIFE_MS = 86_400_000;
+    /** How far ahead of Redis' time a member of the index may be: more than a cluster's nodes are apart. */
+    private const FUTURE_MS = 60_000;
     private const SLOW_MOST = '1000';
 
-    public function __construct(private Wire $wire)
+    private RedisClock $clock;
+
+    public function __construct(private Wire $wire, ?RedisClock $clock = null)
     {
+        $this->clock = $clock ?? new RedisClock();
     }
 
     /**
+     * Unix ms by Redis' clock, for which it may have to be asked.
+     */
+    public function now(): int
+    {
+        return $this->clock->now($this->wire);
+    }
+
+    public function clock(): RedisClock
+    {
+        return $this->clock;
+    }
+
+    /**
+     * The index forgets what was last seen a day ago, and what is noted for a time that has not come: that was a wrong
+     * clock. Where this machine's own may be wrong it forgets nothing of the future; nor of the past, unless Redis
+     * never tells its time and nobody else may clean up.
+     *
      * @param array<string, string> $documents JSON by key
-     * @param int $now Unix ms
      * @throws Throwable where not all of it could be written
      */
-    public function publish(array $documents, int $ttlMs, int $now): void
+    public function publish(array $documents, int $ttlMs): void
     {
+        $now = $this->now();
         $commands = [];
         $seen = ['ZADD', self::INDEX];
         foreach ($documents as $key => $json) {
@@ -36,8 +58,21 @@ final class Publisher
             array_push($seen, (string) $now, $key);
         }
         $commands[] = $seen;
-        $commands[] = ['ZREMRANGEBYSCORE', self::INDEX, '-inf', '(' . ($now - self::INDEX_LIFE_MS)];
-        self::check($this->wire->ask($commands), 'publish ' . implode(' and ', array_keys($documents)));
+        if ($this->clock->isKnown() || $this->clock->isRefused()) {
+            $commands[] = ['ZREMRANGEBYSCORE', self::INDEX, '-inf', '(' . ($now - self::INDEX_LIFE_MS)];
+        }
+        if ($this->clock->isKnown()) {
+            $commands[] = ['ZREMRANGEBYSCORE', self::INDEX, '(' . ($now + self::FUTURE_MS), '+inf'];
+        }
+        if (! $this->clock->isRefused()) {
+            $commands[] = ['TIME'];
+        }
+        $asked = $this->clock->ran();
+        $answers = $this->wire->ask($commands);
+        if (! $this->clock->isRefused()) {
+            $this->clock->answered(array_pop($answers), $asked); // that it is refused now is no failure
+        }
+        self::check($answers, 'publish ' . implode(' and ', array_keys($documents)));
     }
 
     /**

@@ -29,7 +29,7 @@ final class Reporter
     /**
      * @throws InvalidArgumentException a sentence that says which setting is wrong
      */
-    public function __construct(private Application $app, private SlowLog $slow)
+    public function __construct(private Application $app, private SlowLog $slow, ?RedisClock $clock = null)
     {
         $this->settings = Settings::of($app['config']);
         $this->state = new State($this->settings->statePath);
@@ -37,7 +37,7 @@ final class Reporter
         if (Settings::isOn($app['config'], 'heartbeat')) {
             $this->heartbeat = new Heartbeat($app, $this->settings);
         }
-        $this->publisher = new Publisher((new Connections($app))->ofThePulse(self::TIMEOUT));
+        $this->publisher = new Publisher((new Connections($app))->ofThePulse(self::TIMEOUT), $clock);
     }
 
     /**
@@ -48,12 +48,16 @@ final class Reporter
     public function look(): array
     {
         return $this->slow->pausedFor(function (): array {
-            $snapshot = new Snapshot($this->settings, self::now());
-            $this->queues->into($snapshot, static fn (): int => self::now());
+            $snapshot = new Snapshot($this->settings, $this->publisher->now());
+            $clock = $this->publisher->clock();
+            if ($clock->problem() !== null) {
+                $snapshot->problem($clock->problem());
+            }
+            $this->queues->into($snapshot, static fn (): int => $clock->estimate());
             $this->aboutSlowEntries($snapshot);
             $documents = [$snapshot->key() => $snapshot->json()];
             if ($this->heartbeat !== null) {
-                $documents[$this->heartbeat->key()] = $this->heartbeat->json(self::now());
+                $documents[$this->heartbeat->key()] = $this->heartbeat->json($clock->estimate(), $clock->ahead());
             }
 
             return ['snapshot' => $snapshot, 'documents' => $documents];
@@ -66,7 +70,7 @@ final class Reporter
      */
     public function publish(array $documents): void
     {
-        $this->publisher->publish($documents, $this->settings->ttlMs, self::now());
+        $this->publisher->publish($documents, $this->settings->ttlMs);
     }
 
     private function aboutSlowEntries(Snapshot $snapshot): void
@@ -78,10 +82,5 @@ final class Reporter
                 . ' cannot be written; set state_path in config/gravito_pulse.php to a folder of this host that can'
             );
         }
-    }
-
-    private static function now(): int
-    {
-        return (int) (microtime(true) * 1000);
     }
 }

@@ -47,6 +47,33 @@ final class CircuitTest extends Servers
         self::assertFalse($circuit->mayTry());
     }
 
+    public function testWhatComesAndGoesIsSaidEveryTenMinutes(): void
+    {
+        $folder = $this->folder();
+        $said = new TestHandler();
+        // Each call stands for a process: what is known is in files.
+        $failed = fn (int $quiet) => $this->circuit($folder, $said, 0, $quiet)->failed('x');
+        $succeeded = fn () => $this->circuit($folder, $said, 0)->succeeded();
+        $failed(600_000);
+        $succeeded();
+        self::assertCount(2, $said->getRecords());
+        for ($i = 0; $i < 3; $i++) {
+            $failed(600_000);
+            $failed(600_000);
+            $succeeded();
+        }
+        self::assertCount(2, $said->getRecords());
+        $failed(600_000);
+        $failed(0); // it lasts, and the ten minutes are over
+        $failed(0);
+        self::assertCount(3, $said->getRecords());
+        self::assertStringContainsString('until it can (4 times since this was said): x', self::messages($said));
+        $succeeded();
+        self::assertCount(4, $said->getRecords());
+        $failed(0);
+        self::assertCount(5, $said->getRecords());
+    }
+
     public function testNothingIsTriedWhereNothingCanBeRemembered(): void
     {
         $said = new TestHandler();
@@ -65,11 +92,11 @@ final class CircuitTest extends Servers
         self::assertTrue($circuit->mayTry());
     }
 
-    private function circuit(string $folder, TestHandler $said, int $retry): Circuit
+    private function circuit(string $folder, TestHandler $said, int $retry, int $quiet = 600_000): Circuit
     {
         $log = static fn (): LoggerInterface => new Logger('test', [$said]);
 
-        return new Circuit(new State($folder), 'do it', $retry, $log);
+        return new Circuit(new State($folder), 'do it', $retry, $log, $quiet);
     }
 
     private static function messages(TestHandler $said): string

@@ -10,7 +10,7 @@ use Illuminate\Foundation\Application;
 use Illuminate\Http\Request;
 
 /**
- * Whatever Redis does, the application does what it would do without the package: nothing is thrown, there is one line
+ * Where Redis fails, the application does what it would do without the package: nothing is thrown, there is one line
  * in the log, nothing is held, and all is back once Redis is.
  */
 final class LawsTest extends AppTestCase
@@ -53,7 +53,7 @@ final class LawsTest extends AppTestCase
         $loop = $this->start([PHP_BINARY, $this->app . '/artisan', 'gravito:pulse', '--loop'], $this->environment);
         self::eventually('a report', fn () => $this->reported() > 0);
         $heal = $this->$trouble();
-        self::eventually('a word', fn () => $this->logged() !== []);
+        self::eventually('the line on it', fn () => $this->logged() !== []);
         $heal();
         $healed = (int) (microtime(true) * 1000);
         self::eventually('reports again', fn () => $this->reported() > $healed);

@@ -14,7 +14,7 @@ use Throwable;
 abstract class Servers extends TestCase
 {
     /** How long something may take until a test gives up, in seconds: a busy machine is no failure. */
-    private const PATIENCE = 60;
+    private const GIVE_UP_AFTER = 60;
 
     /** @var array<int, resource> */
     private array $processes = [];
@@ -95,7 +95,7 @@ abstract class Servers extends TestCase
      */
     protected static function eventually(string $what, callable $ok): void
     {
-        for ($until = time() + self::PATIENCE; ! $ok(); usleep(20_000)) {
+        for ($until = time() + self::GIVE_UP_AFTER; ! $ok(); usleep(20_000)) {
             if (time() > $until) {
                 self::fail('waited in vain for ' . $what);
             }

@@ -15,7 +15,7 @@ export interface NodeRedisClient {
 
 /** What is needed of node-redis' client of a cluster. */
 export interface NodeRedisCluster {
-  sendCommand(firstKey: string, isReadonly: boolean, args: string[]): Promise<unknown>
+  sendCommand(firstKey: string | undefined, isReadonly: boolean, args: string[]): Promise<unknown>
   readonly masters: unknown
 }
 
@@ -66,10 +66,11 @@ export function clientConnection(client: RedisClient): Connection {
 }
 
 /** Of both clients ioredis has call, and a sendCommand that takes something else. */
-function sendOne(client: RedisClient, [name, key, ...args]: Command): Promise<unknown> {
-  if ('call' in client) return client.call(name, key, ...args)
-  if ('masters' in client) return client.sendCommand(key, false, [name, key, ...args])
-  return (client as NodeRedisClient).sendCommand([name, key, ...args])
+function sendOne(client: RedisClient, command: Command): Promise<unknown> {
+  const [name, ...args] = command as readonly [string, ...string[]]
+  if ('call' in client) return client.call(name, ...args)
+  if ('masters' in client) return client.sendCommand(args[0], false, [name, ...args])
+  return (client as NodeRedisClient).sendCommand([name, ...args])
 }
 
 /**

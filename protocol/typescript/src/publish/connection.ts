@@ -1,8 +1,8 @@
 import { clientConnection, isClient, type RedisClient } from './clients.js'
 import { urlConnection } from './url.js'
 
-/** A Redis command whose first argument is the key that it is about. */
-export type Command = readonly [name: string, key: string, ...args: string[]]
+/** A Redis command whose first argument, if it has any, is the key that it is about. */
+export type Command = readonly [name: string, key?: string, ...args: string[]]
 
 /** What Redis answered, as its client reads it; an Error where it refused. */
 export type Reply = unknown

@@ -1,3 +1,5 @@
+import { Recurring, timesInWords } from './trouble.js'
+
 /** What is reported again and again. */
 export interface ReportingOptions {
   /** What it is, for the log, such as `heartbeats of shop/web-1`. */
@@ -6,7 +8,7 @@ export interface ReportingOptions {
   readonly intervalMs: number
   /** How long a report may take before the log says so, in milliseconds. */
   readonly timeoutMs: number
-  /** Gets one line when reporting begins to fail, and one when it works again. */
+  /** Gets one line when reporting begins to fail, and one when it works again, at most one pair in ten minutes. */
   readonly log: (line: string) => unknown
   /** Reports once; rejects with a sentence where it could not. It is never called before it has ended. */
   report(): Promise<void>
@@ -23,18 +25,18 @@ export interface Reporting {
   stop(last?: () => Promise<void>): Promise<void>
 }
 
-/** Says lines to a program's log, whose own failure must not end the program. */
+/** Writes lines to a program's log. A log that fails does not end the program. */
 export function sayTo(log: (line: string) => unknown): (line: string) => void {
   return (line) => {
     try {
       Promise.resolve(log(`gravito-pulse: ${line}`)).catch(() => {})
     } catch {
-      // It has nobody to tell.
+      // The log itself failed: there is nowhere to say so.
     }
   }
 }
 
-/** After how long a first failure is tried again, in milliseconds, before a word is said about it. */
+/** After how long a first failure is tried again, in milliseconds, before the log says so. */
 const secondTryMs = 1_000
 
 /**
@@ -45,8 +47,8 @@ export function startReporting(options: ReportingOptions): Reporting {
   const { what, intervalMs, timeoutMs, report } = options
   const say = sayTo(options.log)
   let underWay: Promise<void> | undefined
+  const trouble = new Recurring()
   let failures = 0
-  let isSaid = false
   let isStopped = false
   let secondTry: NodeJS.Timeout | undefined
 
@@ -55,15 +57,14 @@ export function startReporting(options: ReportingOptions): Reporting {
     if (isStopped) return
     if (failures === 1 && intervalMs > secondTryMs) {
       secondTry = setTimeout(begin, secondTryMs).unref()
-    } else if (!isSaid) {
-      isSaid = true
-      say(`cannot publish ${what}: ${reason}; will try again every ${intervalMs / 1000} s until it works`)
+      return
     }
+    const times = trouble.there()
+    if (times > 0) say(`cannot publish ${what}: ${reason}; will try again every ${intervalMs / 1000} s until it works${timesInWords(times)}`)
   }
   const worked = (): void => {
     failures = 0
-    if (isSaid) say(`publishes ${what} again`)
-    isSaid = false
+    if (trouble.gone()) say(`publishes ${what} again`)
   }
   const run = async (): Promise<void> => {
     let isLate = false

@@ -12,7 +12,7 @@ interface OwnClient {
 }
 
 /**
- * A connection to the Redis of a URL, made by ioredis or node-redis, whichever the program has installed. It is made
+ * A connection to the Redis of a URL, made by ioredis, or by node-redis where the program has only that installed. It is made
  * when something is sent, and made anew after it failed: the client itself never tries again behind our back.
  */
 export function urlConnection(text: string): Connection {

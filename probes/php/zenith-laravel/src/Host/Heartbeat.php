@@ -32,10 +32,11 @@ final class Heartbeat
      * The document as it is written.
      *
      * @param int $timestamp Unix ms
+     * @param int $ahead by how many ms this host's clock is ahead of Redis', 0 where it is near enough
      */
-    public function json(int $timestamp): string
+    public function json(int $timestamp, int $ahead = 0): string
     {
-        return json_encode(['timestamp' => $timestamp] + $this->sample->take() + [
+        return json_encode(['timestamp' => $timestamp] + $this->sample->measure() + [
             'meta' => [
                 'app_name' => $this->settings->app,
                 'id' => self::id(),
@@ -43,7 +44,7 @@ final class Heartbeat
                 'runtime' => 'php' . PHP_VERSION,
                 'version' => $this->version(),
                 'laravel' => $this->app->version(),
-            ],
+            ] + ($ahead === 0 ? [] : ['clock_ahead_ms' => $ahead]),
         ], JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_INVALID_UTF8_SUBSTITUTE | JSON_THROW_ON_ERROR);
     }
 

@@ -18,16 +18,16 @@ final class Sample
 
     public function __construct(private string $proc = '/proc', private string $groups = '/sys/fs/cgroup')
     {
-        $this->last = $this->times(ControlGroup::read($groups));
+        $this->last = $this->times(ControlGroup::read($groups, $proc));
         usleep(self::FIRST_LOOK);
     }
 
     /**
      * @return array{system: array<string, mixed>, process: array<string, mixed>}
      */
-    public function take(): array
+    public function measure(): array
     {
-        $group = ControlGroup::read($this->groups);
+        $group = ControlGroup::read($this->groups, $this->proc);
         $now = $this->times($group);
         $wall = max($now['at'] - $this->last['at'], 1e-6);
         $cores = self::known(preg_match_all('/^cpu\d+ /m', $this->text('stat')));
@@ -94,7 +94,7 @@ final class Sample
         $free = $this->kilobytes('meminfo', 'MemAvailable');
         if ($group->memory !== null && $total !== null && $group->memory < $total) {
             $total = $group->memory;
-            $free = min(max($total - $group->memoryUsed, 0), $free ?? $total);
+            $free = min($group->memoryFree ?? $total, $free ?? $total);
         }
 
         return ['memory_total' => $total, 'memory_free' => $free];

@@ -51,7 +51,7 @@ final class Horizon
             array_values($alive)
         ));
         foreach ($hashes as $hash) {
-            if (! $this->take($workers, $hash)) {
+            if (! $this->addSupervisor($workers, $hash)) {
                 return Workers::unknown('the processes of a supervisor of Horizon cannot be read');
             }
         }
@@ -59,7 +59,7 @@ final class Horizon
         return $workers;
     }
 
-    private function take(Workers $workers, mixed $hash): bool
+    private function addSupervisor(Workers $workers, mixed $hash): bool
     {
         if (! is_array($hash) || count($hash) !== 2) {
             return false;

@@ -19,8 +19,8 @@ final class RedisQueues
     /** How long a list isn't asked for its next job after one that didn't tell when it was made. */
     private const ASK_AGAIN_MS = 60_000;
 
-    /** @var array<string, int> until when a list isn't asked for its next job, Unix ms, by key */
-    private array $timeless = [];
+    /** @var array<string, int> when a list is asked for its next job again, Unix ms, by key */
+    private array $askAgainAt = [];
 
     public function __construct(private Wire $wire)
     {
@@ -75,7 +75,7 @@ final class RedisQueues
         $ask = [];
         $about = [];
         foreach ($lists as [$name, $key, $waits, $works]) {
-            if ($waits && ($this->timeless[$key] ?? 0) <= $now) {
+            if ($waits && ($this->askAgainAt[$key] ?? 0) <= $now) {
                 $ask[] = ['LINDEX', $key, '0'];
                 $about[] = [$name, $key];
             }
@@ -89,7 +89,7 @@ final class RedisQueues
             if ($key === null) {
                 $counts[$name]->add('stalled', $answer);
             } else {
-                $this->takeNext($counts[$name], $key, $answer, $now);
+                $this->addAge($counts[$name], $key, $answer, $now);
             }
         }
         foreach ($counts as $c) {
@@ -99,7 +99,7 @@ final class RedisQueues
         }
     }
 
-    private function takeNext(Counts $counts, string $key, mixed $payload, int $now): void
+    private function addAge(Counts $counts, string $key, mixed $payload, int $now): void
     {
         if ($payload instanceof Refusal) {
             $counts->why[] = 'oldest_at: ' . $payload->reason;
@@ -109,7 +109,7 @@ final class RedisQueues
         }
         $at = JobTime::of($payload);
         if ($at === null) {
-            $this->timeless[$key] = $now + self::ASK_AGAIN_MS;
+            $this->askAgainAt[$key] = $now + self::ASK_AGAIN_MS;
         } else {
             $counts->oldestAt = min($counts->oldestAt ?? $now, $at, $now);
         }

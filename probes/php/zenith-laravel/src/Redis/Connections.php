@@ -12,8 +12,8 @@ use InvalidArgumentException;
 /**
  * Connections of our own to the Redis that the application's configuration names.
  *
- * They are made by Laravel's own connectors, but are not the application's: they have timeouts, whatever the
- * application's wait for, they keep nothing open that it uses, and they fire none of its events.
+ * They are made by Laravel's own connectors, but are not the application's: they have timeouts of their
+ * own, they keep nothing open that it uses, and they fire none of its events.
  */
 final class Connections
 {
@@ -56,7 +56,7 @@ final class Connections
     }
 
     /**
-     * Tells whether two connections of config/database.php are the same keys of the same Redis.
+     * The same text for two connections of config/database.php that see the same keys of the same Redis.
      */
     public function identity(string $name): string
     {

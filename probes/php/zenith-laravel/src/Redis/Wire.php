@@ -24,6 +24,8 @@ final class Wire
 {
     /** The most commands that go out before the first answer is read: what both sides hold in memory. */
     private const BATCH = 3000;
+    /** Of a cluster, the node that has this key answers what is about none. */
+    private const ANY_KEY = 'pulse:index';
 
     private ?Connection $connection = null;
 
@@ -38,7 +40,7 @@ final class Wire
     /**
      * Asks all commands, in as few round trips as the client can.
      *
-     * @param array<int, array<int, string>> $commands each a command, its key and its arguments
+     * @param array<int, array<int, string>> $commands each a command, its key if it has one, and its arguments
      * @return array<int, mixed> an answer each: int, string, array, null for nothing, or a Refusal
      * @throws Throwable where there is no connection, or it broke; it is closed then
      */
@@ -74,7 +76,7 @@ final class Wire
     }
 
     /**
-     * Tells that keys are on several nodes: then no command sees all of them.
+     * Whether keys are on several nodes: then no command sees all of them.
      */
     public function isCluster(): bool
     {
@@ -110,7 +112,9 @@ final class Wire
             return array_map(function (array $command) use ($client) {
                 $client->clearLastError();
 
-                return self::answer($client->rawCommand($command[1], ...$command), $client->getLastError());
+                $answer = $client->rawCommand($command[1] ?? self::ANY_KEY, ...$command);
+
+                return self::answer($answer, $client->getLastError());
             }, $commands);
         }
         if ($this->isPredisCluster()) {
@@ -190,7 +194,7 @@ final class Wire
         $raw = RawCommand::create(...$command);
         $cluster = $client->getConnection();
         if (method_exists($cluster, 'getClusterStrategy') && method_exists($raw, 'setSlot')) {
-            $raw->setSlot($cluster->getClusterStrategy()->getSlotByKey($command[1]));
+            $raw->setSlot($cluster->getClusterStrategy()->getSlotByKey($command[1] ?? self::ANY_KEY));
         }
 
         return $raw;

@@ -70,7 +70,7 @@ final class SlowLog
                 + ($host === '' ? [] : ['host' => $host])
                 + (is_string($json) && $json !== '' && strlen($json) <= self::LONGEST_META ? ['meta' => $json] : []);
         } catch (Throwable $e) {
-            // An entry less.
+            // That entry is left out.
         }
     }
 

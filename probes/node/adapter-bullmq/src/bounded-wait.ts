@@ -2,7 +2,7 @@
  * Waits for somebody else's connection, but only so long. What was asked cannot be taken back, so nothing is asked
  * again while an answer is due: a connection that hangs holds one question and not thousands.
  */
-export class Patience {
+export class BoundedWait {
   #isWaiting = false
   readonly #late: Error
 
@@ -11,7 +11,7 @@ export class Patience {
   }
 
   /** Resolves as `work` does. Rejects if that takes too long, or what was asked before still does. */
-  async waitFor<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async for<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#isWaiting) throw this.#late
     this.#isWaiting = true
     const limit = new AbortController()

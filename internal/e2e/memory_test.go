@@ -1,0 +1,294 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// container is the memory of the smallest place where these programs run, and memoryLimit what they would set
+// themselves there, but no machine that runs tests has such a container.
+const (
+	container   = 128 << 20
+	memoryLimit = "GOMEMLIMIT=102MiB"
+)
+
+// peak is the most memory that a process has had at any time, in bytes.
+func peak(t *testing.T, p *servertest.Process) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kib, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
+
+// snapshotOf is a snapshot of so many queues as any reporter writes it.
+func snapshotOf(app, source string, queues int) string {
+	return fmt.Sprintf(`{"timestamp":%d,"app":%q,"source":%q,"interval_ms":3600000,"queues":[%s]}`, time.Now().UnixMilli(), app, source, queueListOf(queues))
+}
+
+// queueListOf is the JSON of so many queues, made once for each number.
+func queueListOf(n int) string {
+	made, _ := queueLists.LoadOrStore(n, sync.OnceValue(func() string {
+		var b strings.Builder
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, `{"name":"queue-%06d","driver":"bullmq","metrics":{"waiting":%d,"active":3,"delayed":0,"failed":7},"meta":{"oldest_at":1764000000000,"prioritized":0,"workers":4,"completed":%d}}`, i, i, i)
+		}
+		return b.String()
+	}))
+	return made.(func() string)()
+}
+
+var queueLists sync.Map
+
+const honestQueues = 200
+
+// seeds are what somebody may fill a Redis with.
+var seeds = []struct {
+	name string
+	seed func(t *testing.T, pipe redis.Pipeliner)
+	said string // in a problem
+}{
+	{"42 snapshots of 20,000 queues", func(t *testing.T, pipe redis.Pipeliner) {
+		for i := range 42 {
+			source := fmt.Sprintf("s%d", i)
+			pipe.Set(t.Context(), "pulse:queues:flood:"+source, snapshotOf("flood", source, 20_000), 0)
+		}
+	}, "all values together are larger"},
+	{"300 keys of 1 MB each", func(t *testing.T, pipe redis.Pipeliner) {
+		for i := range 300 {
+			pipe.Set(t.Context(), fmt.Sprintf("pulse:queues:%s%03d", strings.Repeat("n", 1<<20), i), snapshotOf("flood", "", 1), 0)
+		}
+	}, "keys are not read whose names are longer than 1024 bytes"},
+	{"300 members of 1 MB in the index", func(t *testing.T, pipe redis.Pipeliner) {
+		for i := range 300 {
+			pipe.ZAdd(t.Context(), protocol.IndexKey, redis.Z{Score: float64(time.Now().UnixMilli()), Member: fmt.Sprintf("pulse:queues:%s%03d", strings.Repeat("n", 1<<20), i)})
+		}
+	}, ""},
+	{"nested lists in the meta", func(t *testing.T, pipe redis.Pipeliner) {
+		list := "[" + strings.Repeat("[],", 8<<20/3-200) + "[]]"
+		for i := range 4 {
+			source := fmt.Sprintf("s%d", i)
+			s := snapshotOf("flood", source, 1)
+			pipe.Set(t.Context(), "pulse:queues:flood:"+source, strings.Replace(s, `"workers":4`, `"workers":`+list, 1), 0)
+		}
+	}, ""},
+	{"a million members in a meta", func(t *testing.T, pipe redis.Pipeliner) {
+		var members strings.Builder
+		for i := 0; members.Len() < 8<<20-1000; i++ {
+			fmt.Fprintf(&members, `"%x":0,`, i)
+		}
+		for i := range 3 {
+			source := fmt.Sprintf("s%d", i)
+			s := snapshotOf("flood", source, 1)
+			pipe.Set(t.Context(), "pulse:queues:flood:"+source, strings.Replace(s, `"workers":4`, members.String()+`"workers":4`, 1), 0)
+		}
+	}, ""},
+	{"31 snapshots in odd case", func(t *testing.T, pipe redis.Pipeliner) {
+		for i := range 31 {
+			source := fmt.Sprintf("s%d", i)
+			s := snapshotOf("flood", source, 6_000)
+			pipe.Set(t.Context(), "pulse:queues:flood:"+source, strings.NewReplacer(`"waiting"`, `"Waiting"`, `"name"`, `"nAme"`).Replace(s), 0)
+		}
+	}, "it has no name"},
+	{"200 MB where the walk is kept", func(t *testing.T, pipe redis.Pipeliner) {
+		for i := range 200 {
+			pipe.HSet(t.Context(), "pulse:scan", fmt.Sprint("node", i), strings.Repeat("1", 1<<20))
+		}
+	}, ""},
+	{"many small fields where the walk is kept", func(t *testing.T, pipe redis.Pipeliner) {
+		fields := make([]any, 0, 2_000_000)
+		for i := range 1_000_000 {
+			fields = append(fields, fmt.Sprint("10.0.0.1:", i), "0 0 0")
+		}
+		pipe.HSet(t.Context(), "pulse:scan", fields...)
+	}, ""},
+	{"200,000 members of the index", func(t *testing.T, pipe redis.Pipeliner) {
+		for i := range 200_000 {
+			pipe.ZAdd(t.Context(), protocol.IndexKey, redis.Z{Score: float64(time.Now().UnixMilli()), Member: fmt.Sprintf("pulse:queues:a%d:source", i)})
+		}
+	}, "what was seen before"},
+	{"1,200 keys of 65 kB", func(t *testing.T, pipe redis.Pipeliner) {
+		for i := range 1200 {
+			pipe.Set(t.Context(), fmt.Sprintf("pulse:queues:a%04d", i), snapshotOf(fmt.Sprintf("a%04d", i), "", 400), 0)
+		}
+	}, "it is left out"},
+	{"a million small problems", func(t *testing.T, pipe redis.Pipeliner) {
+		for i := range 10_000 {
+			pipe.Set(t.Context(), fmt.Sprintf("pulse:queues:bad%04d", i), `{"timestamp":1,"app":"`+strings.Repeat("é", 2000)+`"}`, 0)
+		}
+	}, "app is"},
+}
+
+// TestRubbishOfAnySizeLeavesTheAggregatorSmall runs an aggregator in a container of 128 MiB.
+func TestRubbishOfAnySizeLeavesTheAggregatorSmall(t *testing.T) {
+	t.Parallel()
+	for _, c := range seeds {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			server := servertest.Redis(t)
+			pipe := server.Client.Pipeline()
+			c.seed(t, pipe)
+			if _, err := pipe.Exec(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			report := func() {
+				server.Client.Set(t.Context(), "pulse:queues:shop:honest", snapshotOf("shop", "honest", honestQueues), 0)
+			}
+			report()
+			listen := address(t)
+			p := program(t, aggregator, "PULSE_REDIS_URL="+server.URL, "PULSE_LISTEN="+listen, memoryLimit)
+			servertest.Eventually(t, "the honest queues", func() bool {
+				report()
+				v, err := view(t, listen)
+				return err == nil && len(v.Apps["shop"].Queues) == honestQueues
+			})
+			for range 4 { // a reading each
+				time.Sleep(1100 * time.Millisecond)
+				report()
+				v, err := view(t, listen)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if shop := v.Apps["shop"]; shop.Sources["honest"].Status != "fresh" || len(shop.Queues) != honestQueues {
+					t.Errorf("the reporter of %d honest queues is %q", len(shop.Queues), shop.Sources["honest"].Status)
+				}
+				if c.said != "" && !slices.ContainsFunc(v.Problems, func(p struct{ Key, Reason string }) bool { return strings.Contains(p.Reason, c.said) }) {
+					t.Errorf("%d problems do not say that %q: %.500q", len(v.Problems), c.said, v.Problems)
+				}
+			}
+			if most := peak(t, p); most > container {
+				t.Errorf("it took %d MiB", most>>20)
+			}
+		})
+	}
+}
+
+// TestManyHonestQueuesFit: so docs/deploy.md says how much memory an aggregator takes.
+func TestManyHonestQueuesFit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reports, queues, servers int
+		limit                    string
+		most                     int
+	}{
+		{10, 1000, 5000, memoryLimit, 96 << 20},
+		{20, 5000, 0, "GOMEMLIMIT=204MiB", 256 << 20},
+	} {
+		t.Run(fmt.Sprintf("%d queues", c.reports*c.queues), func(t *testing.T) {
+			t.Parallel()
+			server := servertest.Redis(t)
+			report := func() {
+				pipe := server.Client.Pipeline()
+				for i := range c.reports {
+					source := fmt.Sprintf("s%d", i)
+					pipe.Set(t.Context(), "pulse:queues:shop:"+source, snapshotOf("shop", source, c.queues), 0)
+				}
+				for i := range c.servers {
+					id := fmt.Sprintf("web-%d", i)
+					pipe.Set(t.Context(), "pulse:server:shop:"+id, serverBeat("shop", id), 0)
+				}
+				if _, err := pipe.Exec(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			report()
+			listen := address(t)
+			p := program(t, aggregator, "PULSE_REDIS_URL="+server.URL, "PULSE_LISTEN="+listen, c.limit)
+			all := func() bool {
+				v, err := view(t, listen)
+				return err == nil && v.Totals.Queues == int64(c.reports*c.queues) && v.Totals.Servers == int64(c.servers) && v.Totals.Lost.Queues == 0 && len(v.Problems) == 0
+			}
+			servertest.Eventually(t, "all queues and servers", func() bool { report(); return all() })
+			for range 3 {
+				time.Sleep(1100 * time.Millisecond)
+				report()
+				if !all() {
+					t.Error("some are not there any more")
+				}
+			}
+			most := peak(t, p)
+			t.Logf("it takes %d MiB", most>>20)
+			if most > c.most {
+				t.Errorf("it took %d MiB, at most %d are right", most>>20, c.most>>20)
+			}
+		})
+	}
+}
+
+// serverBeat is a heartbeat as any agent writes it.
+func serverBeat(app, id string) string {
+	return fmt.Sprintf(`{"timestamp":%d,"system":{"hostname":%q,"platform":"linux","cpu_usage":3.5,"cpu_cores":4,"memory_total":8589934592,"memory_free":4294967296,"load_avg":[1,1,1]},
+		"process":{"pid":7,"uptime":%d,"cpu_usage":1,"memory_rss":50000000,"memory_heap":20000000},"meta":{"app_name":%q,"id":%[2]q,"environment":"production","runtime":"go1.26","version":"1"}}`,
+		time.Now().UnixMilli(), id, time.Now().Unix(), app)
+}
+
+// TestLargeThingsOfAnAppLeaveTheReporterSmall: what an application keeps in its queues' keys is no business
+// of the one who counts them.
+func TestLargeThingsOfAnAppLeaveTheReporterSmall(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	large := strings.Repeat("x", 100<<20)
+	pipe := server.Client.Pipeline()
+	for i := range 20 {
+		queue := fmt.Sprintf("bull:q%d:", i)
+		pipe.HSet(ctx, queue+"meta", "opts.maxLenEvents", "10000")
+		for range 10 {
+			pipe.LPush(ctx, queue+"wait", large[:1<<20])
+		}
+	}
+	pipe.HSet(ctx, "bull:large-meta:meta", "version", large, "paused", large)
+	pipe.Set(ctx, "bull:large-meta:limiter", large, 0)
+	pipe.HSet(ctx, "bull:honest:meta", "opts.maxLenEvents", "10000")
+	pipe.LPush(ctx, "bull:honest:wait", "1", "2", "3")
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p := program(t, redisReporter, "PULSE_REDIS_URL="+server.URL, "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=*", "PULSE_INTERVAL=1s", memoryLimit)
+	var last int64
+	for range 4 { // polls
+		servertest.Eventually(t, "a report", func() bool {
+			data, err := server.Client.Get(ctx, "pulse:queues:shop:redis").Bytes()
+			if err != nil {
+				return false
+			}
+			s, _, err := protocol.DecodeSnapshot(data)
+			if err != nil || s.Timestamp == last {
+				return false
+			}
+			last = s.Timestamp
+			i := slices.IndexFunc(s.Queues, func(q protocol.Queue) bool { return q.Name == "honest" })
+			if i < 0 || s.Queues[i].Metrics.Waiting != 3 {
+				t.Errorf("of %d queues the honest one is not there, or wrong; problems: %.500v", len(s.Queues), s.Problems)
+			}
+			return true
+		})
+	}
+	most := peak(t, p)
+	t.Logf("it takes %d MiB", most>>20)
+	if most > container {
+		t.Errorf("it took %d MiB", most>>20)
+	}
+}

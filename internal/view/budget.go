@@ -1,0 +1,54 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// leaveOut leaves out documents of the reading under way until the rest is within the budget: of the apps that
+// take more than their share, the youngest documents first, and of those the largest. So what was there before
+// stays, and what is small is never left out for what is large.
+func (b *Builder) leaveOut() {
+	spent := map[string]int64{} // by app
+	for _, k := range b.added {
+		spent[k.app] += k.cost
+	}
+	share := b.Budget / int64(len(spent))
+	var candidates []*known
+	for _, k := range b.added {
+		if spent[k.app] > share && k.canBeLeftOut() {
+			candidates = append(candidates, k)
+		}
+	}
+	slices.SortFunc(candidates, func(a, b *known) int {
+		return cmp.Or(cmp.Compare(b.since, a.since), cmp.Compare(b.cost, a.cost), cmp.Compare(b.key, a.key))
+	})
+	for _, k := range candidates {
+		if b.spent <= b.Budget {
+			return
+		}
+		if spent[k.app] <= share {
+			continue // what is left of this app is no more than its share
+		}
+		small := k.withoutRows(b.Budget)
+		spent[k.app] += small.cost - k.cost
+		b.spent += small.cost - k.cost
+		b.added[k.key] = small
+	}
+}
+
+// canBeLeftOut is true where that makes room.
+func (k *known) canBeLeftOut() bool {
+	return len(k.queues) > 0 || k.server != nil && k.hash != 0 || k.cost > 2*keyCost+4*maxText
+}
+
+// withoutRows is what is left of k without its rows: that it reports, and why they are not there.
+func (k *known) withoutRows(budget int64) *known {
+	small := newKnown(k.key)
+	small.since, small.changedAt, small.changed, small.lost, small.seenAt = k.since, k.changedAt, k.changed, k.lost, k.seenAt
+	small.reports, small.app, small.source, small.id, small.timestamp, small.interval = k.reports, k.app, k.source, k.id, k.timestamp, k.interval
+	small.problem(fmt.Sprintf("it is left out: all that is reported takes more than the %d MiB that this server has for it, and the app more than its share. Report less, or give the aggregator more memory",
+		budget>>20))
+	return small
+}

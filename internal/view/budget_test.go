@@ -1,0 +1,193 @@
+package view
+
+import (
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// queuesOf is a document with so many queues.
+func queuesOf(app, source string, n int) Document {
+	queues := make([]string, n)
+	for i := range queues {
+		queues[i] = fmt.Sprintf(`{"name":"%s-%05d","driver":"bullmq","metrics":{"waiting":%d,"active":3,"failed":7},"meta":{"oldest_at":1764000000000,"workers":4,"completed":%d}}`, source, i, i, i)
+	}
+	return snapshot(app, source, strings.Join(queues, ","))
+}
+
+// shownOf is which sources' queues are in a view.
+func shownOf(v *View) []string {
+	sources := map[string]bool{}
+	for app, a := range v.Apps {
+		for _, q := range a.Queues {
+			sources[app+"/"+q.Source] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(sources))
+}
+
+func TestWhoTakesMoreThanItsShareIsLeftOutAndNamed(t *testing.T) {
+	t.Parallel()
+	small := queuesOf("shop", "s", 50)
+	for name, c := range map[string]struct {
+		before, docs []Document
+		want         []string
+	}{
+		"one large app":                {nil, []Document{queuesOf("flood", "a", 400), queuesOf("flood", "b", 500), queuesOf("flood", "c", 600), small}, []string{"flood/a", "flood/b", "shop/s"}},
+		"in another order":             {nil, []Document{small, queuesOf("flood", "c", 600), queuesOf("flood", "b", 500), queuesOf("flood", "a", 400)}, []string{"flood/a", "flood/b", "shop/s"}},
+		"what was there stays":         {[]Document{queuesOf("flood", "c", 700)}, []Document{queuesOf("flood", "a", 400), queuesOf("flood", "b", 500), queuesOf("flood", "c", 700), small}, []string{"flood/a", "flood/c", "shop/s"}},
+		"an app that was there, too":   {[]Document{queuesOf("old", "a", 700)}, []Document{queuesOf("young", "a", 690), queuesOf("old", "a", 700), small}, []string{"old/a", "shop/s"}},
+		"what is small, though young":  {[]Document{queuesOf("old", "a", 900), queuesOf("old", "b", 250)}, []Document{queuesOf("old", "a", 900), queuesOf("old", "b", 250), queuesOf("shop", "s", 100)}, []string{"old/b", "shop/s"}},
+		"one document larger than all": {nil, []Document{queuesOf("flood", "a", 3000), small}, []string{"shop/s"}},
+	} {
+		b := Builder{Budget: 470_000}
+		if c.before != nil {
+			b.Build(noon, c.before)
+		}
+		v := b.Build(noon, c.docs)
+		if diff := cmp.Diff(c.want, shownOf(v)); diff != "" {
+			t.Errorf("%s: shown are (-want +got):\n%s", name, diff)
+		}
+		if want := len(c.docs) - len(c.want); len(v.Problems) != want {
+			t.Errorf("%s: %d problems, want %d: %v", name, len(v.Problems), want, v.Problems)
+		}
+		for _, p := range v.Problems {
+			if !strings.HasPrefix(p.Reason, "it is left out: all that is reported takes more than") {
+				t.Errorf("%s: %v", name, p)
+			}
+		}
+		for _, d := range c.docs { // its reporter is still there
+			app, source, _ := strings.Cut(strings.TrimPrefix(d.Key, "pulse:queues:"), ":")
+			if v.Apps[app].Sources[source] == nil {
+				t.Errorf("%s: the reporter %s of %s is gone", name, source, app)
+			}
+		}
+		if again := b.Build(noon, c.docs); Patch(v, again) != nil {
+			t.Errorf("%s: the same documents once more make another view: %s", name, Patch(v, again))
+		}
+	}
+}
+
+// TestWhatIsLeftOutComesBack: once there is room.
+func TestWhatIsLeftOutComesBack(t *testing.T) {
+	t.Parallel()
+	b := Builder{Budget: 470_000}
+	docs := []Document{queuesOf("flood", "a", 700), queuesOf("shop", "s", 600)}
+	b.Build(noon, docs)
+	v := b.Build(noon, docs[1:])
+	if diff := cmp.Diff([]string{"shop/s"}, shownOf(v)); diff != "" || len(v.Problems) > 0 {
+		t.Errorf("shown are (-want +got):\n%s problems %v", diff, v.Problems)
+	}
+}
+
+// TestServersAndProblemsTakeRoomToo: whatever is kept of a document is bounded.
+func TestServersAndProblemsTakeRoomToo(t *testing.T) {
+	t.Parallel()
+	bad := strings.Repeat(`{"name":"q","metrics":{"waiting":"`+strings.Repeat("x", 400)+`"}},`, 200)
+	servers := make([]Document, 0, 4000)
+	rubbish := make([]Document, 0, 200)
+	for i := range cap(servers) {
+		servers = append(servers, beat("flood", fmt.Sprint("web-", i), `,"x":"`+strings.Repeat("x", 100)+`"`))
+	}
+	for i := range cap(rubbish) {
+		rubbish = append(rubbish, snapshot("flood", fmt.Sprint("s", i), bad+`{"name":"q","metrics":{"waiting":1}}`))
+	}
+	for name, docs := range map[string][]Document{"servers": servers, "problems": rubbish} {
+		b := Builder{Budget: 3 << 20}
+		v := b.Build(noon, append(docs, queuesOf("shop", "s", 50)))
+		if len(v.Apps["shop"].Queues) != 50 {
+			t.Errorf("%s: the neighbour has %d queues", name, len(v.Apps["shop"].Queues))
+		}
+		var cost int64
+		for _, k := range b.known {
+			cost += k.cost
+		}
+		if cost > b.Budget || cost < b.Budget/4 {
+			t.Errorf("%s: they take %d", name, cost)
+		}
+	}
+}
+
+// TestCostIsWhatItTakes compares what a builder thinks that documents take with what they do.
+func TestCostIsWhatItTakes(t *testing.T) {
+	for name, docs := range map[string][]Document{
+		"queues":        {queuesOf("shop", "s", 20_000)},
+		"small reports": large(t, 0)[:1000],
+		"servers":       large(t, 0)[1000:],
+		"broken queues": {snapshot("shop", "s", strings.Repeat(`{"name":"q"},`, 99)+`{"name":"q"}`)},
+		"keys of rubbish": func() (docs []Document) {
+			for i := range 10_000 {
+				docs = append(docs, doc(fmt.Sprintf("pulse:queues:%0500d", i), "rubbish"))
+			}
+			return docs
+		}(),
+	} {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		b := &Builder{}
+		v := b.Build(noon, docs)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		var cost int64
+		for _, k := range b.known {
+			cost += k.cost
+		}
+		took := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+		for key := range b.known {
+			took += int64(len(key)) // here they are the documents', too
+		}
+		runtime.KeepAlive(v)
+		runtime.KeepAlive(docs)
+		t.Logf("%s: %d, estimated %d", name, took, cost)
+		if took > 1<<20 && (cost < took*8/10 || cost > took*2) {
+			t.Errorf("%s take %d bytes, and are estimated at %d", name, took, cost)
+		}
+	}
+}
+
+// TestAClockThatIsWrongHidesNothing: what is made anew is fresh, and what is wrong is said.
+func TestAClockThatIsWrongHidesNothing(t *testing.T) {
+	t.Parallel()
+	at := func(skew time.Duration, now time.Time) []Document {
+		ms := now.Add(skew).UnixMilli()
+		return []Document{
+			doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[%s]}`, ms, orders)),
+			doc("pulse:server:shop:web-1", fmt.Sprintf(`{"timestamp":%d,"system":{},"process":{},"meta":{"app_name":"shop"}}`, ms)),
+		}
+	}
+	for skew, want := range map[time.Duration]string{
+		-40 * time.Second: "it is made anew, but its timestamps are old when they come: set the reporter's clock (NTP)",
+		-time.Hour:        "it is made anew, but its timestamps are old when they come: set the reporter's clock (NTP)",
+		time.Hour:         "its timestamps are more than a minute ahead of Redis' clock: set the reporter's clock (NTP)",
+		time.Second:       "",
+	} {
+		var b Builder
+		now := noon
+		b.Build(now, at(skew, now))
+		now = now.Add(10 * time.Second)
+		docs := at(skew, now)
+		v := b.Build(now, docs)
+		if q, s := v.Apps["shop"].Queues["sqs/orders"], v.Apps["shop"].Servers["web-1"]; q.Status != Fresh || s.Status != Fresh {
+			t.Errorf("%v: the queue is %s and the server %s", skew, q.Status, s.Status)
+		}
+		for _, p := range v.Problems {
+			if p.Reason != want {
+				t.Errorf("%v: %v", skew, p)
+			}
+		}
+		if n := len(v.Problems); want == "" && n > 0 || want != "" && n != 2 {
+			t.Errorf("%v: problems are %v", skew, v.Problems)
+		}
+		// Once it is no longer made anew, its age tells.
+		if v = b.Build(now.Add(time.Minute), docs); skew != time.Second && v.Apps["shop"].Queues["sqs/orders"].Status != Stale {
+			t.Errorf("%v: a minute later the queue is %s", skew, v.Apps["shop"].Queues["sqs/orders"].Status)
+		}
+	}
+}
