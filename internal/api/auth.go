@@ -1,12 +1,9 @@
 package api
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,11 +13,10 @@ import (
 
 const (
 	sessionCookie = "pulse_session"
-	sessionLife   = 12 * time.Hour
 	maxLoginBody  = 4 << 10
 )
 
-// authorized lets through whoever may see the view. Liveness is everybody's, and so is the login
+// authorized lets a request through that may read the view. Open to all are liveness, and the login
 // with what it needs to look like one.
 func (s *Server) authorized(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -59,33 +55,10 @@ func (s *Server) mayRead(r *http.Request) bool {
 	return err == nil && s.isSession(cookie.Value, time.Now())
 }
 
-// isToken compares digests, so that neither the time nor the length tells anything.
+// isToken compares digests, so that the time it takes says nothing about the token or its length.
 func (s *Server) isToken(token string) bool {
 	a, b := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.Token))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
-}
-
-// session is a cookie's value: when it ends, and a seal that only who has the token can make. The
-// token itself stays out of the browser, and no server needs to remember a session.
-func (s *Server) session(ends time.Time) string {
-	text := strconv.FormatInt(ends.Unix(), 10)
-	return text + "." + hex.EncodeToString(s.seal(text))
-}
-
-func (s *Server) seal(text string) []byte {
-	mac := hmac.New(sha256.New, []byte(s.Token))
-	mac.Write([]byte("pulse session until " + text))
-	return mac.Sum(nil)
-}
-
-func (s *Server) isSession(value string, now time.Time) bool {
-	text, seal, _ := strings.Cut(value, ".")
-	given, err := hex.DecodeString(seal)
-	if err != nil || !hmac.Equal(given, s.seal(text)) {
-		return false
-	}
-	ends, err := strconv.ParseInt(text, 10, 64)
-	return err == nil && now.Unix() < ends
 }
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
@@ -100,12 +73,15 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		ends := time.Now().Add(sessionLife)
-		http.SetCookie(w, s.cookie(r, s.session(ends), int(sessionLife.Seconds())))
+		http.SetCookie(w, s.cookie(r, s.newSession(ends), int(sessionLife.Seconds())))
 	}
 	s.home(w, r)
 }
 
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
+	for _, cookie := range r.CookiesNamed(sessionCookie) {
+		s.endSession(cookie.Value, time.Now())
+	}
 	http.SetCookie(w, s.cookie(r, "", -1))
 	s.home(w, r)
 }
@@ -124,11 +100,11 @@ func (s *Server) cookie(r *http.Request, value string, maxAge int) *http.Cookie 
 	}
 }
 
-// overTLS tells whether the browser speaks TLS, as far as can be known: perhaps to something in
+// overTLS is true if the browser speaks TLS, as far as can be known: perhaps to something in
 // front of us. Without it a browser would not take a Secure cookie, and the login lead to itself.
 func overTLS(r *http.Request) bool {
 	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
-	// Where nobody tells: browsers send Sec-Fetch-Site only over TLS, and to their own machine.
+	// Without that header: browsers send Sec-Fetch-Site only over TLS, and to their own machine.
 	return r.TLS != nil || strings.EqualFold(strings.TrimSpace(first), "https") ||
 		r.Header.Get("Sec-Fetch-Site") != "" && !config.IsLoopback(r.Host)
 }

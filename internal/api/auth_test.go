@@ -153,7 +153,7 @@ func TestSessionEndsByItselfAndAtLogout(t *testing.T) {
 		if r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != "./" || len(r.Cookies()) != 1 {
 			t.Fatalf("the login is %d %v", r.StatusCode, r.Header)
 		}
-		c := r.Cookies()[0]
+		c, second := r.Cookies()[0], login(t, h, token).Cookies()[0]
 		if c.MaxAge != 12*60*60 || c.Path != "/" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode {
 			t.Errorf("the cookie is %v", c)
 		}
@@ -164,7 +164,8 @@ func TestSessionEndsByItselfAndAtLogout(t *testing.T) {
 		if got := status(c.Value); got != http.StatusOK {
 			t.Errorf("after nearly 12 h: %d", got)
 		}
-		ends, seal, _ := strings.Cut(c.Value, ".")
+		id, seal := c.Value[:strings.LastIndexByte(c.Value, '.')], c.Value[strings.LastIndexByte(c.Value, '.')+1:]
+		ends, nonce, _ := strings.Cut(id, ".")
 		flipped := strings.Map(func(r rune) rune {
 			if r == '0' {
 				return '1'
@@ -172,8 +173,9 @@ func TestSessionEndsByItselfAndAtLogout(t *testing.T) {
 			return r
 		}, seal)
 		for name, value := range map[string]string{
-			"no seal": ends, "an empty seal": ends + ".", "another's seal": ends + "." + flipped + "00", "half a seal": ends + "." + seal[:32],
-			"another end": ends + "0." + seal, "a sign": "+" + c.Value, "nothing": "", "no number": "x." + seal, "a long one": strings.Repeat("9", 5000) + "." + seal,
+			"no seal": id, "an empty seal": id + ".", "another's seal": id + "." + flipped + "00", "half a seal": id + "." + seal[:32],
+			"another end": ends + "0." + nonce + "." + seal, "another's random part": ends + "." + nonce[1:] + "." + seal, "no random part": ends + "." + seal,
+			"a sign": "+" + c.Value, "nothing": "", "no number": "x." + seal, "a long one": strings.Repeat("9", 5000) + "." + seal,
 		} {
 			if got := status(value); got != http.StatusUnauthorized {
 				t.Errorf("%s: %d", name, got)
@@ -191,12 +193,70 @@ func TestSessionEndsByItselfAndAtLogout(t *testing.T) {
 		if cs := out.Cookies(); out.StatusCode != http.StatusSeeOther || len(cs) != 1 || cs[0].Name != c.Name || cs[0].MaxAge != -1 || cs[0].Value != "" || cs[0].Path != c.Path {
 			t.Errorf("the logout is %d %v", out.StatusCode, out.Header)
 		}
+		for name, copied := range map[string]string{"the cookie": c.Value, "its seal in capitals": id + "." + strings.ToUpper(seal)} {
+			if got := status(copied); got != http.StatusUnauthorized {
+				t.Errorf("after its logout, with %s: %d", name, got)
+			}
+		}
+		if got := status(second.Value); got != http.StatusOK {
+			t.Errorf("the logout ended another session, begun in the same second: %d", got)
+		}
 		time.Sleep(time.Second)
-		if got := status(c.Value); got != http.StatusUnauthorized {
+		if got := status(second.Value); got != http.StatusUnauthorized {
 			t.Errorf("after 12 h: %d", got)
 		}
 		if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "a wrong token was shown") || strings.Contains(said, token) || strings.Contains(said, seal) {
 			t.Errorf("the log is %q", said)
+		}
+	})
+}
+
+// Else who copied a cookie, or left a page open, would see the queues for ever.
+func TestStreamEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]time.Duration{"a logout": time.Hour + 15*time.Second, "its time": 12 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h, _ := closed("sesame")
+				c := login(t, h, "sesame").Cookies()[0]
+				r := request(t.Context(), http.MethodGet, "/api/v1/stream")
+				r.AddCookie(c)
+				began, ended := time.Now(), make(chan struct{})
+				go func() {
+					defer close(ended)
+					h.ServeHTTP(&wire{}, r)
+				}()
+				if name == "a logout" {
+					time.Sleep(time.Hour + time.Second) // between two looks at the session
+					ask(t, h, http.MethodPost, "/logout", "", "Cookie", c.Name+"="+c.Value)
+				}
+				<-ended
+				if got := time.Since(began); got != want {
+					t.Errorf("it ended after %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestEndedSessionsAreABoundedList(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := closed("sesame")
+		var sessions []string
+		for i := range 10_001 {
+			if i > 0 && i < 3 {
+				time.Sleep(time.Second)
+			}
+			c := login(t, h, "sesame").Cookies()[0]
+			sessions = append(sessions, c.Name+"="+c.Value)
+			ask(t, h, http.MethodPost, "/logout", "", "Cookie", sessions[i])
+		}
+		for i, want := range map[int]int{0: http.StatusOK, 1: http.StatusUnauthorized, 2: http.StatusUnauthorized, 10_000: http.StatusUnauthorized} {
+			if got := ask(t, h, http.MethodGet, "/api/v1/view", "", "Cookie", sessions[i]).StatusCode; got != want {
+				t.Errorf("ended session %d of 10,001: %d, want %d", i, got, want)
+			}
 		}
 	})
 }

@@ -1,13 +1,12 @@
 package api
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,45 +18,31 @@ import (
 type Read func(ctx context.Context, now time.Time, add func(view.Document) (readable bool)) (ahead time.Duration, err error)
 
 const (
-	// goodFor is how old a view may be that is given out.
-	goodFor = time.Second
-	// every is how often the view is made anew while somebody watches.
-	every = 2 * time.Second
-	// slowest is how seldom it is tried while Redis doesn't answer.
-	slowest = 10 * time.Second
+	// viewMaxAge is how old a view may be before an answer takes a new reading.
+	viewMaxAge = time.Second
+	// readInterval is the time between two readings while there are streams.
+	readInterval = 2 * time.Second
+	// maxRetryDelay is the longest time between two tries while Redis doesn't answer.
+	maxRetryDelay = 10 * time.Second
 	// readTimeout bounds one reading.
 	readTimeout = 8 * time.Second
 )
 
-// version is a view and how it goes out: encoded once for everybody, and not before somebody asks.
-type version struct {
-	seq    uint64
-	view   *view.View
-	down   bool      // Redis did not answer: the last numbers, once more
-	madeAt time.Time // by this machine's clock
-	patch  []byte    // from the version before; nil if nothing changed
+const (
+	// keptPatches and keptPatchBytes bound the patches that are kept for clients that are behind: such
+	// a client gets one after the other, and one that is further behind gets the view as a whole.
+	keptPatches    = 32
+	keptPatchBytes = 1 << 20
+)
 
-	timeless func() []byte // the view's JSON as if made at 0
-	etag     func() string // of everything but the time it was made
-	gzip     func() []byte
-}
-
-// zero is how the JSON of a timeless view begins.
-const zero = `{"generated_at":0`
-
-// json is the view's JSON. The time comes first in it, so the rest need not be encoded again.
-func (v *version) json() []byte {
-	return fmt.Appendf(nil, `{"generated_at":%d%s`, v.view.GeneratedAt, v.timeless()[len(zero):])
-}
-
-// Live keeps the newest version. It reads when somebody asks, never on its own: a reading while
-// nobody looks costs Redis and tells nobody.
+// Live keeps the newest version. It reads for requests and streams, and not at all while there are none:
+// that would cost Redis time for a view that is shown nowhere.
 type Live struct {
 	read Read
 	log  *slog.Logger
 	now  func() time.Time
 
-	// Of the one reading that may be under way; where none is, of whoever holds mu.
+	// Only the reading that is under way uses these, or while there is none, the holder of mu.
 	builder   view.Builder
 	ahead     time.Duration // how far Redis' clock was ahead of ours at the last reading that worked
 	downSince time.Time     // zero while Redis answers
@@ -65,6 +50,7 @@ type Live struct {
 
 	mu       sync.Mutex // guards what is below
 	current  *version
+	patches  []*message    // the newest, the last one leads to current
 	changed  chan struct{} // closed when current is replaced
 	reading  *reading      // nil while none is under way
 	triedAt  time.Time
@@ -73,7 +59,7 @@ type Live struct {
 	tasks    sync.WaitGroup
 }
 
-// reading is one look at Redis, for everybody who asks meanwhile.
+// reading is one look at Redis, for all requests that come meanwhile.
 type reading struct {
 	done chan struct{} // closed at its end
 	err  error         // that of its end, if it could make no version
@@ -92,7 +78,7 @@ var (
 	errDefect = errors.New("a reading failed: this is a defect")
 )
 
-// newest returns a version that is at most goodFor old. While Redis doesn't answer, or takes long, it
+// newest returns a version that is at most viewMaxAge old. While Redis doesn't answer, or takes long, it
 // returns the last numbers with a problem that says so, or with their time.
 func (l *Live) newest(ctx context.Context) (*version, error) {
 	v, r := l.ask(ctx)
@@ -102,20 +88,20 @@ func (l *Live) newest(ctx context.Context) (*version, error) {
 		}
 		return v, nil
 	}
-	var enough <-chan time.Time
-	if limit := l.patience(v); limit > 0 {
+	var timeout <-chan time.Time
+	if limit := l.waitLimit(v); limit > 0 {
 		timer := time.NewTimer(limit)
 		defer timer.Stop()
-		enough = timer.C
+		timeout = timer.C
 	}
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-enough:
+	case <-timeout:
 		return v, nil
 	case <-r.done:
 	}
-	v, _ = l.latest()
+	v = l.latest()
 	return v, r.err
 }
 
@@ -124,11 +110,11 @@ func (l *Live) newest(ctx context.Context) (*version, error) {
 func (l *Live) ask(ctx context.Context) (*version, *reading) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := l.now(); l.reading == nil && now.Sub(l.triedAt) >= max(goodFor, l.wait) {
+	if now := l.now(); l.reading == nil && now.Sub(l.triedAt) >= max(viewMaxAge, l.wait) {
 		l.triedAt = now
 		r := &reading{done: make(chan struct{})}
 		l.reading = r
-		// Whoever asked may go; others wait for the same.
+		// The request that began it may end; others wait for the same reading.
 		ctx := context.WithoutCancel(ctx)
 		l.tasks.Go(func() {
 			r.err = l.refresh(ctx, now)
@@ -141,24 +127,24 @@ func (l *Live) ask(ctx context.Context) (*version, *reading) {
 	return l.current, l.reading
 }
 
-// patience is how long to wait for a better version than v: not for long where Redis is known to
+// waitLimit is how long to wait for a newer version than v: not for long where Redis is known to
 // hang; 0 is as long as it takes, where there is none or it is so old that what it calls fresh is not.
-func (l *Live) patience(v *version) time.Duration {
+func (l *Live) waitLimit(v *version) time.Duration {
 	switch {
 	case v == nil:
 		return 0
 	case v.down:
 		return 500 * time.Millisecond
-	case l.now().Sub(v.madeAt) < slowest:
+	case l.now().Sub(v.madeAt) < maxRetryDelay:
 		return 2 * time.Second
 	}
 	return 0
 }
 
-func (l *Live) latest() (*version, <-chan struct{}) {
+func (l *Live) latest() *version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.current, l.changed
+	return l.current
 }
 
 // refresh reads and makes the next version, or says why there is none.
@@ -173,14 +159,13 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 	defer cancel()
 	l.builder.Forget() // what a reading left that panicked
 	ahead, err := l.read(ctx, l.now(), l.builder.Add)
-	prev, _ := l.latest()
+	prev := l.latest()
 	var next *view.View
-	switch {
-	case err == nil:
+	if err == nil {
 		l.up()
 		l.ahead = ahead
 		next = l.builder.Finish(l.now().Add(l.ahead))
-	default:
+	} else {
 		l.down(now, err)
 		l.builder.Forget()
 		if prev == nil {
@@ -193,16 +178,54 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
 			l.downSince.Add(l.ahead).UTC().Format("15:04:05 UTC"))}}, next.Problems...)
 	}
-	v := newVersion(prev, next)
+	v, patch := newVersion(prev, next)
 	v.down, v.madeAt = err != nil, l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current = v
-	if v.patch != nil || prev == nil {
+	if patch != nil {
+		l.keep(patch)
+	}
+	if patch != nil || prev == nil {
 		close(l.changed)
 		l.changed = make(chan struct{})
 	}
 	return nil
+}
+
+// keep adds a patch, and forgets old ones. The newest is always kept: most clients need no other.
+func (l *Live) keep(patch *message) {
+	l.patches = append(l.patches, patch)
+	n, size := 0, 0
+	for _, m := range slices.Backward(l.patches) {
+		if size += m.size; n > 0 && (n == keptPatches || size > keptPatchBytes) {
+			break
+		}
+		n++
+	}
+	// A new array: the old one would keep what is forgotten.
+	l.patches = slices.Clone(l.patches[len(l.patches)-n:])
+}
+
+// after returns what a client that has the version seq is to be sent next, and which version it has
+// then: a patch, or the whole view if it is too far behind. The message is nil if it has the newest.
+func (l *Live) after(seq uint64) (m *message, next uint64, changed <-chan struct{}) {
+	l.mu.Lock()
+	v, changed := l.current, l.changed
+	behind := int(v.seq - seq)
+	if behind > 0 && behind <= len(l.patches) {
+		m, next = l.patches[len(l.patches)-behind], seq+1
+	}
+	l.mu.Unlock()
+	if m == nil && behind > 0 {
+		m, next = v.event(), v.seq // encodes it the first time: not under the lock
+	}
+	return m, next, changed
+}
+
+// generatedAt is when the newest version was made, Unix ms.
+func (l *Live) generatedAt() int64 {
+	return l.latest().view.GeneratedAt
 }
 
 // down says once that Redis doesn't answer, and waits longer before each further try.
@@ -211,7 +234,7 @@ func (l *Live) down(now time.Time, err error) {
 		l.downSince = now
 		l.log.Warn("cannot read; the last numbers are shown until it works", "error", err)
 	}
-	l.wait = min(max(2*l.wait, every), slowest)
+	l.wait = min(max(2*l.wait, readInterval), maxRetryDelay)
 }
 
 func (l *Live) up() {
@@ -221,36 +244,7 @@ func (l *Live) up() {
 	l.downSince, l.wait = time.Time{}, 0
 }
 
-// newVersion makes a version of next, which comes after prev.
-func newVersion(prev *version, next *view.View) *version {
-	v := &version{seq: 1, view: next}
-	v.gzip = sync.OnceValue(func() []byte { return compress(v.json()) })
-	if prev != nil {
-		v.patch = view.Patch(prev.view, next)
-		if v.seq = prev.seq; v.patch == nil {
-			v.timeless, v.etag = prev.timeless, prev.etag
-			return v
-		}
-		v.seq++
-	}
-	v.timeless = sync.OnceValue(func() []byte {
-		timeless := *next
-		timeless.GeneratedAt = 0
-		return timeless.AppendJSON(nil)
-	})
-	v.etag = sync.OnceValue(func() string { return "W/" + etag(v.timeless()) }) // weak: the time is not in it
-	return v
-}
-
-func compress(data []byte) []byte {
-	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is a valid one
-	_, _ = w.Write(data)                            // a buffer takes everything
-	_ = w.Close()
-	return b.Bytes()
-}
-
-// watch makes the view be made anew as long as ctx lasts, for whoever waits for changes.
+// watch makes the view be read again and again until ctx ends.
 func (l *Live) watch(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -272,7 +266,7 @@ func (l *Live) unwatch() {
 }
 
 func (l *Live) keepFresh(ctx context.Context) {
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(readInterval)
 	defer ticker.Stop()
 	for {
 		_, _ = l.newest(ctx) // what is wrong is in the version, or has been logged

@@ -16,16 +16,23 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/discover"
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
 
 // serve is the whole aggregator over a real Redis.
 func serve(t *testing.T, redis *servertest.RedisServer, token string) *httptest.Server {
 	t.Helper()
+	address, err := redisconn.Parse(redis.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := address.Client(t.Context()) // as the program has it: with bounds
+	t.Cleanup(func() { _ = client.Close() })
 	s := &api.Server{
-		Live:  api.NewLive(discover.New(redis.Client, "the test's redis", 100_000).Read, 0, slog.New(slog.DiscardHandler)),
-		Redis: redis.Client,
-		Ping:  func(ctx context.Context) error { return redis.Client.Ping(ctx).Err() },
+		Live:  api.NewLive(discover.New(client, "the test's redis", 100_000).Read, 0, slog.New(slog.DiscardHandler)),
+		Redis: client,
+		Ping:  func(ctx context.Context) error { return client.Ping(ctx).Err() },
 		Token: token,
 		Log:   slog.New(slog.DiscardHandler),
 	}

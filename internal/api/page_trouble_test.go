@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -121,6 +122,32 @@ func TestPageWhereNothingStreamsPolls(t *testing.T) {
 	b.until(cell("shop/sqs/emails", "waiting")+" === '7'", liveState+" === 'polling'")
 	s.set("pulse:queues:shop", oneQueue, 8)
 	b.until(cell("shop/sqs/emails", "waiting") + " === '8'")
+}
+
+func TestPagePollsWhileAllStreamsAreTaken(t *testing.T) {
+	t.Parallel()
+	s := &store{}
+	s.set("pulse:queues:shop", oneQueue, 7)
+	h := handler(s.read, slog.New(slog.DiscardHandler))
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	var others sync.WaitGroup
+	var wires [1000]wire
+	for i := range wires {
+		others.Go(func() { h.ServeHTTP(&wires[i], request(ctx, http.MethodGet, "/api/v1/stream")) })
+	}
+	for i := range wires {
+		servertest.Eventually(t, "the streams have begun", func() bool { return wires[i].String() != "" })
+	}
+	b := open(t, server.URL)
+	b.until(cell("shop/sqs/emails", "waiting")+" === '7'", liveState+" === 'polling'")
+	s.set("pulse:queues:shop", oneQueue, 8)
+	b.until(cell("shop/sqs/emails", "waiting") + " === '8'")
+	end()
+	others.Wait()
+	b.until(liveState + " === 'live'")
 }
 
 func TestPageOfASessionThatEndedIsTheLogin(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/gravito-framework/pulse/internal/dashboard"
@@ -24,25 +25,33 @@ import (
 // Server is the aggregator's routes.
 type Server struct {
 	Live *Live
-	// Redis is where slow entries are, which are read when somebody asks for them.
+	// Redis is where slow entries are, which are read at each request for them.
 	Redis redis.UniversalClient
 	// Ping asks Redis for a sign of life, on a connection that no reading keeps busy.
 	Ping func(ctx context.Context) error
-	// Token is what a caller must show; empty lets in whoever connects to a loopback address.
+	// Token is what a caller must show. If it is empty, requests to a loopback address need none.
 	Token string
-	// Authenticated tells whether somebody before us has checked who asks, such as AWS IAM: such a
-	// request needs no token. nil is a plain server, where nobody has; else loopback means nothing.
+	// Authenticated is true for a request that was authenticated before it came here, such as by AWS IAM:
+	// it needs no token. nil is a plain server; elsewhere a loopback address means nothing.
 	Authenticated func(ctx context.Context) bool
 	// StreamFor bounds one stream; 0 is until the client goes. A stream also ends shortly before
 	// its request's deadline.
 	StreamFor time.Duration
-	Log       *slog.Logger
+	// Budget is about how many bytes the answers may take that are made for one client each, and again how many
+	// those that are being written; 0 is 64 MiB.
+	Budget int64
+	Log    *slog.Logger
 
-	pings   singleflight.Group
-	guesses guesses
+	pings     singleflight.Group
+	guesses   guesses
+	loggedOut loggedOut
+	sending   sending
+	streams   count
+	requests  count
+	private   *semaphore.Weighted // of the budget
 }
 
-// Handler is the server's routes, closed to whoever may not see them.
+// Handler is the server's routes, behind the token.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.index)
@@ -54,7 +63,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /login", s.home) // typed again after a login that failed
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.logout)
-	return s.recovered(headers(s.authorized(problems(mux))))
+	s.private = semaphore.NewWeighted(s.budget())
+	s.sending.budget = int(s.budget())
+	return s.recovered(headers(s.authorized(s.limited(problems(mux)))))
 }
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
@@ -68,8 +79,8 @@ func writeHTML(w http.ResponseWriter, status int, page []byte) {
 	_, _ = w.Write(page)
 }
 
-// assets serves the page's files. They have no time of their own, being part of the program, so what
-// they hold tells a browser whether it has them already.
+// assets serves the page's files. They have no time of their own, being part of the program, so a digest
+// of what they hold is their ETag, by which a browser knows the version it has.
 func assets(files fs.FS) http.Handler {
 	server := http.StripPrefix("/assets/", http.FileServerFS(files))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -100,28 +111,48 @@ func (s *Server) view(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, err)
 		return
 	}
-	if narrow := v.view.Narrow(q.Get("app"), q.Get("driver"), q.Get("q")); narrow != v.view {
-		v = newVersion(nil, narrow)
+	c := newClient(w)
+	app, driver, text := q.Get("app"), q.Get("driver"), q.Get("q")
+	if app+driver+text == "" {
+		if body := viewBody(w, r, v); body != nil {
+			_ = s.sending.write(c, body)
+		}
+		return
 	}
+	// A part is made for this client alone. It is no larger than the whole.
+	room := s.reserve(w, r, len(v.rest()))
+	if room == nil {
+		return
+	}
+	defer room.leave()
+	part, _ := newVersion(nil, v.view.Narrow(app, driver, text))
+	if body := viewBody(w, r, part); body != nil {
+		room.shrink(body.size)
+		_ = c.send(body)
+	}
+}
+
+// viewBody sets the headers for v, and returns its body; nil where the caller has it already.
+func viewBody(w http.ResponseWriter, r *http.Request, v *version) *message {
 	h := w.Header()
 	h.Set("ETag", v.etag())
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Vary", "Accept-Encoding")
 	if matches(r.Header.Get("If-None-Match"), v.etag()) {
 		w.WriteHeader(http.StatusNotModified)
-		return
+		return nil
 	}
 	h.Set("Content-Type", "application/json")
-	body := v.json()
+	body := v.json
 	if acceptsGzip(r) {
 		h.Set("Content-Encoding", "gzip")
-		body = v.gzip()
+		body = v.gzip
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
+	h.Set("Content-Length", strconv.Itoa(body().size))
+	return body()
 }
 
-// matches tells whether a If-None-Match header names etag. Strong or weak is all the same there.
+// matches is true if an If-None-Match header names etag. Strong and weak are the same in that comparison.
 func matches(header, etag string) bool {
 	for tag := range strings.SplitSeq(header, ",") {
 		tag = strings.TrimSpace(tag)
@@ -160,15 +191,15 @@ func (s *Server) unavailable(w http.ResponseWriter, err error) {
 // pingTimeout is how long Redis may take for a sign of life.
 const pingTimeout = time.Second
 
-// healthz says that this server is alive, and whether Redis is: one ping for everybody who asks meanwhile.
+// healthz says that this server is alive, and whether Redis is: one ping for all requests that come meanwhile.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
-	others := context.WithoutCancel(r.Context()) // who wait for the same ping
+	others := context.WithoutCancel(r.Context()) // wait for the same ping
 	ping := s.pings.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(others, pingTimeout)
 		defer cancel()
 		return nil, s.Ping(ctx)
 	})
-	state := "down" // why is in the log; anybody may ask here
+	state := "down" // why is in the log: this route takes no token
 	select {
 	case <-r.Context().Done():
 		return

@@ -11,14 +11,15 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
 const (
-	// usualSlow is how many entries are shown if the caller does not say, mostSlow how many at most.
-	usualSlow = 100
-	mostSlow  = protocol.SlowMaxLen
+	// defaultSlowLimit is how many entries are shown if the query has no limit, maxSlowLimit how many at most.
+	defaultSlowLimit = 100
+	maxSlowLimit     = protocol.SlowMaxLen
 	// slowPage is how many are read at once: Redis cannot be asked for a part of an entry, so this is
 	// what bounds what is read beyond maxSlow.
 	slowPage = 50
@@ -26,6 +27,8 @@ const (
 	// bytes: a Lambda's answer has at most 6 MB.
 	maxSlowEntry = 64 << 10
 	maxSlow      = 2 << 20
+	// slowRoom is what reading and encoding them takes, about.
+	slowRoom = 8 << 20
 	// maxSlowProblems bounds the list of them.
 	maxSlowProblems = 50
 )
@@ -58,6 +61,11 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	room := s.reserve(w, r, slowRoom)
+	if room == nil {
+		return
+	}
+	defer room.leave()
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 	defer cancel()
 	log, err := readSlow(ctx, s.Redis, app, limit)
@@ -71,7 +79,12 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(log)
+	body, err := json.Marshal(log)
+	if err != nil {
+		panic(err) // every part of it was JSON, or is of a type that can be
+	}
+	room.shrink(len(body))
+	_ = newClient(w).send(newMessage(body))
 }
 
 // slowQuery reads what the caller wants. Its error is a sentence for them.
@@ -85,11 +98,11 @@ func slowQuery(query string) (app string, limit int, err error) {
 		return "", 0, fmt.Errorf("The query's %w.", err)
 	}
 	if !q.Has("limit") {
-		return app, usualSlow, nil
+		return app, defaultSlowLimit, nil
 	}
 	limit, err = strconv.Atoi(q.Get("limit"))
-	if err != nil || limit < 1 || limit > mostSlow {
-		return "", 0, fmt.Errorf("The query's limit is %.40q: it takes 1 to %d, and is %d if absent.", q.Get("limit"), mostSlow, usualSlow)
+	if err != nil || limit < 1 || limit > maxSlowLimit {
+		return "", 0, fmt.Errorf("The query's limit is %.40q: it takes 1 to %d, and is %d if absent.", q.Get("limit"), maxSlowLimit, defaultSlowLimit)
 	}
 	return app, limit, nil
 }
@@ -132,6 +145,10 @@ func (l *slowLog) add(m redis.XMessage) {
 	size := 0
 	for name, value := range m.Values {
 		fields[name], _ = value.(string)
+		if redisconn.IsLeftOut(name) || redisconn.IsLeftOut(fields[name]) {
+			l.problem(fmt.Sprintf("entry %s is left out: it is larger than %d KiB", m.ID, maxSlowEntry>>10))
+			return
+		}
 		size += len(name) + len(fields[name])
 	}
 	l.size += size

@@ -100,12 +100,13 @@ func TestABadSlowEntryDoesNotHideItsNeighbours(t *testing.T) {
 	add(t, server, "shop", good("first")...)
 	add(t, server, "shop", "rubbish", "\xff")
 	add(t, server, "shop", append(good("huge"), "meta", strings.Repeat("x", 1<<20))...)
+	add(t, server, "shop", append(good("large"), "meta", strings.Repeat("x", 40<<10), "more", strings.Repeat("x", 40<<10))...)
 	add(t, server, "shop", append(good("last"), "more", "unknown")...)
 	log, _ := slow(t, serve(t, server, "").URL, "app=shop")
-	if len(log.Entries) != 2 || log.Entries[0].Name != "last" || log.Entries[1].Name != "first" || len(log.Problems) != 2 {
+	if len(log.Entries) != 2 || log.Entries[0].Name != "last" || log.Entries[1].Name != "first" || len(log.Problems) != 3 {
 		t.Fatalf("%+v", log)
 	}
-	for i, want := range []string{"is left out: it is larger than 64 KiB", "is left out: timestamp is missing: it takes a number"} {
+	for i, want := range []string{"is left out: it is larger than 64 KiB", "is left out: it is larger than 64 KiB", "is left out: timestamp is missing: it takes a number"} {
 		if p := log.Problems[i]; p.Key != "pulse:slow:shop" || !strings.HasPrefix(p.Reason, "entry ") || !strings.HasSuffix(p.Reason, want) {
 			t.Errorf("%+v, want %s", p, want)
 		}

@@ -1,13 +1,9 @@
 package api
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
-
-	"github.com/gravito-framework/pulse/internal/view"
 )
 
 const (
@@ -18,12 +14,19 @@ const (
 	pollRetry = 5000
 	// streamReserve is what is left before a request's deadline for the stream's end.
 	streamReserve = 5 * time.Second
-	// writeTimeout is how long a client may take to accept an event.
-	writeTimeout = 10 * time.Second
+	// maxStreams is how many streams there may be. One costs about 30 KiB, and what the kernel buffers.
+	maxStreams = 1000
 )
 
 // stream sends the whole view, then a patch whenever something changes.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodHead {
+		if !s.streams.enter(maxStreams) {
+			writeBusy(w, fmt.Sprintf("This server has %d streams open, which is the most it keeps. Close a page that is not looked at, poll /api/v1/view instead, or try again.", maxStreams))
+			return
+		}
+		defer s.streams.leave()
+	}
 	v, err := s.Live.newest(r.Context())
 	if err != nil {
 		s.unavailable(w, err)
@@ -34,13 +37,16 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store, no-transform") // a proxy that compresses would hold events back
 	h.Set("X-Accel-Buffering", "no")                 // and so would one that collects them
 	if r.Method == http.MethodHead {
-		return // nobody would read the events
+		return // its events would go nowhere
 	}
-	out := &events{w: w, control: http.NewResponseController(w)}
+	c := newClient(w)
+	// From here on v is not used, so that a client that reads slowly does not hold it.
+	whole, seq := v.event(), v.seq
 	if _, streams := w.(http.Flusher); !streams {
 		// Something before us buffers: it gets one view, and comes again.
-		out.retry(pollRetry)
-		_ = out.send("view", v.seq, v.json())
+		if c.write(fmt.Appendf(nil, "retry: %d\n\n", pollRetry)) == nil {
+			_ = s.sending.write(c, whole)
+		}
 		return
 	}
 	ctx := r.Context()
@@ -51,32 +57,52 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		defer timer.Stop()
 		end = timer.C
 	}
-	out.retry(retry)
-	if out.send("view", v.seq, v.json()) != nil {
+	if c.write(fmt.Appendf(nil, "retry: %d\n\n", retry)) != nil || s.sending.write(c, whole) != nil || c.flush() != nil {
 		return
 	}
 	comment := time.NewTicker(commentEvery)
 	defer comment.Stop()
-	for sent := v; ; {
-		now, changed := s.Live.latest()
-		if err := out.advance(sent, now); err != nil {
+	for {
+		changed, err := s.catchUp(c, &seq)
+		if err != nil {
 			return
 		}
-		sent = now
 		select {
 		case <-ctx.Done():
 			return
 		case <-end:
-			_ = out.comment("the end of this stream; connect again")
+			_ = c.write([]byte(": the end of this stream; connect again\n\n"))
+			_ = c.flush()
 			return
 		case <-comment.C:
-			now, _ = s.Live.latest()
+			if !s.mayRead(r) {
+				return // the session has ended
+			}
 			// A page cannot see a comment; that the view was looked at again it can.
-			if out.comment("still here") != nil || out.send("patch", sent.seq, fmt.Appendf(nil, `{"generated_at":%d}`, now.view.GeneratedAt)) != nil {
+			text := fmt.Sprintf(": still here\n\nevent: patch\nid: %d\ndata: {\"generated_at\":%d}\n\n", seq, s.Live.generatedAt())
+			if c.write([]byte(text)) != nil || c.flush() != nil {
 				return
 			}
 		case <-changed:
 		}
+	}
+}
+
+// catchUp sends what leads from the version seq to the newest one, and moves seq on. The channel is
+// closed at the next change.
+func (s *Server) catchUp(c *client, seq *uint64) (changed <-chan struct{}, err error) {
+	for sent := false; ; sent = true {
+		m, next, changed := s.Live.after(*seq)
+		if m == nil {
+			if sent {
+				err = c.flush()
+			}
+			return changed, err
+		}
+		if err := s.sending.write(c, m); err != nil {
+			return nil, err
+		}
+		*seq = next
 	}
 }
 
@@ -90,53 +116,4 @@ func (s *Server) streamFor(r *http.Request) time.Duration {
 		}
 	}
 	return d
-}
-
-// events writes server-sent events.
-type events struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	buf     bytes.Buffer
-}
-
-// advance sends what leads from one version to another.
-func (e *events) advance(from, to *version) error {
-	if to.seq == from.seq {
-		return nil
-	}
-	patch := to.patch
-	if to.seq != from.seq+1 || patch == nil {
-		// A slow client has missed versions; it gets one patch for all of them. The newest may be a
-		// reading that found nothing new, which has no patch of its own.
-		if patch = view.Patch(from.view, to.view); patch == nil {
-			return nil
-		}
-	}
-	return e.send("patch", to.seq, patch)
-}
-
-// send writes an event. JSON has no line break in it, so one data line will do.
-func (e *events) send(event string, id uint64, data []byte) error {
-	fmt.Fprintf(&e.buf, "event: %s\nid: %s\ndata: ", event, strconv.FormatUint(id, 10))
-	e.buf.Write(data)
-	e.buf.WriteString("\n\n")
-	return e.flush()
-}
-
-func (e *events) retry(ms int) { fmt.Fprintf(&e.buf, "retry: %d\n\n", ms) }
-
-func (e *events) comment(text string) error {
-	fmt.Fprintf(&e.buf, ": %s\n\n", text)
-	return e.flush()
-}
-
-func (e *events) flush() error {
-	// A client that takes nothing must not keep us waiting. Not every writer has deadlines.
-	_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, err := e.w.Write(e.buf.Bytes())
-	e.buf.Reset()
-	if err != nil {
-		return err
-	}
-	return e.control.Flush()
 }

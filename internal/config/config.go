@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -111,11 +112,17 @@ func NewHost(get Getenv, publish bool) (Host, error) {
 	return s, r.err()
 }
 
+// minToken is how many characters a token has at least: guesses are slowed down, not stopped.
+const minToken = 16
+
 // NewAggregator reads the environment. In Lambda the program listens on no address, and the authentication
 // of its Function URL may replace a token.
 func NewAggregator(get Getenv) (Aggregator, error) {
 	r := newReader(get)
 	s := Aggregator{Common: r.common(), Redis: r.needRedis(), Token: r.get("PULSE_TOKEN")}
+	if n := utf8.RuneCountInString(s.Token); n > 0 && n < minToken {
+		r.add("PULSE_TOKEN has %d characters: it takes at least %d that cannot be guessed, such as the output of: openssl rand -hex 32", n, minToken)
+	}
 	s.Listen = r.or("PULSE_LISTEN", "127.0.0.1:8787")
 	host, port, err := net.SplitHostPort(s.Listen)
 	if err == nil {

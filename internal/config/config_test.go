@@ -58,6 +58,7 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		logFormat = "json or text"
 		vanish    = ", or a queue would vanish between two polls"
 	)
+	const short = " characters: it takes at least 16 that cannot be guessed, such as the output of: openssl rand -hex 32"
 	noQueues := "there is nothing to poll: set one of " + strings.Join(redisVariables(), ", ") + " to names or globs, comma-separated; * is all"
 	for _, c := range []struct {
 		program string
@@ -101,12 +102,15 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "8787"}), `PULSE_LISTEN is "8787": it takes ` + address},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "127.0.0.1:"}), `PULSE_LISTEN is "127.0.0.1:": it takes ` + address},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "127.0.0.1:65536"}), `PULSE_LISTEN is "127.0.0.1:65536": it takes ` + address},
-		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "::1:8787", "PULSE_TOKEN": "sesame"}), `PULSE_LISTEN is "::1:8787": it takes ` + address},
+		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "::1:8787", "PULSE_TOKEN": "open-sesame-16ch"}), `PULSE_LISTEN is "::1:8787": it takes ` + address},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": ":8787"}), `PULSE_LISTEN is ":8787": it takes ` + loopback},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "0.0.0.0:8787"}), `PULSE_LISTEN is "0.0.0.0:8787": it takes ` + loopback},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "[::]:8787"}), `PULSE_LISTEN is "[::]:8787": it takes ` + loopback},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "10.0.0.7:8787"}), `PULSE_LISTEN is "10.0.0.7:8787": it takes ` + loopback},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "pulse.example:8787"}), `PULSE_LISTEN is "pulse.example:8787": it takes ` + loopback},
+		{"aggregator", forAggregator.with(env{"PULSE_TOKEN": "sesame1"}), "PULSE_TOKEN has 7" + short},
+		{"aggregator", forAggregator.with(env{"PULSE_TOKEN": "sesame-sesame15 "}), "PULSE_TOKEN has 15" + short},
+		{"aggregator", forAggregator.with(env{"PULSE_TOKEN": "sesameéééééé"}), "PULSE_TOKEN has 12" + short},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": ":8787", "PULSE_TOKEN": " "}), `PULSE_LISTEN is ":8787": it takes ` + loopback},
 	} {
 		t.Run(c.program+" "+c.want, func(t *testing.T) {
@@ -236,8 +240,8 @@ func TestVariablesAreTakenWithoutTheSpacesAroundThem(t *testing.T) {
 		s.LogLevel != -4 || !s.LogJSON {
 		t.Errorf("%+v", s)
 	}
-	a, err := NewAggregator(forAggregator.with(env{"PULSE_TOKEN": "sesame\n"}).get)
-	if err != nil || a.Token != "sesame" {
+	a, err := NewAggregator(forAggregator.with(env{"PULSE_TOKEN": "open-sesame-16ch\n"}).get)
+	if err != nil || a.Token != "open-sesame-16ch" {
 		t.Errorf("the token is %q, %v: a newline at a secret's end is not part of it", a.Token, err)
 	}
 }
@@ -296,8 +300,8 @@ func TestOnlyLoopbackWithoutAToken(t *testing.T) {
 		{"PULSE_LISTEN": "127.8.8.8:80"},
 		{"PULSE_LISTEN": "localhost:8787"},
 		{"PULSE_LISTEN": "[::1]:8787"},
-		{"PULSE_LISTEN": ":8787", "PULSE_TOKEN": "sesame"},
-		{"PULSE_LISTEN": "0.0.0.0:8787", "PULSE_TOKEN": "sesame"},
+		{"PULSE_LISTEN": ":8787", "PULSE_TOKEN": "open-sesame-16ch"},
+		{"PULSE_LISTEN": "0.0.0.0:8787", "PULSE_TOKEN": "open-sesame-16ch"},
 		{"PULSE_LISTEN": "0.0.0.0:8787", "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, // nothing listens there
 	} {
 		if s, err := NewAggregator(forAggregator.with(c).get); err != nil || s.Listen != c["PULSE_LISTEN"] || s.Token != c["PULSE_TOKEN"] {

@@ -94,7 +94,7 @@ func TestWithoutAParameterSSMIsNotAsked(t *testing.T) {
 }
 
 func TestASecretMayNameItsParameter(t *testing.T) {
-	f := &fakeSSM{parameters: map[string]string{"/pulse/redis": "redis://:sesame@cache", "token": "simsim\n"}}
+	f := &fakeSSM{parameters: map[string]string{"/pulse/redis": "redis://:sesame@cache", "token": "simsimsimsimsimsim\n"}}
 	f.start(t)
 	get, err := WithSSM(t.Context(), env{
 		"PULSE_REDIS_URL": "ssm:/pulse/redis", "PULSE_MONITOR_REDIS_URL": "ssm:/pulse/redis", "PULSE_TOKEN": "ssm:token", "PULSE_APP": "shop",
@@ -106,7 +106,7 @@ func TestASecretMayNameItsParameter(t *testing.T) {
 		t.Errorf("one call, each parameter once: -want +got:\n%s", diff)
 	}
 	s, err := NewAggregator(get)
-	if err != nil || s.Token != "simsim" || s.Redis.String() != "redis cache:6379" || get("PULSE_REDIS_URL") != "redis://:sesame@cache" || get("PULSE_APP") != "shop" || get("PULSE_MONITOR_REDIS_URL") != "redis://:sesame@cache" {
+	if err != nil || s.Token != "simsimsimsimsimsim" || s.Redis.String() != "redis cache:6379" || get("PULSE_REDIS_URL") != "redis://:sesame@cache" || get("PULSE_APP") != "shop" || get("PULSE_MONITOR_REDIS_URL") != "redis://:sesame@cache" {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -31,7 +31,7 @@ func BenchmarkColdStart(b *testing.B) {
 
 	env := append([]string{
 		"AWS_LAMBDA_RUNTIME_API=" + listener.Addr().String(),
-		"PULSE_REDIS_URL=redis://127.0.0.1:6379", "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=orders", "PULSE_TOKEN=sesame",
+		"PULSE_REDIS_URL=redis://127.0.0.1:6379", "PULSE_APP=shop", "PULSE_BULLMQ_QUEUES=orders", "PULSE_TOKEN=sesame-open-sesame",
 	}, servertest.AWSEnv("http://127.0.0.1:1")...)
 	start := func(path string) time.Duration {
 		cmd := exec.CommandContext(b.Context(), path)

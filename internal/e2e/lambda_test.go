@@ -160,7 +160,7 @@ func TestAggregatorIsALambda(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	redis.Client.Set(t.Context(), "pulse:queues:shop", `{"timestamp":1764000000000,"app":"shop","queues":[{"name":"emails","driver":"other","metrics":{"waiting":12}}]}`, time.Minute)
-	const token = "sesame-open"
+	const token = "sesame-open-sesame"
 	bearer := func(e map[string]any) { e["headers"].(map[string]any)["authorization"] = "Bearer " + token }
 	withPath := func(path string) func(map[string]any) {
 		return func(e map[string]any) {

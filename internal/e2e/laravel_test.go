@@ -410,6 +410,9 @@ func TestLaravelPackageInACluster(t *testing.T) {
 		if q := laravelRows(t, string(text))["jobs"]; !strings.HasPrefix(q, "laravel-horizon map[active:0 delayed:0 waiting:2]") {
 			t.Errorf("%s: it is %q in %s", client, q, text)
 		}
+		if strings.Contains(string(text), "problems") { // such as that a cluster does not tell its time
+			t.Errorf("%s: it has problems: %s", client, text)
+		}
 		if n := cluster.XLen(t.Context(), protocol.SlowKey("shop")).Val(); n == 0 {
 			t.Errorf("%s: no slow entry", client)
 		}

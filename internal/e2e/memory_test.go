@@ -251,10 +251,10 @@ func TestLargeThingsOfAnAppLeaveTheReporterSmall(t *testing.T) {
 	ctx := t.Context()
 	large := strings.Repeat("x", 100<<20)
 	pipe := server.Client.Pipeline()
-	for i := range 100 {
+	for i := range 20 {
 		queue := fmt.Sprintf("bull:q%d:", i)
 		pipe.HSet(ctx, queue+"meta", "opts.maxLenEvents", "10000")
-		for range 20 {
+		for range 10 {
 			pipe.LPush(ctx, queue+"wait", large[:1<<20])
 		}
 	}

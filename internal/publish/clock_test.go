@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/servertest"
@@ -146,6 +147,39 @@ func TestASuspendedMachineAsksForTheTime(t *testing.T) {
 	}
 }
 
+// TestEachWriteRenewsTheTime has a Redis whose clock goes on while this machine's stands still.
+func TestEachWriteRenewsTheTime(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	c := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
+	defer c.Close()
+	at, ran := time.UnixMilli(noon), time.Duration(0)
+	store := NewWithClock(c, "redis", ttl, func() (time.Time, time.Duration) { return time.UnixMilli(noon).Add(ran), ran })
+	server.SetTime(at)
+	if now := store.Now(t.Context()); !now.Equal(at) {
+		t.Errorf("it is %v, not %v", now, at)
+	}
+	for what, write := range map[string]func() error{
+		"a heartbeat": func() error { return store.Heartbeat(t.Context(), "web-1", heartbeat(t)) },
+		"a snapshot":  func() error { _, err := store.Snapshot(t.Context(), snapshot(noon, 7)); return err },
+		"a claim":     func() error { return store.Claim(t.Context(), "shop:redis", "1", time.Second) },
+	} {
+		at = at.Add(time.Hour)
+		server.SetTime(at)
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		if now := store.Time(); !now.Equal(at) {
+			t.Errorf("after %s it is %v, not %v", what, now, at)
+		}
+		ran += time.Minute // and then by this machine's
+		at = at.Add(time.Minute)
+		if now := store.Now(t.Context()); !now.Equal(at) {
+			t.Errorf("a minute after %s it is %v, not %v", what, now, at)
+		}
+	}
+}
+
 func TestWhereRedisDoesNotTellItsTimeTheLocalClockIsUsed(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
@@ -168,6 +202,10 @@ func TestWhereRedisDoesNotTellItsTimeTheLocalClockIsUsed(t *testing.T) {
 			if !publishes(t, store, 7) {
 				t.Errorf("%s: not published", user)
 			}
+			if problem := store.ClockProblem(); said != "" && problem != said { // a script is refused in other words
+				t.Errorf("%q is not %q", problem, said)
+			}
+			said = store.ClockProblem()
 			if err := store.Heartbeat(t.Context(), "web-1", heartbeat(t)); err != nil {
 				t.Error(err)
 			}

@@ -12,7 +12,7 @@ const tolerableSkew = 5 * time.Second
 
 // Skew is how far this machine's clock is ahead of Redis', negative where it is behind, as people read it: 0 where
 // it is near enough, and not another text with every measurement.
-type Skew time.Duration
+type Skew time.Duration //nolint:recvcheck // read as a value, measured through a pointer
 
 // Measure takes a measured difference, which is right give or take uncertain. The skew is rounded, and stays as it
 // was until the measured difference is a whole step away from it.

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
@@ -448,11 +449,44 @@ func TestAnothersNewerSnapshotsAreSaid(t *testing.T) {
 		if lines := said.lines(); len(lines) != 1 || !strings.Contains(lines[0], want) {
 			t.Errorf("it said %q", lines)
 		}
+		for range 3 { // twice in a row is no problem
+			m.newer = false
+			r.Run(within(t, 10*time.Second), "")
+			m.newer = true
+			if sum := r.Run(within(t, 20*time.Second), ""); sum.Polls != 2 || len(sum.Problems) > 0 {
+				t.Errorf("after two more: %+v", sum)
+			}
+		}
 		m.newer = false
 		if sum := r.Run(within(t, 50*time.Second), ""); sum.Published != sum.Polls || len(sum.Problems) > 0 {
 			t.Errorf("when the other has gone: %+v", sum)
 		}
 	})
+}
+
+// TestRedisTimeIsThatOfSnapshotsAndAdapters has a Redis whose clock is at another time than this machine's.
+func TestRedisTimeIsThatOfSnapshotsAndAdapters(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
+	defer client.Close()
+	at := time.UnixMilli(1_764_000_000_000)
+	server.SetTime(at)
+	p := poller("orders")
+	r := &Reporter{
+		App: "shop", Source: "redis", Interval: time.Hour, Pollers: []*poll.Poller{p}, Log: slog.New(slog.DiscardHandler),
+		Store: publish.New(client, "redis", 30*time.Second),
+	}
+	r.Run(within(t, deadlineReserve+time.Second), "")
+	s, _, err := protocol.DecodeSnapshot([]byte(client.Get(t.Context(), "pulse:queues:shop:redis").Val()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, got := range map[string]time.Time{"the snapshot's": time.UnixMilli(s.Timestamp), "the adapter's": p.Session.(*queues).now} {
+		if off := got.Sub(at); off < 0 || off > 30*time.Second {
+			t.Errorf("%s time is %v away from Redis'", what, off)
+		}
+	}
 }
 
 // TestAClockThatIsWrongIsSaidAndHidesNothing has real Redises and a machine whose clock somebody has set.

@@ -17,6 +17,18 @@ import (
 // shutdownTimeout is how long requests may take to end after a signal.
 const shutdownTimeout = 5 * time.Second
 
+// sendBuffer is what the kernel keeps of an answer that its client has not taken, in bytes a connection;
+// Linux doubles it. By itself it takes up to 4 MB, which a container's memory limit counts. It also
+// hides for minutes that a slow client reads on.
+const sendBuffer = 128 << 10
+
+func withSendBuffer(ctx context.Context, conn net.Conn) context.Context {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // one that is gone says so when it is written to
+	}
+	return ctx
+}
+
 // HTTP serves handler until ctx ends. In Lambda it serves the requests of a Function URL or an HTTP API,
 // elsewhere the requests to the address listen. The contexts of the requests end with ctx.
 func HTTP(ctx context.Context, handler http.Handler, listen string, log *slog.Logger) error {
@@ -42,6 +54,7 @@ func Serve(ctx context.Context, handler http.Handler, listener net.Listener, log
 	server := &http.Server{
 		Handler:           handler,
 		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnContext:       withSendBuffer,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second, // a stream moves it on with each event

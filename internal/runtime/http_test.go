@@ -136,3 +136,43 @@ func TestTakenAddressIsASentence(t *testing.T) {
 		t.Errorf("a taken address is %v", err)
 	}
 }
+
+// What the kernel takes of an answer is memory of this machine, and looks as if somebody had read it.
+func TestKernelKeepsLittleOfAnUnreadAnswer(t *testing.T) {
+	t.Parallel()
+	listener, _ := loopback(t)
+	ctx, stop := context.WithCancel(t.Context())
+	written, served := make(chan int, 1), make(chan error, 1)
+	go func() {
+		served <- Serve(ctx, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Second))
+			total := 0
+			for chunk := make([]byte, 4<<10); ; {
+				n, err := w.Write(chunk)
+				if total += n; err != nil {
+					written <- total
+					return
+				}
+			}
+		}), listener, slog.New(slog.DiscardHandler))
+	}()
+	var dialer net.Dialer
+	client, err := dialer.DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-written; n > 1<<20 {
+		t.Errorf("%d KiB were written to a client that reads nothing", n>>10)
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+}

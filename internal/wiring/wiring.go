@@ -67,11 +67,12 @@ func Aggregator(ctx context.Context, s config.Aggregator, log *slog.Logger) http
 	budget := runtime.Budget()
 	reader := discover.New(client, s.Redis.String(), int(budget/bytesPerKey))
 	server := &api.Server{
-		Live:  api.NewLive(reader.Read, budget, log),
-		Redis: client,
-		Ping:  s.Redis.Pinger(),
-		Token: s.Token,
-		Log:   log,
+		Live:   api.NewLive(reader.Read, budget, log),
+		Redis:  client,
+		Ping:   s.Redis.Pinger(),
+		Token:  s.Token,
+		Budget: budget,
+		Log:    log,
 	}
 	if runtime.InLambda() {
 		server.Authenticated, server.StreamFor = runtime.Signed, streamFor

@@ -7,10 +7,36 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
 	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
+
+// TestSlowEntriesHaveRedisTime, of a Redis whose clock is at another time than this machine's.
+func TestSlowEntriesHaveRedisTime(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
+	defer client.Close()
+	at := time.UnixMilli(1_764_000_000_000)
+	server.SetTime(at)
+	r, err := New(Options{App: "shop", ID: "web-1", Redis: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.Slow(Job, "send invoice", time.Minute, nil)
+	entry := <-r.slow.waiting
+	ms, err := strconv.ParseInt(entry["timestamp"], 10, 64)
+	if off := time.UnixMilli(ms).Sub(at); err != nil || off < 0 || off > 30*time.Second {
+		t.Errorf("%v is %v away from Redis' time", entry, off)
+	}
+}
 
 // TestAHeartbeatOfAWrongClockIsStampedByRedis, and so are slow entries; how wrong it is stands in meta.
 func TestAHeartbeatOfAWrongClockIsStampedByRedis(t *testing.T) {

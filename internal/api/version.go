@@ -1,0 +1,86 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/view"
+)
+
+// version is a view and how it goes out: encoded once for all clients, when the first of them asks.
+// A client that is being written to holds a message of it, never the version: that has all the rows.
+type version struct {
+	seq    uint64 // the same for views that differ in nothing but the time they were made
+	view   *view.View
+	down   bool      // Redis did not answer: the last numbers, once more
+	madeAt time.Time // by this machine's clock
+
+	rest  func() []byte   // the view's JSON after its first member, the time: shared by all views of one seq
+	etag  func() string   // of rest
+	json  func() *message // the view's JSON
+	gzip  func() *message // the same, compressed
+	event func() *message // the stream's event that carries the whole view
+}
+
+// timeOnly is how the JSON of a view begins that was made at time 0.
+const timeOnly = `{"generated_at":0`
+
+// newVersion makes a version of next, which comes after prev, and the event that patches prev. That is
+// nil where nothing but the time has changed, or where there is no prev.
+func newVersion(prev *version, next *view.View) (v *version, patch *message) {
+	v = &version{seq: 1, view: next}
+	if prev != nil {
+		v.seq = prev.seq
+		if change := view.Patch(prev.view, next); change != nil {
+			v.seq++
+			patch = eventOf("patch", v.seq, change)
+		} else {
+			v.rest, v.etag = prev.rest, prev.etag
+		}
+	}
+	if v.rest == nil {
+		rest := sync.OnceValue(func() []byte { return restOf(next) })
+		v.rest = rest
+		v.etag = sync.OnceValue(func() string { return "W/" + etag(rest()) }) // weak: the time is not in it
+	}
+	head := fmt.Appendf(nil, `{"generated_at":%d`, next.GeneratedAt)
+	v.json = sync.OnceValue(func() *message { return newMessage(head, v.rest()) })
+	v.gzip = sync.OnceValue(func() *message { return newMessage(compress(head, v.rest())) })
+	v.event = sync.OnceValue(func() *message { return eventOf("view", v.seq, head, v.rest()) })
+	return v, patch
+}
+
+// restOf is v's JSON after its first member, the time.
+func restOf(v *view.View) []byte {
+	undated := *v
+	undated.GeneratedAt = 0
+	return undated.AppendJSON(nil)[len(timeOnly):]
+}
+
+// eventOf is a server-sent event. JSON has no line break in it, so one data line will do.
+func eventOf(name string, id uint64, data ...[]byte) *message {
+	parts := [][]byte{fmt.Appendf(nil, "event: %s\nid: %d\ndata: ", name, id)}
+	parts = append(parts, data...)
+	return newMessage(append(parts, []byte("\n\n"))...)
+}
+
+// zippers keeps what compresses: its tables are as large as many a view.
+var zippers = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid one
+	return w
+}}
+
+func compress(parts ...[]byte) []byte {
+	var b bytes.Buffer
+	w := zippers.Get().(*gzip.Writer)
+	defer zippers.Put(w)
+	w.Reset(&b)
+	for _, part := range parts {
+		_, _ = w.Write(part) // a buffer takes everything
+	}
+	_ = w.Close()
+	return bytes.Clone(b.Bytes()) // a buffer may have twice the room
+}

@@ -1,0 +1,151 @@
+//go:build linux
+
+package chaos
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/servertest"
+)
+
+// atOnce is how many faults run at once: nearly always they wait.
+const atOnce = 8
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", fmt.Sprint(atOnce)); err != nil {
+		panic(err)
+	}
+	servertest.Main(m)
+}
+
+// all tells whether every fault is to run, each for longer; else those that are marked short.
+var all = os.Getenv("PULSE_CHAOS") == "all"
+
+// TestFaults runs each fault under every program.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, f := range faults {
+		if !all && !f.short {
+			continue
+		}
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			h := build(t, f.where(t))
+			if f.steps == nil {
+				f.befall(h)
+				f.begin(h) // once more: it must keep nobody from ending
+			} else {
+				for _, step := range f.steps(h) {
+					step.isStep = true
+					h.mark()
+					step.befall(h)
+				}
+			}
+			h.ends()
+		})
+	}
+}
+
+// most is how many lines a program may write about the fault.
+func (f *fault) most() int {
+	if f.repeats {
+		return 20
+	}
+	return 4
+}
+
+// lasts is how long a fault is watched after all has been seen of it.
+func (f *fault) lasts() time.Duration {
+	switch {
+	case f.isStep:
+		return time.Second
+	case all:
+		return 10 * time.Second
+	}
+	return 2 * time.Second
+}
+
+// befall lets the fault befall a house in which all is well, watches, and ends it.
+func (f *fault) befall(h *house) {
+	t := h.t
+	t.Helper()
+	f.begin(h)
+	unseen := slices.Clone(f.shows)
+	missing := ""
+	look := func() bool {
+		v := h.look()
+		if err := v.keepsRows(); err != nil {
+			t.Fatalf("%s: %v", f.name, err)
+		}
+		reasons, statuses, health := v.reasons(), v.statuses(), h.health()
+		if f.isStep {
+			reasons += h.slowReasons()
+		}
+		unseen = slices.DeleteFunc(unseen, func(what string) bool {
+			return slices.ContainsFunc(strings.Split(what, "|"), func(what string) bool { return strings.Contains(reasons, what) || statuses[what] })
+		})
+		h.live()
+		missing = fmt.Sprintf("not in the view: %q, not in the logs: %q; the view says %s%v, /healthz %s", unseen, f.unsaid(h), reasons, statuses, health)
+		return len(unseen) == 0 && f.unsaid(h) == nil && (f.health == "" || health == f.health)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s: %s", f.name, missing)
+		}
+	})
+	servertest.Eventually(t, f.name, look)
+	if f.heals {
+		h.recovers()
+	}
+	for end := time.Now().Add(f.lasts()); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		look()
+	}
+	if !look() {
+		t.Errorf("%s: it is no longer to be seen: %s", f.name, missing)
+	}
+	if f.heals {
+		if wrong := h.isWellSince(0); wrong != "" {
+			t.Errorf("%s: all was well again, and is not: %s", f.name, wrong)
+		}
+	}
+	f.end(h)
+	h.recovers()
+	f.saidOnce(h)
+}
+
+// unsaid are the words that the programs have not said yet.
+func (f *fault) unsaid(h *house) (unsaid []string) {
+	for program, words := range f.says {
+		said := strings.Join(h.says(program), "\n")
+		for _, w := range words {
+			if !strings.Contains(said, w) {
+				unsaid = append(unsaid, program+": "+w)
+			}
+		}
+	}
+	return unsaid
+}
+
+// saidOnce checks that nobody has said anything twice.
+func (f *fault) saidOnce(h *house) {
+	h.t.Helper()
+	for program := range h.programs {
+		lines := h.says(program)
+		h.t.Logf("%s: %s said:\n%s", f.name, program, strings.Join(lines, "\n"))
+		if _, may := f.says[program]; !may && len(lines) > 0 {
+			h.t.Errorf("%s: %s has no reason to say anything", f.name, program)
+		}
+		slices.Sort(lines)
+		isTwice := len(slices.Compact(slices.Clone(lines))) != len(lines)
+		if isTwice && !f.repeats || len(lines) > f.most() {
+			h.t.Errorf("%s: %s said more than it must", f.name, program)
+		}
+	}
+}

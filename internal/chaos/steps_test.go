@@ -1,0 +1,112 @@
+//go:build linux
+
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// Where a fault has many steps, they befall one house in turn.
+
+// missed are the commands without which somebody cannot do their work, by "user command", and what is then to be seen.
+// Without each other command of docs/acl.md all is well; a number less is known, or the command is for Lambda.
+var missed = map[string]fault{
+	"monitor hmget":  {shows: []string{"bullmq/orders: meta: NOPERM"}},
+	"monitor lindex": unread("lindex"),
+	"monitor lrange": unread("lrange"),
+	"monitor zcard":  unread("zcard"),
+	"monitor llen": {
+		shows: []string{"the 'llen' command; allow +llen"},
+		says:  map[string][]string{redisReporter: {"cannot report", "the 'llen' command; allow +llen"}},
+	},
+
+	"reporter eval":             unwritten(redisReporter, "the 'eval' command", "queues lost"),
+	"reporter set":              unwritten(redisReporter, "The user executing the script can't run this command", "queues lost"),
+	"reporter zadd":             unwritten(redisReporter, "the 'zadd' command"),
+	"reporter zremrangebyscore": unwritten(redisReporter, "the 'zremrangebyscore' command"),
+	"host set":                  unwritten(host, "the 'set' command", "servers lost"),
+	"host zadd":                 unwritten(host, "the 'zadd' command"),
+	"host zremrangebyscore":     unwritten(host, "the 'zremrangebyscore' command"),
+
+	"aggregator getrange":         {shows: []string{"pulse:queues:shop:reporter: it cannot be read: NOPERM", "pulse:server:shop:host: it cannot be read: NOPERM"}},
+	"aggregator xrevrange":        {shows: []string{"pulse:slow:shop: it cannot be read: NOPERM"}},
+	"aggregator zrevrangebyscore": {shows: []string{lastNumbers}, says: map[string][]string{aggregator: {"the 'zrevrangebyscore' command"}}},
+	"aggregator ping":             {health: "down"},
+}
+
+// unread is that BullMQ's queue cannot be read for want of a command: its row is gone, and the reason stands there.
+func unread(command string) fault {
+	why := "the '" + command + "' command; allow +llen"
+	return fault{shows: []string{"bullmq: read queue \"orders\" of bull: NOPERM", why}, says: map[string][]string{redisReporter: {"cannot be read", why}}}
+}
+
+func unwritten(program, why string, shows ...string) fault {
+	return fault{shows: shows, says: map[string][]string{program: {why}}}
+}
+
+// eachCommand takes each command that docs/acl.md grants away from whom it is granted to.
+func eachCommand(h *house) (steps []fault) {
+	used := 0
+	for _, user := range []string{"monitor", "reporter", "host", "aggregator"} {
+		for _, command := range rightsOf(h.t, user) {
+			f, is := missed[user+" "+command]
+			if is {
+				used++
+			}
+			f.heals = !is
+			f.name = user + " without " + command
+			f.health = cmp.Or(f.health, "up")
+			f.begin = func(h *house) { h.do("ACL", "SETUSER", "pulse-"+user, "-"+command) }
+			f.end = func(h *house) { h.do("ACL", "SETUSER", "pulse-"+user, "+"+command) }
+			steps = append(steps, f)
+		}
+	}
+	if used != len(missed) {
+		h.t.Errorf("%d of the %d commands that are missed are in docs/acl.md", used, len(missed))
+	}
+	return steps
+}
+
+// eachKey puts a list and a hash in the place of each key of Pulse's.
+func eachKey(h *house) (steps []fault) {
+	for _, wrong := range [][]any{{"RPUSH"}, {"HSET"}} {
+		rubbish := func(h *house, key string) {
+			h.do("DEL", key)
+			h.do(append(wrong, key, "rubbish", "rubbish")...)
+		}
+		// What its writer sets anew is right again at once: so the writer is stopped.
+		written := func(key, program string) fault {
+			stop := func(s syscall.Signal) { h.programs[program].Signal(s) }
+			return fault{
+				begin: func(h *house) { stop(syscall.SIGSTOP); rubbish(h, key) },
+				end:   func(*house) { stop(syscall.SIGCONT) },
+				shows: []string{key + ": it cannot be read: WRONGTYPE"},
+				says:  map[string][]string{program: {}}, // it may find that its time was up
+			}
+		}
+		for key, f := range map[string]fault{
+			"pulse:queues:shop:reporter": written("pulse:queues:shop:reporter", redisReporter),
+			"pulse:server:shop:host":     written("pulse:server:shop:host", host),
+			"pulse:queues:else":          {shows: []string{"pulse:queues:else: it cannot be read: WRONGTYPE"}},
+			"pulse:slow:shop":            {shows: []string{"pulse:slow:shop: it cannot be read: WRONGTYPE"}},
+			"pulse:index":                {says: writers("WRONGTYPE")},
+			"pulse:scan":                 {},
+		} {
+			f.name, f.health = wrong[0].(string)+" "+key, "up"
+			if f.begin == nil {
+				f.begin = func(h *house) { rubbish(h, key) }
+				f.end = func(h *house) { h.do("DEL", key) }
+			}
+			if key == "pulse:queues:else" { // once seen it is remembered, so it becomes what it should be
+				f.end = func(h *house) {
+					h.do("SET", key, fmt.Sprintf(`{"timestamp":%d,"app":"else","queues":[]}`, time.Now().UnixMilli()))
+				}
+			}
+			steps = append(steps, f)
+		}
+	}
+	return steps
+}
