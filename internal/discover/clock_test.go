@@ -18,8 +18,8 @@ func TestTheClockIsRedis(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
 	for ours, said := range map[time.Duration]string{
-		-40 * time.Second: "this server's clock is 40 s behind that of redis, whose time is used instead: set the one that is wrong (NTP)",
-		25 * time.Hour:    "this server's clock is 25 h ahead of that of redis, whose time is used instead: set the one that is wrong (NTP)",
+		-40 * time.Second: "this server's clock is 40 s behind that of redis, which is used instead: set the one that is wrong (NTP)",
+		25 * time.Hour:    "this server's clock is 25 h ahead of that of redis, which is used instead: set the one that is wrong (NTP)",
 		time.Second:       "",
 	} {
 		r := New(server.Client, "redis", manyKeys)

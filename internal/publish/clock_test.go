@@ -224,7 +224,7 @@ func TestWhereRedisDoesNotTellItsTimeTheLocalClockIsUsed(t *testing.T) {
 		if _, others := index(t, server.Client)["another's"]; !others {
 			t.Errorf("%s: another's key is out of the index", user)
 		}
-		want := "this reporter's clock is 40 s behind that of redis 10.0.0.7:6379, whose time is used instead: "
+		want := "this reporter's clock is 40 s behind that of redis 10.0.0.7:6379, which is used instead: "
 		if !allowed {
 			want = "this reporter's own clock is used, right or wrong, for redis 10.0.0.7:6379 does not tell the time: NOPERM "
 		}

@@ -46,7 +46,7 @@ func (s Skew) Problem(whose, redis string) string {
 	if s < 0 {
 		direction = "behind"
 	}
-	return fmt.Sprintf("%s's clock is %s %s that of %s, whose time is used instead: set the one that is wrong (NTP)", whose, s.size(), direction, redis)
+	return fmt.Sprintf("%s's clock is %s %s that of %s, which is used instead: set the one that is wrong (NTP)", whose, s.size(), direction, redis)
 }
 
 func (s Skew) size() string {

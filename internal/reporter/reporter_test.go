@@ -497,8 +497,8 @@ func TestAClockThatIsWrongIsSaidAndHidesNothing(t *testing.T) {
 		says  string
 	}{
 		{0, ""},
-		{-40 * time.Second, "this reporter's clock is 40 s behind that of redis 10.0.0.7:6379, whose time is used instead: set the one that is wrong (NTP)"},
-		{25 * time.Hour, "this reporter's clock is 25 h ahead of that of redis 10.0.0.7:6379, whose time is used instead: set the one that is wrong (NTP)"},
+		{-40 * time.Second, "this reporter's clock is 40 s behind that of redis 10.0.0.7:6379, which is used instead: set the one that is wrong (NTP)"},
+		{25 * time.Hour, "this reporter's clock is 25 h ahead of that of redis 10.0.0.7:6379, which is used instead: set the one that is wrong (NTP)"},
 	} {
 		t.Run(tc.ahead.String(), func(t *testing.T) {
 			t.Parallel()

@@ -285,7 +285,7 @@ test('a program whose clock is wrong reports by that of Redis, and says so', { s
     Date.now = now
     assert.ok(Math.abs(timestamp - now()) < 30_000, `the report is ${timestamp - now()} ms ahead`)
     assert.ok(Math.abs(queues[0].meta.oldest_at - now()) < 30_000)
-    assert.deepEqual(problems, says && [{ reason: `this reporter's clock is ${says} that of redis 127.0.0.1:${server.port}, whose time is used instead: set the one that is wrong (NTP)` }])
+    assert.deepEqual(problems, says && [{ reason: `this reporter's clock is ${says} that of redis 127.0.0.1:${server.port}, which is used instead: set the one that is wrong (NTP)` }])
     assert.deepEqual(lines, [])
   }
 })

@@ -145,7 +145,7 @@ final class RedisClock
         }
 
         return 'this reporter\'s clock is ' . self::inWords(abs($this->skew))
-            . ($this->skew > 0 ? ' ahead of' : ' behind') . ' that of the dashboard\'s Redis, whose time is used '
+            . ($this->skew > 0 ? ' ahead of' : ' behind') . ' that of the dashboard\'s Redis, which is used '
             . 'instead: set the one that is wrong (NTP)';
     }
 

@@ -75,7 +75,7 @@ final class RedisClockTest extends AppTestCase
             $wrong = ['25 h ahead of' => 25 * self::HOUR, '40 s behind' => -40_000, '60 min behind' => -self::HOUR];
             foreach ($wrong as $says => $ms) {
                 $all[$client . ', ' . $says] = [$client, $ms, 'this reporter\'s clock is ' . $says . ' that of the '
-                    . 'dashboard\'s Redis, whose time is used instead: set the one that is wrong (NTP)'];
+                    . 'dashboard\'s Redis, which is used instead: set the one that is wrong (NTP)'];
             }
             $all[$client . ', right'] = [$client, 0, null];
         }

@@ -91,7 +91,7 @@ export class RedisClock {
   problem(where: string): string | undefined {
     if (this.#refusal !== undefined) return `this reporter's own clock is used, right or wrong, for ${where} does not tell the time: ${this.#refusal}`
     if (this.#skew === 0) return undefined
-    return `this reporter's clock is ${inWords(this.#skew)} ${this.#skew > 0 ? 'ahead of' : 'behind'} that of ${where}, whose time is used instead: set the one that is wrong (NTP)`
+    return `this reporter's clock is ${inWords(this.#skew)} ${this.#skew > 0 ? 'ahead of' : 'behind'} that of ${where}, which is used instead: set the one that is wrong (NTP)`
   }
 
   #since(): number {
