@@ -5,6 +5,7 @@ package chaos
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -42,14 +43,26 @@ func TestFaults(t *testing.T) {
 				f.befall(h)
 				f.begin(h) // once more: it must keep nobody from ending
 			} else {
-				for _, step := range f.steps(h) {
-					step.isStep = true
-					h.mark()
-					step.befall(h)
-				}
+				f.befallInTurn(h)
 			}
 			h.ends()
 		})
+	}
+}
+
+// befallInTurn lets the steps befall a house. One of which a log has to say something has a house of its own: a
+// program that has said that there is trouble says so again ten minutes later.
+func (f *fault) befallInTurn(h *house) {
+	for _, step := range f.steps(h) {
+		step.isStep = true
+		if len(slices.Concat(slices.Collect(maps.Values(step.says))...)) > 0 {
+			own := build(h.t, f.where(h.t))
+			step.befall(own)
+			own.ends()
+			continue
+		}
+		h.mark()
+		step.befall(h)
 	}
 }
 
