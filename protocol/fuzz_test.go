@@ -37,8 +37,8 @@ func seeds(f *testing.F, kind Kind, add func(key string, data []byte)) {
 	}
 }
 
-// FuzzDecodeSnapshot guards that whatever can be read can be written, problems and all, and is then
-// read as the same.
+// FuzzDecodeSnapshot guards that a snapshot that can be read can be written, problems and all, and then reads as
+// the same.
 func FuzzDecodeSnapshot(f *testing.F) {
 	seeds(f, KindQueues, func(_ string, data []byte) { f.Add(data) })
 	f.Add([]byte(`{"timestamp":1e12,"app":"a","queues":[{"name":"\ud800","driver":"x","metrics":{"waiting":0},"meta":{"a":null,"b":1e400}}],"problems":[{}]}`))
@@ -91,8 +91,8 @@ func sameJSON(t *testing.T, first, second any) {
 	}
 }
 
-// FuzzDecodeHeartbeat guards that whatever can be read is the same when it is read again from the
-// key where it belongs, whether or not its numbers are enough for a writer.
+// FuzzDecodeHeartbeat guards that a heartbeat that can be read reads as the same from the key where it belongs, even
+// where it lacks numbers that a writer must give.
 func FuzzDecodeHeartbeat(f *testing.F) {
 	seeds(f, KindServer, func(key string, data []byte) { f.Add(key, data) })
 	f.Fuzz(func(t *testing.T, key string, data []byte) {

@@ -16,7 +16,7 @@ type Heartbeat struct {
 	Meta      Meta    `json:"meta"` // app_name, environment, runtime, version; id; anything else
 }
 
-// System is the machine, or the container whose limits are the machine for what runs in it.
+// System is the machine. In a container its limits count as the machine's.
 type System struct {
 	Hostname    string    `json:"hostname"`
 	Platform    string    `json:"platform"`
@@ -49,7 +49,7 @@ func (h *Heartbeat) Encode() ([]byte, error) {
 	return h.appendJSON(make([]byte, 0, 512)), nil
 }
 
-// Validate says everything that would make h a document others cannot read.
+// Validate returns everything that would make h a document that readers refuse.
 func (h *Heartbeat) Validate() error {
 	errs := []error{checkTimestamp(h.Timestamp), CheckName("meta.app_name", h.App())}
 	if h.System.Hostname == "" {
@@ -110,8 +110,8 @@ func float(n *int64) *float64 {
 	return new(float64(*n))
 }
 
-// DecodeHeartbeat reads a heartbeat that anybody may have written to key, and the server's id: what
-// meta.id says if that is a name, else the key's last part. err means that nothing is usable.
+// DecodeHeartbeat reads a heartbeat that any program may have written to key. It also returns the server's id:
+// meta.id if that is a name, else the key's last part. err means that nothing is usable.
 func DecodeHeartbeat(key string, data []byte) (h Heartbeat, id string, err error) {
 	doc, err := object(data)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Documents are checked once, and then walked here: member by member, by their
-// exact names, without taking apart what nobody asks for. encoding/json itself takes "Waiting" for
-// "waiting", fails a whole document for one huge number, and makes twenty times its size of a meta.
+// Each document is checked once. Then this file reads it member by member, by exact names, and leaves unread what
+// no caller asks for. encoding/json would read "Waiting" as "waiting", fail a whole document for one huge number,
+// and make twenty times its size of a meta.
 
 // object is the JSON object that data holds, or why it holds none.
 func object(data []byte) ([]byte, error) {
@@ -45,8 +45,8 @@ func members(value []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// nextMember is the member of an object that begins at i, and where the next one does. It is no part of
-// [members], whose code stands wherever members are ranged over.
+// nextMember is the member of an object that begins at i, and where the next one begins. It is a function of its
+// own because the compiler copies [members] into each loop over members.
 func nextMember(object []byte, i int) (name, value []byte, next int) {
 	end := endOf(object, i)
 	name = unquoted(object[i:end])
@@ -140,7 +140,7 @@ func unquoted(value []byte) []byte {
 	return unquote(value)
 }
 
-// isPlain says that a quoted text stands for itself: it has no escape and is UTF-8.
+// isPlain reports whether a quoted text needs no unquoting: it has no escape and is UTF-8.
 func isPlain(quoted []byte) bool {
 	return bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted)
 }

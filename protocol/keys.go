@@ -62,15 +62,15 @@ func KindOf(key string) Kind {
 	return KindOther
 }
 
-// Address is what a key alone says: for a key whose document is gone, the only thing left.
+// Address is what a key alone says. Nothing else is left when a key's document is gone.
 type Address struct {
 	Kind Kind
 	App  string
 	Rest string // the source of a snapshot, the id of a server; may be empty for a snapshot
 }
 
-// ParseKey reads a key of this protocol. ok is false for any other key, and for one whose parts
-// are not names. While a document exists its body is the authority, not this.
+// ParseKey reads a key of this protocol. ok is false for any other key, and for one with parts that are not names.
+// While a document exists believe its body, not its key.
 func ParseKey(key string) (a Address, ok bool) {
 	a.Kind = KindOf(key)
 	var rest string
@@ -97,8 +97,8 @@ func ParseKey(key string) (a Address, ok bool) {
 // maxName is the most characters of a name, each of them one byte.
 const maxName = 128
 
-// ValidName tells whether s can be an app, an id or a source: [A-Za-z0-9][A-Za-z0-9._@-]{0,127}. That
-// is not left to a regular expression, because compiling one took a tenth of a function's start.
+// ValidName reports whether s can be an app, an id or a source: [A-Za-z0-9][A-Za-z0-9._@-]{0,127}. It uses no
+// regular expression, because compiling one took a tenth of a function's start.
 func ValidName(s string) bool {
 	for i, r := range s {
 		if !isAlphanumeric(r) && (i == 0 || !strings.ContainsRune("._@-", r)) {
@@ -120,8 +120,8 @@ func CheckName(what, s string) error {
 	return errors.New(what + " is " + quote(s) + ": it takes 1 to 128 letters, digits, '.', '_', '@' or '-', the first a letter or digit")
 }
 
-// NameFrom makes a name of free text, such as a host's: what a name cannot hold becomes '-'. It is
-// empty only where s is, or nothing but spaces.
+// NameFrom makes a name of free text, such as a host's: it replaces each character that a name cannot hold by '-'.
+// The name is empty only where s is empty or all spaces.
 func NameFrom(s string) string {
 	out := strings.Map(func(r rune) rune {
 		if ValidName("a" + string(r)) {
@@ -135,7 +135,7 @@ func NameFrom(s string) string {
 	return out[:min(len(out), maxName)]
 }
 
-// quote shows text somebody else wrote: escaped, and cut so that rubbish can't fill a log.
+// quote returns a foreign text in quotes: escaped, and cut so that rubbish can't fill a log.
 func quote(s string) string {
 	const most = 80
 	if len(s) > most {

@@ -8,22 +8,21 @@ import (
 	"unicode/utf8"
 )
 
-// Meta is the free members of a queue or a server: a JSON object. It is kept as its text, because
-// nearly all of it is passed on as it came. Its zero value has no members. docs/protocol.md lists
-// the names that are understood.
+// Meta are the free members of a queue or a server: a JSON object. A Meta keeps the object's text, because programs
+// pass most of it on as it came. Its zero value has no members. docs/protocol.md lists the names with a meaning.
 //
 // Like a slice that is appended to, two copies may share memory: set members of one of them only.
 type Meta struct { //nolint:recvcheck // read as a value, set through a pointer, as the types of encoding/json are
 	text []byte // nothing, or a tidy object without its last brace, so that one more member is an append
 }
 
-// IsZero says that m has no members.
+// IsZero reports whether m has no members.
 func (m Meta) IsZero() bool { return len(m.text) <= len("{") }
 
 // Len is how many bytes m's JSON has.
 func (m Meta) Len() int { return max(len(m.text), len("{")) + len("}") }
 
-// Equal says that m and other are the same text.
+// Equal reports whether m and other are the same text.
 func (m Meta) Equal(other Meta) bool { return bytes.Equal(m.text, other.text) }
 
 // AppendJSON appends m to dst.
@@ -90,7 +89,7 @@ func (m Meta) get(name string) []byte {
 	return nil
 }
 
-// Has says that m has a member called name.
+// Has reports whether m has a member called name.
 func (m Meta) Has(name string) bool { return m.get(name) != nil }
 
 // Bool is the member called name, false where it is missing or something else.

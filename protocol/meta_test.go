@@ -86,8 +86,7 @@ func TestMetaWithoutNulls(t *testing.T) {
 	}
 }
 
-// FuzzMeta guards that a meta that anybody wrote holds what encoding/json reads, each name once, on one
-// line of UTF-8.
+// FuzzMeta guards that any meta holds what encoding/json reads, each name once, on one line of UTF-8.
 func FuzzMeta(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"a":1,"a":[ "\ud800" , null ] }`, "{\"\xff\":\n{\"b\":-1e-7}}", `{"a":{"a":{"b":2,"b":{}}},"":""}`,
 		"{\"a\":1\r\n,\"b\":[true\t,2\r]\r}", "{\"a\":\"\xff\"}", `{"a":1,"a":2,"b":3,"c":4}`,

@@ -109,7 +109,7 @@ func (ps *problems) add(queue string, words ...string) {
 	}
 }
 
-// maxText is the longest text of somebody else's within a sentence, and the longest sentence, in bytes.
+// maxText is the longest foreign text within a sentence, and the longest sentence, in bytes.
 const maxText = 500
 
 func cut(s string) string { return Shorten(s, maxText) }

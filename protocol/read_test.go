@@ -52,7 +52,7 @@ func TestProblemsOfADocumentHaveAnEnd(t *testing.T) {
 	writtenAndReadAgain(t, s, problems)
 }
 
-// TestProblemIsOneShortLine guards whoever reads a log.
+// TestProblemIsOneShortLine guards that a problem fills no log.
 func TestProblemIsOneShortLine(t *testing.T) {
 	for _, bad := range []string{"[1,\n2]", "{\n}", `"a\nb"`, `"` + strings.Repeat("€", 10_000) + `"`, "[" + strings.Repeat("1,", 10_000) + "1]"} {
 		_, problems, err := DecodeSnapshot(fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","queues":[{"name":"a\nb","metrics":{"waiting":%s}}]}`, int64(noon), bad))
@@ -65,7 +65,7 @@ func TestProblemIsOneShortLine(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotJSONSaysWhere: whoever wrote it can find it.
+// TestWhatIsNotJSONSaysWhere guards that the document's author can find the mistake.
 func TestWhatIsNotJSONSaysWhere(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"a":1`:                "it is not JSON: it ends, after 6 bytes, within a value",

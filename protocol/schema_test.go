@@ -60,7 +60,7 @@ func TestSchemaSaysWhatValidateSays(t *testing.T) {
 	})
 }
 
-// onlyGoCanSay tells whether one of the two rules that JSON Schema cannot express is broken.
+// onlyGoCanSay reports whether a snapshot breaks one of the two rules that JSON Schema cannot express.
 func onlyGoCanSay(s *QueueSnapshot) bool {
 	seen := map[string]bool{}
 	for _, q := range s.Queues {
@@ -250,7 +250,7 @@ func TestHeartbeatNumbersHaveBounds(t *testing.T) {
 	}
 }
 
-// TestEverythingWrongIsSaid guards that whoever writes a reporter is told all of it at once.
+// TestEverythingWrongIsSaid guards that the author of a reporter sees all mistakes at once.
 func TestEverythingWrongIsSaid(t *testing.T) {
 	s := QueueSnapshot{Timestamp: 1, App: "a b", Source: "-", Queues: []Queue{
 		{Name: "a", Driver: "x"}, {Name: "b", Driver: DriverSQS, Metrics: Metrics{Waiting: -1}}, {Driver: DriverSQS},

@@ -79,8 +79,8 @@ func (e *SlowEntry) validate() error {
 
 func slowKind(k string) bool { return k == "http" || k == "job" || k == "query" || k == "other" }
 
-// DecodeSlow reads the fields of a stream entry that anybody may have written. Unknown fields are
-// ignored, an unknown kind reads as other, and a meta that is not a JSON object is dropped.
+// DecodeSlow reads the fields of a stream entry that any program may have written. It ignores unknown fields, reads
+// an unknown kind as other, and drops a meta that is not a JSON object.
 func DecodeSlow(fields map[string]string) (SlowEntry, error) {
 	// What is not UTF-8 is replaced as encoding/json replaces it in the other documents.
 	e := SlowEntry{

@@ -15,8 +15,8 @@ type QueueSnapshot struct {
 	// IntervalMS is how often this reporter reports, in milliseconds; 0 where it doesn't say.
 	IntervalMS int64   `json:"interval_ms,omitempty"`
 	Queues     []Queue `json:"queues"`
-	// Problems are what the reporter could not read, so that a queue whose numbers are unknown
-	// is missed by nobody. An addition to the protocol: readers may ignore it.
+	// Problems are what the reporter could not read, so that readers see that a queue is missing
+	// because its numbers are unknown. An addition to the protocol: readers may ignore it.
 	Problems []Problem `json:"problems,omitempty"`
 }
 
@@ -153,7 +153,7 @@ func (e *QueueError) Error() string {
 
 func (e *QueueError) Unwrap() error { return e.Err }
 
-// Validate says everything that would make s a document others cannot read, each wrong queue as a
+// Validate returns everything that would make s a document that readers refuse, each wrong queue as a
 // [*QueueError].
 func (s *QueueSnapshot) Validate() error {
 	errs := []error{checkTimestamp(s.Timestamp), CheckName("app", s.App)}
@@ -167,8 +167,8 @@ func (s *QueueSnapshot) Validate() error {
 	return errors.Join(errs...)
 }
 
-// DriverName is what q's driver is called: of a driver that has no name of its own here it is in
-// meta.driver, unless that is too long for a name. A snapshot has each driver's queues by their names.
+// DriverName is the name of q's driver. A driver that this package doesn't know has its name in meta.driver, unless
+// that is too long for a name. Within a snapshot a queue is known by its driver's name and its own.
 func (q *Queue) DriverName() string {
 	if q.Driver == DriverOther {
 		if name := q.Meta.Text("driver"); name != "" && len(name) <= MaxQueueName {
@@ -225,7 +225,7 @@ func (q *Queue) validate() error {
 	return nil
 }
 
-// CheckQueueName says why name cannot be a queue's name, or nil.
+// CheckQueueName returns why name cannot be a queue's name, or nil.
 func CheckQueueName(name string) error {
 	switch {
 	case name == "":
@@ -245,8 +245,8 @@ func checkTimestamp(ms int64) error {
 	return errors.New("timestamp is " + strconv.FormatInt(ms, 10) + ": it takes Unix milliseconds, such as 1764000000000")
 }
 
-// DecodeSnapshot reads a snapshot that anybody may have written. It returns what is usable; each
-// queue or count that is not becomes a Problem. err means that nothing is usable.
+// DecodeSnapshot reads a snapshot that any program may have written. It returns what is usable; each queue or count
+// that is not becomes a Problem. err means that nothing is usable.
 func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 	doc, err := object(data)
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// What an adapter reads of JSON is read here and not by encoding/json, which would be a third of a
-// WebAssembly guest. A fuzz target holds the two to the same answers.
+// Adapters read JSON with this file and not with encoding/json, which would be a third of a WebAssembly guest. A
+// fuzz target checks that both give the same answers.
 
 // maxNesting is what encoding/json takes.
 const maxNesting = 10_000
 
-// ReadObject reads a JSON object that anybody may have written. A member that is there twice counts
-// as it was last.
+// ReadObject reads a JSON object that any program may have written. Of a member that is there twice the last one
+// counts.
 func ReadObject(data []byte) (Meta, error) {
 	data = bytes.Trim(data, " \t\r\n")
 	if !isValid(data) || data[0] != '{' {
@@ -24,7 +24,7 @@ func ReadObject(data []byte) (Meta, error) {
 	return readMeta(data), nil
 }
 
-// isValid says that data is one JSON value.
+// isValid reports whether data is one JSON value.
 func isValid(data []byte) bool {
 	_, ok := checkDocument(data)
 	return ok

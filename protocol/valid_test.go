@@ -51,7 +51,7 @@ func sameAsTheStandard(t *testing.T, data []byte) {
 	m, err := ReadObject(data)
 	var members map[string]any
 	isObject := json.Unmarshal(data, &members) == nil && members != nil
-	// A number that no float holds is still a number to whoever passes it on.
+	// A number that no float holds is still a number to a program that only passes it on.
 	if isObject && err != nil || err == nil && !json.Valid(data) {
 		t.Errorf("%q: %v, but encoding/json reads %v", data, err, members)
 	}

@@ -127,7 +127,7 @@ func (v *vector) checkSlow(t *testing.T) {
 	}
 }
 
-// refused tells whether the document was to be refused or was, and checks that it is both.
+// refused reports whether the document should be refused or was, and checks that both are so.
 func (v *vector) refused(t *testing.T, err error) bool {
 	t.Helper()
 	if v.Expect.Error == "" && err == nil {

@@ -1,6 +1,6 @@
-// Command aggregator serves the consolidated view of everything that is reported: the dashboard at
-// /, JSON at /api/v1/view, a stream at /api/v1/stream. In Lambda behind a Function URL or an HTTP
-// API, elsewhere as an HTTP server.
+// Command aggregator serves one view of everything that is reported: the dashboard at /, JSON at /api/v1/view, a
+// stream at /api/v1/stream. It runs in Lambda behind a Function URL or an HTTP API, and elsewhere as an HTTP
+// server.
 package main
 
 import (

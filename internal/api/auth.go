@@ -16,7 +16,7 @@ const (
 	maxLoginBody  = 4 << 10
 )
 
-// authorized lets through whoever may see the view. Liveness is everybody's, and so is the login
+// authorized lets a request through that may read the view. Open to all are liveness, and the login
 // with what it needs to look like one.
 func (s *Server) authorized(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -55,7 +55,7 @@ func (s *Server) mayRead(r *http.Request) bool {
 	return err == nil && s.isSession(cookie.Value, time.Now())
 }
 
-// isToken compares digests, so that neither the time nor the length tells anything.
+// isToken compares digests, so that the time it takes says nothing about the token or its length.
 func (s *Server) isToken(token string) bool {
 	a, b := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.Token))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
@@ -100,11 +100,11 @@ func (s *Server) cookie(r *http.Request, value string, maxAge int) *http.Cookie 
 	}
 }
 
-// overTLS tells whether the browser speaks TLS, as far as can be known: perhaps to something in
+// overTLS is true if the browser speaks TLS, as far as can be known: perhaps to something in
 // front of us. Without it a browser would not take a Secure cookie, and the login lead to itself.
 func overTLS(r *http.Request) bool {
 	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
-	// Where nobody tells: browsers send Sec-Fetch-Site only over TLS, and to their own machine.
+	// Without that header: browsers send Sec-Fetch-Site only over TLS, and to their own machine.
 	return r.TLS != nil || strings.EqualFold(strings.TrimSpace(first), "https") ||
 		r.Header.Get("Sec-Fetch-Site") != "" && !config.IsLoopback(r.Host)
 }

@@ -10,28 +10,28 @@ import (
 )
 
 const (
-	// guessWait is how long a wrong token is not answered, and mostGuesses how many wait at a time: 32 guesses a
-	// second at most.
-	guessWait   = 500 * time.Millisecond
-	mostGuesses = 16
-	// sayGuesses is how often the log hears of them.
-	sayGuesses = time.Minute
+	// guessWait is how long the answer to a wrong token waits, and maxGuesses how many wait at a time: 32 guesses
+	// a second at most.
+	guessWait  = 500 * time.Millisecond
+	maxGuesses = 16
+	// guessLogInterval is how often there is a line about them in the log.
+	guessLogInterval = time.Minute
 )
 
-// guesses holds back those who guess the token. Nobody who has it ever waits.
+// guesses makes wrong tokens wait for their answer. The right one never waits.
 type guesses struct {
 	waiting atomic.Int32
 
-	mu      sync.Mutex
-	saidAt  time.Time
-	notSaid int
+	mu       sync.Mutex
+	loggedAt time.Time
+	unlogged int
 }
 
-// wrong waits, and says so in the log. It is false where too many wait already.
+// wrong makes a request with a wrong token wait, and logs it. It is false if too many wait already.
 func (g *guesses) wrong(r *http.Request, log *slog.Logger) bool {
-	g.say(r, log)
+	g.logGuess(r, log)
 	defer g.waiting.Add(-1)
-	if g.waiting.Add(1) > mostGuesses {
+	if g.waiting.Add(1) > maxGuesses {
 		return false
 	}
 	timer := time.NewTimer(guessWait)
@@ -43,20 +43,20 @@ func (g *guesses) wrong(r *http.Request, log *slog.Logger) bool {
 	return true
 }
 
-func (g *guesses) say(r *http.Request, log *slog.Logger) {
+func (g *guesses) logGuess(r *http.Request, log *slog.Logger) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	if now.Sub(g.saidAt) < sayGuesses {
-		g.notSaid++
+	if now.Sub(g.loggedAt) < guessLogInterval {
+		g.unlogged++
 		return
 	}
 	peer, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		peer = r.RemoteAddr
 	}
-	log.Warn("a wrong token was shown", "peer", peer, "more_before", g.notSaid)
-	g.saidAt, g.notSaid = now, 0
+	log.Warn("a wrong token was shown", "peer", peer, "more_before", g.unlogged)
+	g.loggedAt, g.unlogged = now, 0
 }
 
 func writeTooManyGuesses(w http.ResponseWriter) {

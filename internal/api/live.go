@@ -18,12 +18,12 @@ import (
 type Read func(ctx context.Context, now time.Time, add func(view.Document) (readable bool)) (ahead time.Duration, err error)
 
 const (
-	// goodFor is how old a view may be that is given out.
-	goodFor = time.Second
-	// every is how often the view is made anew while somebody watches.
-	every = 2 * time.Second
-	// slowest is how seldom it is tried while Redis doesn't answer.
-	slowest = 10 * time.Second
+	// viewMaxAge is how old a view may be before an answer takes a new reading.
+	viewMaxAge = time.Second
+	// readInterval is the time between two readings while there are streams.
+	readInterval = 2 * time.Second
+	// maxRetryDelay is the longest time between two tries while Redis doesn't answer.
+	maxRetryDelay = 10 * time.Second
 	// readTimeout bounds one reading.
 	readTimeout = 8 * time.Second
 )
@@ -35,14 +35,14 @@ const (
 	keptPatchBytes = 1 << 20
 )
 
-// Live keeps the newest version. It reads when somebody asks, never on its own: a reading while
-// nobody looks costs Redis and tells nobody.
+// Live keeps the newest version. It reads for requests and streams, and not at all while there are none:
+// that would cost Redis time for a view that is shown nowhere.
 type Live struct {
 	read Read
 	log  *slog.Logger
 	now  func() time.Time
 
-	// Of the one reading that may be under way; where none is, of whoever holds mu.
+	// Only the reading that is under way uses these, or while there is none, the holder of mu.
 	builder   view.Builder
 	ahead     time.Duration // how far Redis' clock was ahead of ours at the last reading that worked
 	downSince time.Time     // zero while Redis answers
@@ -59,7 +59,7 @@ type Live struct {
 	tasks    sync.WaitGroup
 }
 
-// reading is one look at Redis, for everybody who asks meanwhile.
+// reading is one look at Redis, for all requests that come meanwhile.
 type reading struct {
 	done chan struct{} // closed at its end
 	err  error         // that of its end, if it could make no version
@@ -78,7 +78,7 @@ var (
 	errDefect = errors.New("a reading failed: this is a defect")
 )
 
-// newest returns a version that is at most goodFor old. While Redis doesn't answer, or takes long, it
+// newest returns a version that is at most viewMaxAge old. While Redis doesn't answer, or takes long, it
 // returns the last numbers with a problem that says so, or with their time.
 func (l *Live) newest(ctx context.Context) (*version, error) {
 	v, r := l.ask(ctx)
@@ -88,16 +88,16 @@ func (l *Live) newest(ctx context.Context) (*version, error) {
 		}
 		return v, nil
 	}
-	var enough <-chan time.Time
-	if limit := l.patience(v); limit > 0 {
+	var timeout <-chan time.Time
+	if limit := l.waitLimit(v); limit > 0 {
 		timer := time.NewTimer(limit)
 		defer timer.Stop()
-		enough = timer.C
+		timeout = timer.C
 	}
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-enough:
+	case <-timeout:
 		return v, nil
 	case <-r.done:
 	}
@@ -110,11 +110,11 @@ func (l *Live) newest(ctx context.Context) (*version, error) {
 func (l *Live) ask(ctx context.Context) (*version, *reading) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := l.now(); l.reading == nil && now.Sub(l.triedAt) >= max(goodFor, l.wait) {
+	if now := l.now(); l.reading == nil && now.Sub(l.triedAt) >= max(viewMaxAge, l.wait) {
 		l.triedAt = now
 		r := &reading{done: make(chan struct{})}
 		l.reading = r
-		// Whoever asked may go; others wait for the same.
+		// The request that began it may end; others wait for the same reading.
 		ctx := context.WithoutCancel(ctx)
 		l.tasks.Go(func() {
 			r.err = l.refresh(ctx, now)
@@ -127,15 +127,15 @@ func (l *Live) ask(ctx context.Context) (*version, *reading) {
 	return l.current, l.reading
 }
 
-// patience is how long to wait for a better version than v: not for long where Redis is known to
+// waitLimit is how long to wait for a newer version than v: not for long where Redis is known to
 // hang; 0 is as long as it takes, where there is none or it is so old that what it calls fresh is not.
-func (l *Live) patience(v *version) time.Duration {
+func (l *Live) waitLimit(v *version) time.Duration {
 	switch {
 	case v == nil:
 		return 0
 	case v.down:
 		return 500 * time.Millisecond
-	case l.now().Sub(v.madeAt) < slowest:
+	case l.now().Sub(v.madeAt) < maxRetryDelay:
 		return 2 * time.Second
 	}
 	return 0
@@ -218,7 +218,7 @@ func (l *Live) after(seq uint64) (m *message, next uint64, changed <-chan struct
 	}
 	l.mu.Unlock()
 	if m == nil && behind > 0 {
-		m, next = v.event(), v.seq // encodes, if nobody has: not under the lock
+		m, next = v.event(), v.seq // encodes it the first time: not under the lock
 	}
 	return m, next, changed
 }
@@ -234,7 +234,7 @@ func (l *Live) down(now time.Time, err error) {
 		l.downSince = now
 		l.log.Warn("cannot read; the last numbers are shown until it works", "error", err)
 	}
-	l.wait = min(max(2*l.wait, every), slowest)
+	l.wait = min(max(2*l.wait, readInterval), maxRetryDelay)
 }
 
 func (l *Live) up() {
@@ -244,7 +244,7 @@ func (l *Live) up() {
 	l.downSince, l.wait = time.Time{}, 0
 }
 
-// watch makes the view be made anew as long as ctx lasts, for whoever waits for changes.
+// watch makes the view be read again and again until ctx ends.
 func (l *Live) watch(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -266,7 +266,7 @@ func (l *Live) unwatch() {
 }
 
 func (l *Live) keepFresh(ctx context.Context) {
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(readInterval)
 	defer ticker.Stop()
 	for {
 		_, _ = l.newest(ctx) // what is wrong is in the version, or has been logged

@@ -102,7 +102,7 @@ func newClient(w http.ResponseWriter) *client {
 
 var errTooSlow = errors.New("the client reads too slowly")
 
-// send writes m, which nobody else is sent or which [sending] has counted.
+// send writes m. One that is written to several clients goes by [sending.write], which counts it.
 func (c *client) send(m *message) error {
 	for _, part := range m.parts {
 		for chunk := range slices.Chunk(part, chunkSize) {

@@ -25,14 +25,14 @@ import (
 // Server is the aggregator's routes.
 type Server struct {
 	Live *Live
-	// Redis is where slow entries are, which are read when somebody asks for them.
+	// Redis is where slow entries are, which are read at each request for them.
 	Redis redis.UniversalClient
 	// Ping asks Redis for a sign of life, on a connection that no reading keeps busy.
 	Ping func(ctx context.Context) error
-	// Token is what a caller must show; empty lets in whoever connects to a loopback address.
+	// Token is what a caller must show. If it is empty, requests to a loopback address need none.
 	Token string
-	// Authenticated tells whether somebody before us has checked who asks, such as AWS IAM: such a
-	// request needs no token. nil is a plain server, where nobody has; else loopback means nothing.
+	// Authenticated is true for a request that was authenticated before it came here, such as by AWS IAM:
+	// it needs no token. nil is a plain server; elsewhere a loopback address means nothing.
 	Authenticated func(ctx context.Context) bool
 	// StreamFor bounds one stream; 0 is until the client goes. A stream also ends shortly before
 	// its request's deadline.
@@ -51,7 +51,7 @@ type Server struct {
 	private   *semaphore.Weighted // of the budget
 }
 
-// Handler is the server's routes, closed to whoever may not see them.
+// Handler is the server's routes, behind the token.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.index)
@@ -79,8 +79,8 @@ func writeHTML(w http.ResponseWriter, status int, page []byte) {
 	_, _ = w.Write(page)
 }
 
-// assets serves the page's files. They have no time of their own, being part of the program, so what
-// they hold tells a browser whether it has them already.
+// assets serves the page's files. They have no time of their own, being part of the program, so a digest
+// of what they hold is their ETag, by which a browser knows the version it has.
 func assets(files fs.FS) http.Handler {
 	server := http.StripPrefix("/assets/", http.FileServerFS(files))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -152,7 +152,7 @@ func viewBody(w http.ResponseWriter, r *http.Request, v *version) *message {
 	return body()
 }
 
-// matches tells whether a If-None-Match header names etag. Strong or weak is all the same there.
+// matches is true if an If-None-Match header names etag. Strong and weak are the same in that comparison.
 func matches(header, etag string) bool {
 	for tag := range strings.SplitSeq(header, ",") {
 		tag = strings.TrimSpace(tag)
@@ -191,15 +191,15 @@ func (s *Server) unavailable(w http.ResponseWriter, err error) {
 // pingTimeout is how long Redis may take for a sign of life.
 const pingTimeout = time.Second
 
-// healthz says that this server is alive, and whether Redis is: one ping for everybody who asks meanwhile.
+// healthz says that this server is alive, and whether Redis is: one ping for all requests that come meanwhile.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
-	others := context.WithoutCancel(r.Context()) // who wait for the same ping
+	others := context.WithoutCancel(r.Context()) // wait for the same ping
 	ping := s.pings.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(others, pingTimeout)
 		defer cancel()
 		return nil, s.Ping(ctx)
 	})
-	state := "down" // why is in the log; anybody may ask here
+	state := "down" // why is in the log: this route takes no token
 	select {
 	case <-r.Context().Done():
 		return

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// usualSlow is how many entries are shown if the caller does not say, mostSlow how many at most.
-	usualSlow = 100
-	mostSlow  = protocol.SlowMaxLen
+	// defaultSlowLimit is how many entries are shown if the query has no limit, maxSlowLimit how many at most.
+	defaultSlowLimit = 100
+	maxSlowLimit     = protocol.SlowMaxLen
 	// slowPage is how many are read at once: Redis cannot be asked for a part of an entry, so this is
 	// what bounds what is read beyond maxSlow.
 	slowPage = 50
@@ -98,11 +98,11 @@ func slowQuery(query string) (app string, limit int, err error) {
 		return "", 0, fmt.Errorf("The query's %w.", err)
 	}
 	if !q.Has("limit") {
-		return app, usualSlow, nil
+		return app, defaultSlowLimit, nil
 	}
 	limit, err = strconv.Atoi(q.Get("limit"))
-	if err != nil || limit < 1 || limit > mostSlow {
-		return "", 0, fmt.Errorf("The query's limit is %.40q: it takes 1 to %d, and is %d if absent.", q.Get("limit"), mostSlow, usualSlow)
+	if err != nil || limit < 1 || limit > maxSlowLimit {
+		return "", 0, fmt.Errorf("The query's limit is %.40q: it takes 1 to %d, and is %d if absent.", q.Get("limit"), maxSlowLimit, defaultSlowLimit)
 	}
 	return app, limit, nil
 }

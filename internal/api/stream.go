@@ -22,7 +22,7 @@ const (
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
 		if !s.streams.enter(maxStreams) {
-			writeBusy(w, fmt.Sprintf("This server has %d streams open, which is the most it keeps. Close a page that nobody looks at, poll /api/v1/view instead, or try again.", maxStreams))
+			writeBusy(w, fmt.Sprintf("This server has %d streams open, which is the most it keeps. Close a page that is not looked at, poll /api/v1/view instead, or try again.", maxStreams))
 			return
 		}
 		defer s.streams.leave()

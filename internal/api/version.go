@@ -55,9 +55,9 @@ func newVersion(prev *version, next *view.View) (v *version, patch *message) {
 
 // restOf is v's JSON after its first member, the time.
 func restOf(v *view.View) []byte {
-	timeless := *v
-	timeless.GeneratedAt = 0
-	return timeless.AppendJSON(nil)[len(timeOnly):]
+	undated := *v
+	undated.GeneratedAt = 0
+	return undated.AppendJSON(nil)[len(timeOnly):]
 }
 
 // eventOf is a server-sent event. JSON has no line break in it, so one data line will do.

@@ -1,5 +1,10 @@
-// Package config turns the environment into the settings of each program, or into an error that
-// names the variable, what it held and what it takes.
+// Package config reads the environment variables that set up the programs.
+//
+// Each program has one function, such as [NewAggregator] or [NewRedisReporter], which returns its settings.
+// [WithSSM] lets variables name a parameter of AWS Systems Manager instead of holding a secret.
+//
+// An [Error] lists every variable that is wrong: its name, what it held and what it takes. No error holds a
+// password or a token.
 package config
 
 import (
@@ -21,7 +26,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// Error is a wrong environment: every sentence a variable to mend. Programs end with status 2.
+// Error is a wrong environment. Each sentence is about one variable to mend. Programs end with status 2.
 type Error struct{ problems []error }
 
 func (e *Error) Error() string { return errors.Join(e.problems...).Error() }
@@ -29,28 +34,28 @@ func (e *Error) Error() string { return errors.Join(e.problems...).Error() }
 // Getenv looks up a variable, like [os.Getenv].
 type Getenv func(name string) string
 
-// Common is what every program takes.
+// Common are the settings that every program takes.
 type Common struct {
 	LogLevel slog.Level
 	LogJSON  bool
 	Env      string // PULSE_ENV
 }
 
-// Reporting is what programs that publish take.
+// Reporting are the settings of programs that publish.
 type Reporting struct {
 	App, Source   string
 	Interval, TTL time.Duration
 	Redis         *redisconn.Address
 }
 
-// SQSReporter is the settings of functions/sqs-reporter.
+// SQSReporter are the settings of functions/sqs-reporter.
 type SQSReporter struct {
 	Common
 	Reporting
 	Drivers []Driver
 }
 
-// RedisReporter is the settings of functions/redis-reporter.
+// RedisReporter are the settings of functions/redis-reporter.
 type RedisReporter struct {
 	Common
 	Reporting
@@ -58,13 +63,13 @@ type RedisReporter struct {
 	Drivers []Driver
 }
 
-// Host is the settings of probes/host.
+// Host are the settings of probes/host.
 type Host struct {
 	Common
 	Reporting
 }
 
-// Aggregator is the settings of functions/aggregator.
+// Aggregator are the settings of functions/aggregator.
 type Aggregator struct {
 	Common
 	Redis  *redisconn.Address
@@ -72,8 +77,7 @@ type Aggregator struct {
 	Token  string
 }
 
-// NewSQSReporter reads the environment. Without publish, as for a single look, PULSE_REDIS_URL may
-// be missing.
+// NewSQSReporter reads the environment. Without publish, as with -once, PULSE_REDIS_URL may be missing.
 func NewSQSReporter(ctx context.Context, get Getenv, publish bool) (SQSReporter, error) {
 	r := newReader(get)
 	s := SQSReporter{Common: r.common(), Reporting: r.reporting("sqs", publish)}
@@ -111,8 +115,8 @@ func NewHost(get Getenv, publish bool) (Host, error) {
 // minToken is how many characters a token has at least: guesses are slowed down, not stopped.
 const minToken = 16
 
-// NewAggregator reads the environment. In Lambda nothing listens, and a Function URL's own
-// authentication may stand in for a token.
+// NewAggregator reads the environment. In Lambda the program listens on no address, and the authentication
+// of its Function URL may replace a token.
 func NewAggregator(get Getenv) (Aggregator, error) {
 	r := newReader(get)
 	s := Aggregator{Common: r.common(), Redis: r.needRedis(), Token: r.get("PULSE_TOKEN")}
@@ -133,7 +137,7 @@ func NewAggregator(get Getenv) (Aggregator, error) {
 	return s, r.err()
 }
 
-// InLambda tells whether this process is a Lambda function.
+// InLambda reports whether this process is a Lambda function.
 func InLambda(get Getenv) bool { return get("AWS_LAMBDA_RUNTIME_API") != "" }
 
 // reader looks up variables and collects what is wrong with them.
@@ -159,7 +163,7 @@ func (r *reader) add(format string, args ...any) {
 	r.problems = append(r.problems, fmt.Errorf(format, args...))
 }
 
-// wrong says that the variable called name doesn't hold what it takes.
+// wrong adds the problem that the variable called name holds another value than it takes.
 func (r *reader) wrong(name, takes string) { r.add("%s is %q: it takes %s", name, r.get(name), takes) }
 
 func (r *reader) or(name, otherwise string) string {

@@ -11,13 +11,13 @@ import (
 	"github.com/gravito-framework/pulse/probes/builtin"
 )
 
-// Driver is a driver that the environment asks for, opened: its settings are right.
+// Driver is an opened driver that the environment asks for: its settings are right.
 type Driver struct {
 	Adapter adapter.Description
 	Session adapter.Session
 }
 
-// open opens the drivers, and says of each setting that one doesn't take which variable it came from.
+// open opens the drivers. Where a driver refuses a setting, the problem names the variable it came from.
 func (r *reader) open(ctx context.Context, drivers []builtin.Driver, reporting Reporting) []Driver {
 	opened := make([]Driver, 0, len(drivers))
 	for _, d := range drivers {
@@ -47,15 +47,15 @@ func redisVariables() []string {
 	return names
 }
 
-// WantsRedisReporter says that the environment asks for queues that live in a Redis.
+// WantsRedisReporter reports whether the environment asks for queues that live in a Redis.
 func WantsRedisReporter(get Getenv) bool {
 	r := newReader(get)
 	return len(r.problems) > 0 || slices.ContainsFunc(append(redisVariables(), adaptersVariable, adapterConfigVariable), func(name string) bool { return r.get(name) != "" })
 }
 
-// blockVariable holds the drivers' variables, for what can pass on only one: a template of
-// CloudFormation cannot make variables of a parameter. It is NAME=value, separated by semicolons. A
-// variable that is set by itself wins.
+// blockVariable holds several of the drivers' variables, as NAME=value, separated by semicolons: a
+// CloudFormation template can pass on one parameter as one variable only. A variable that is set by itself
+// wins.
 const blockVariable = "PULSE_SETTINGS"
 
 func (r *reader) withBlock(get Getenv) Getenv {
@@ -76,7 +76,7 @@ func (r *reader) withBlock(get Getenv) Getenv {
 		}
 		name, value, ok := strings.Cut(setting, "=")
 		if name = strings.TrimSpace(name); !ok || !slices.Contains(known, name) {
-			// Only its name: what stands behind it may be a token, or a URL with a password.
+			// Only its name: its value may be a token, or a URL with a password.
 			if ok {
 				name += "=…"
 			}

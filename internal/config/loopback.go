@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// IsLoopback is true where host, which may have a port, is a name of this machine itself. A page
-// elsewhere may make its own name resolve to 127.0.0.1, but no browser then sends another name.
+// IsLoopback reports whether host, which may have a port, is a name of this machine itself. A hostile page
+// may make its own name resolve to 127.0.0.1, but the browser still sends that name.
 func IsLoopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h

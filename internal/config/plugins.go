@@ -30,9 +30,8 @@ type plugin struct {
 	wasm []byte
 }
 
-// plugins opens the modules that the environment asks for. In Lambda, where compiling one may take
-// longer than a poll, that goes on in the background: what is wrong with one is then in the log and not
-// here.
+// plugins opens the modules that the environment asks for. In Lambda, where compiling one may take longer
+// than a poll, it opens them in the background, and logs what is wrong with one instead of returning it.
 func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Logger) []Driver {
 	settings := r.pluginSettings()
 	var drivers []Driver
@@ -47,8 +46,8 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 			return wasmhost.Load(ctx, p.wasm, wasmhost.Options{CacheDir: cacheDir(p.path, inLambda), Log: log})
 		}
 		if inLambda {
-			// Its name is known once it is compiled: until then that of its file stands for it, and
-			// two that are the same then show as one queue twice, which is said.
+			// The file's name stands for the adapter's, which is known only after compiling. Two modules of one
+			// name show as one queue twice, and the view says so.
 			drivers = append(drivers, Driver{
 				Adapter: adapter.Description{Name: base},
 				Session: wasmhost.OpenLater(ctx, func(ctx context.Context) (adapter.Session, error) {
@@ -174,7 +173,7 @@ func (r *reader) pluginSettings() map[string]adapter.Settings {
 	var settings map[string]adapter.Settings
 	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
 	if err := decoder.Decode(&settings); err != nil || decoder.More() {
-		// Without what it holds: that may be a password.
+		// Without its value, which may be a password.
 		r.add(`%s is not JSON of the form {"adapter": {"setting": "text"}}`, adapterConfigVariable)
 		return nil
 	}
@@ -188,11 +187,11 @@ func (r *reader) pluginSettings() map[string]adapter.Settings {
 	return settings
 }
 
-// compiledDir is a directory of compiled modules beside the modules, as a Lambda package may bring it.
+// compiledDir is a directory of compiled modules beside the modules. A Lambda package may have one.
 const compiledDir = "compiled"
 
-// cacheDir is where modules are kept compiled; "" is nowhere. In Lambda that is /tmp, with links to what
-// the package brings: a package cannot be written to.
+// cacheDir is the directory that keeps modules compiled; "" is none. In Lambda it is below /tmp, with links to
+// the compiled modules of the package, because nothing can write to a package.
 func cacheDir(module string, inLambda bool) string {
 	if !inLambda {
 		dir, err := os.UserCacheDir()
@@ -226,7 +225,7 @@ func cacheDir(module string, inLambda bool) string {
 	return dir
 }
 
-// private makes a directory that only we can write to; "" where that cannot be done.
+// private makes a directory that only this user can write to. It returns "" where it cannot.
 func private(dir string) string {
 	if os.MkdirAll(dir, 0o700) != nil {
 		return ""

@@ -67,7 +67,7 @@ func TestModulesArePolledBesideTheDrivers(t *testing.T) {
 			t.Errorf("%s: %s, want %s", how, got, want)
 		}
 	}
-	// Compiled modules are kept where nobody else writes.
+	// The cache keeps compiled modules where no other user can write.
 	e := forModules(t, env{"PULSE_ADAPTERS": one})
 	if _, err := NewRedisReporter(t.Context(), e.get, true); err != nil {
 		t.Fatal(err)

@@ -13,14 +13,14 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// secrets are the variables that may name an SSM parameter instead of holding its value, so that
-// the secret is in no template and no function's configuration.
+// secrets are the variables that may name an SSM parameter instead of holding its value, so that no template
+// and no function's configuration holds the secret.
 var secrets = []string{"PULSE_REDIS_URL", "PULSE_MONITOR_REDIS_URL", "PULSE_TOKEN"}
 
 const ssmPrefix = "ssm:"
 
-// WithSSM is get with the variables that hold "ssm:/name" read from that parameter of AWS Systems
-// Manager, once, now.
+// WithSSM returns a Getenv like get. For a secret variable that holds "ssm:/name" it returns the value of that
+// parameter of AWS Systems Manager, which it reads once, now.
 func WithSSM(ctx context.Context, get Getenv) (Getenv, error) {
 	var names []string
 	of := map[string]string{} // the parameter of each variable

@@ -19,9 +19,9 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// BenchmarkRead reads 1,000 snapshots of 10 queues and 5,000 heartbeats among a million keys of others,
-// whose first walk is through, and beside it the index and the same values with MGET, a thousand a call,
-// knowing their names. It compares what Redis itself spends on either, and what the caller waits.
+// BenchmarkRead reads 1,000 snapshots of 10 queues and 5,000 heartbeats among a million keys of other programs,
+// after the first walk. Beside it, it reads the index and the same values by name with MGET, a thousand a call.
+// It compares the time that Redis spends on either, and the time that the caller waits.
 func BenchmarkRead(b *testing.B) {
 	server := servertest.Redis(b)
 	populate(b, server, 1_000_000)
@@ -107,7 +107,7 @@ func documents(at time.Time) map[string]string {
 
 // BenchmarkView makes the whole view of these when everything has changed, from Redis to the rows, and
 // in turn reads the index and the same values with MGET and decodes each once with encoding/json: the
-// least that anybody could do.
+// least that any program could do.
 func BenchmarkView(b *testing.B) {
 	server := servertest.Redis(b)
 	ctx := b.Context()
@@ -196,7 +196,7 @@ func BenchmarkFirstWalk(b *testing.B) {
 // populate fills a Redis with n keys of others.
 func populate(b *testing.B, server *servertest.RedisServer, n int) {
 	b.Helper()
-	const part = 100_000 // what Redis makes before a client loses its patience
+	const part = 100_000 // so many that a call ends before the client's time limit
 	for i := range n / part {
 		if err := server.Client.Do(b.Context(), "DEBUG", "POPULATE", part, fmt.Sprintf("session%d", i), 8).Err(); err != nil {
 			b.Fatal(err)

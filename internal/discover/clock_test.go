@@ -13,7 +13,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// TestTheClockIsRedis has a machine whose clock somebody has set.
+// TestTheClockIsRedis sets this machine's clock wrong.
 func TestTheClockIsRedis(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
@@ -45,8 +45,8 @@ func TestTheClockIsRedis(t *testing.T) {
 	}
 }
 
-// TestTheFutureOfTheIndexIsNotBelieved: who has a clock of tomorrow, or says so, must not stand before all others,
-// and not for ever.
+// TestTheFutureOfTheIndexIsNotBelieved: a reporter with tomorrow's clock must not push all others out of the
+// index, and not for ever.
 func TestTheFutureOfTheIndexIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)

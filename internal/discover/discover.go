@@ -1,5 +1,13 @@
-// Package discover finds and reads the keys of the protocol: those in the index in one call, and
-// strangers, which were only SET, by a walk through all keys in small parts.
+// Package discover finds and reads everything that was reported to one Redis, so that a view can be built
+// of it.
+//
+// [New] makes a reader of a client; [Reader.Read] makes one reading and hands over each key's document. It
+// finds the keys of the index in one call. It finds strangers, which their writers only SET, with a walk
+// through all keys, in small parts.
+//
+// One bad key or node hides no other: it becomes a document with an error. A reading takes memory and
+// Redis' time within bounds, however much there is. It writes the index and how far the walk has come, and
+// changes no other key; where it may not write it goes on from its own memory.
 package discover
 
 import (
@@ -29,8 +37,8 @@ const (
 	maxTotal = 32 << 20
 	// maxKey is the longest key that is read, in bytes: an app, a source and an id have 128 each.
 	maxKey = 1 << 10
-	// noteEvery is how old a key's time in the index may become before it is noted again: those
-	// who note their own keys never let it.
+	// noteEvery is how old a key's time in the index may become before a reader notes the key again. A
+	// reporter that keeps the index up to date notes its own keys sooner.
 	noteEvery = 15 * time.Second
 	// clockTolerance is how far ahead of Redis' time a time in the index may be and still be believed:
 	// the nodes of a cluster have clocks of their own.
@@ -45,13 +53,13 @@ type Reader struct {
 	maxKeys int
 	clock   func(cmd *redis.TimeCmd) (time.Time, error) // what Redis answers to TIME
 	walk    walk
-	known   map[string]*knownKey // what was there lately, whatever the index says: others may write to it
-	reading int64                // how many readings there were
+	known   map[string]*knownKey // the keys of the last day, by name: others may remove them from the index
+	reading int64                // the number of this reading; the first is 1
 	ahead   time.Duration        // how far Redis' clock is ahead of ours
 	skew    publish.Skew
 	// Of one reading:
-	lost     map[string]bool // what there is to say of each node of a cluster that could not be reached
-	problems map[string]string
+	lost     map[string]bool   // a sentence for each node of a cluster that could not be reached
+	problems map[string]string // by reason, the key it is about
 }
 
 // knownKey is a key that was there at one of the last readings.
@@ -63,8 +71,8 @@ type knownKey struct {
 	bad   bool  // nothing in its value could be read
 }
 
-// New makes a reader of client that knows up to about so many keys. name is how errors call it, such as
-// "redis 10.0.0.7:6379".
+// New makes a reader of client that knows about maxKeys keys at most. name is how errors call the Redis,
+// such as "redis 10.0.0.7:6379".
 func New(client redis.UniversalClient, name string, maxKeys int) *Reader {
 	return &Reader{
 		client: client, name: name, maxKeys: maxKeys, known: map[string]*knownKey{}, walk: walk{clock: time.Now},
@@ -72,10 +80,11 @@ func New(client redis.UniversalClient, name string, maxKeys int) *Reader {
 	}
 }
 
-// Read hands over what exists or lately existed, each key once, and returns how far Redis' clock is ahead of
-// local, the time by this machine's. add reports whether anything in a document could be read. A key that cannot
-// be read is a document with an error, and so is that a large Redis is still being walked for the first time,
-// and that a node of a cluster cannot be reached; err is that Redis could not be asked.
+// Read calls add once for each key that exists or did within a day, and returns how far Redis' clock is ahead
+// of local, the time by this machine's clock. add reports whether it could read anything in the document.
+//
+// A document with an error stands for a key that cannot be read, for a node of a cluster that cannot be
+// reached, and for the first walk of a large Redis while it lasts. err means that Redis could not be asked.
 func (r *Reader) Read(ctx context.Context, local time.Time, add func(view.Document) bool) (ahead time.Duration, err error) {
 	r.lost, r.problems = nil, map[string]string{}
 	r.reading++
@@ -102,8 +111,8 @@ func (r *Reader) Read(ctx context.Context, local time.Time, add func(view.Docume
 	return r.ahead, nil
 }
 
-// time reads the answer to TIME: Redis' time is everybody's, because the clocks of those who report may
-// differ. Where it may not be asked ours is as good as any. local is our time when it was sent.
+// time reads the answer to TIME. All programs use Redis' time, because the clocks of reporters may differ.
+// Where Redis refuses TIME, time goes on with what it knew. local is our time when TIME was sent.
 func (r *Reader) time(ctx context.Context, local, sent time.Time, cmd *redis.TimeCmd) (time.Time, error) {
 	at, err := r.clock(cmd)
 	switch {
@@ -136,7 +145,7 @@ func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Docume
 		if d.Data == nil && d.Err == nil {
 			r.forget(d.Key)
 			if _, isNew := found[d.Key]; isNew {
-				return // it holds nothing, so nothing of it was ever seen that could be lost
+				return // this reader has never seen a document in it, so none is lost
 			}
 		} else {
 			k := r.see(d.Key)
@@ -157,7 +166,7 @@ func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Docume
 	return err
 }
 
-// see is what is known of a key that is there.
+// see returns what is known of a key, which it makes known first.
 func (r *Reader) see(key string) *knownKey {
 	k := r.known[key]
 	if k == nil {
@@ -167,15 +176,15 @@ func (r *Reader) see(key string) *knownKey {
 	return k
 }
 
-// forget notes that a key is gone: what it held is no longer known, that it was there is.
+// forget notes that a key is gone: it forgets its value, and remembers when it was there.
 func (r *Reader) forget(key string) {
 	if k := r.known[key]; k != nil {
 		k.since, k.size, k.bad = 0, 0, false
 	}
 }
 
-// isPart notes the node of a cluster that err says could not be reached. It is false of an error that is
-// about the Redis as a whole.
+// isPart reports whether err is about one node of a cluster, and notes that node as lost. It is false of an
+// error that is about the Redis as a whole.
 func (r *Reader) isPart(ctx context.Context, err error) bool {
 	if _, isCluster := r.client.(*redis.ClusterClient); !isCluster || ctx.Err() != nil || redisconn.IsRefusal(err) {
 		return false
@@ -187,13 +196,13 @@ func (r *Reader) isPart(ctx context.Context, err error) bool {
 	return true
 }
 
-// index reads Redis' time and the index, of the last day: when each key was noted there. What is known without
-// it was never.
+// index reads Redis' time and the keys that the index has of the last day, each with the time when it was
+// noted. A key that only this reader knows has the time 0.
 func (r *Reader) index(ctx context.Context, local time.Time) (now time.Time, index map[string]int64, err error) {
 	pipe := r.client.Pipeline()
 	timeCmd, sent := pipe.Time(ctx), time.Now()
 	now = local.Add(r.ahead)
-	// The newest first: should there be more than maxKeys, those that live are among them.
+	// The newest first, so that of more than maxKeys the oldest are left out.
 	membersCmd := pipe.ZRevRangeByScoreWithScores(ctx, protocol.IndexKey, &redis.ZRangeBy{
 		Min: strconv.FormatInt(now.Add(-protocol.IndexLife).UnixMilli(), 10), Max: strconv.FormatInt(now.Add(clockTolerance).UnixMilli(), 10), Count: int64(r.maxKeys),
 	})
@@ -207,8 +216,8 @@ func (r *Reader) index(ctx context.Context, local time.Time) (now time.Time, ind
 	switch {
 	case err == nil:
 	case redis.HasErrorPrefix(err, "WRONGTYPE"), redis.HasErrorPrefix(err, "TOOLARGE"):
-		// Rubbish in the index' place makes everything a stranger; what is known stays. Any other refusal,
-		// such as of the password, is of more than the index.
+		// Another value has the index' name: the walk finds all keys, and those known stay known. Any other
+		// refusal, such as of the password, is about more than the index.
 		r.problems["it cannot be read as the index of what is reported, so what is lost is not known by others: "+err.Error()+
 			". Delete it: the next report makes it anew"] = protocol.IndexKey
 	case !r.isPart(ctx, err):
@@ -253,8 +262,8 @@ func (r *Reader) forgetOld(since int64) {
 	maps.DeleteFunc(r.known, func(_ string, k *knownKey) bool { return k.at < since })
 }
 
-// removeFromIndex removes members that are too long to be named, by their scores. Others with the same scores
-// are put back.
+// removeFromIndex removes members that are too long to send back as names, by their scores. It puts back the
+// others with the same scores.
 func (r *Reader) removeFromIndex(ctx context.Context, members, rubbish []redis.Z) {
 	scores := make(map[float64]bool, len(rubbish))
 	pipe := r.client.Pipeline()
@@ -276,7 +285,7 @@ func (r *Reader) removeFromIndex(ctx context.Context, members, rubbish []redis.Z
 	_, _ = pipe.Exec(ctx) // a reader that may not write sees them again
 }
 
-// note refreshes the index where somebody else's key is alive.
+// note gives the keys that are alive the time now in the index, where their writers did not.
 func (r *Reader) note(ctx context.Context, now time.Time, living []string) {
 	if len(living) > 0 {
 		pipe := r.client.Pipeline()

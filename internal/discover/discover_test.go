@@ -63,7 +63,7 @@ func read(t testing.TB, r *Reader, now time.Time) map[string]view.Document {
 
 func keys(docs map[string]view.Document) []string { return slices.Sorted(maps.Keys(docs)) }
 
-// others fills a Redis with keys that are somebody else's.
+// others fills a Redis with keys of other programs.
 func others(t testing.TB, c *redis.Client, n int) {
 	t.Helper()
 	const script = `for i = ARGV[1], ARGV[2] do redis.call('SET', 'session:' .. i, 'x') end return 1`
@@ -237,7 +237,7 @@ func TestRubbishForACursorBeginsAnew(t *testing.T) {
 	for name, put := range map[string]func(context.Context, *redis.Client, string){
 		"text in its place": func(ctx context.Context, c *redis.Client, _ string) { c.Set(ctx, scanKey, "rubbish", 0) },
 		"no number":         func(ctx context.Context, c *redis.Client, addr string) { c.HSet(ctx, scanKey, addr, "rubbish") },
-		"half a stand":      func(ctx context.Context, c *redis.Client, addr string) { c.HSet(ctx, scanKey, addr, "77 -1 x") },
+		"a number missing":  func(ctx context.Context, c *redis.Client, addr string) { c.HSet(ctx, scanKey, addr, "77 -1 x") },
 		"of another server": func(ctx context.Context, c *redis.Client, _ string) { c.HSet(ctx, scanKey, "10.0.0.7:6379", "77") },
 	} {
 		server := servertest.Redis(t)
@@ -285,7 +285,7 @@ func TestTheFirstWalkOfALargeRedisIsFastAndSaysHowFarItIs(t *testing.T) {
 			t.Errorf("reading %d: %d SCANs, %q", i, got, said)
 		}
 	}
-	for i := readings + 1; r.walk.nodes[server.Addr].through == 0 && i < 2*readings; i++ { // SCAN's count is about
+	for i := readings + 1; r.walk.nodes[server.Addr].lastWalk == 0 && i < 2*readings; i++ { // SCAN's count is about
 		scans(i)
 	}
 	for i := range 5 {
@@ -322,7 +322,7 @@ func TestThatTheWalkIsNotThroughIsAProblemInTheViewAndNoApp(t *testing.T) {
 	for i, want := range []string{"still looking for keys that others wrote: about 40 % of this Redis' keys have been looked at", ""} {
 		now := noon.Add(time.Duration(i) * time.Hour)
 		docs, err := readAll(t.Context(), r, now)
-		for r.walk.nodes[server.Addr].through == 0 && i > 0 && err == nil {
+		for r.walk.nodes[server.Addr].lastWalk == 0 && i > 0 && err == nil {
 			now = now.Add(usualGap)
 			docs, err = readAll(t.Context(), r, now)
 		}
@@ -389,8 +389,8 @@ func TestAWalkOfAnUnevenClusterEnds(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	const script = `for i = ARGV[1], ARGV[2] do redis.call('SET', KEYS[1] .. i, 'x') end return 1`
-	// Two masters, six readings and four: the smaller one must not be begun anew, fast, as soon as it is
-	// through.
+	// Two masters, six readings and four: the walk of the smaller one must not begin anew, at the first walk's
+	// pace, as soon as it has ended.
 	const large, small = 110_000, 70_000
 	for tag, n := range map[string]int{"{a}": large, "{b}": small} {
 		for i := 0; i < n; i += 10_000 {
@@ -407,7 +407,7 @@ func TestAWalkOfAnUnevenClusterEnds(t *testing.T) {
 		_, looking = read(t, r, noon.Add(time.Duration(readings)*usualGap))[scanKey]
 	}
 	if most := large/(firstCalls*scanCount) + 2; readings > most {
-		t.Errorf("through after %d readings, not %d", readings, most)
+		t.Errorf("the walk takes %d readings, not %d", readings, most)
 	}
 	if got := keys(read(t, r, noon)); len(got) != 1 {
 		t.Errorf("found %v", got)
@@ -532,7 +532,7 @@ func TestAKeyThatHoldsNothingIsNotLost(t *testing.T) {
 	}
 }
 
-// Where all reporters are foreign nobody else trims it.
+// Where all reporters are foreign no other program trims it.
 func TestTheIndexIsTrimmedByItsReaderToo(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)

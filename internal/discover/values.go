@@ -41,14 +41,16 @@ func (c candidate) rank() int64 {
 // usualSize is about the size of a value that Redis may not be asked for: nearly every one is smaller.
 const usualSize = 64 << 10
 
-// values hands over the keys of index with what they hold. What was read at the last reading is read at once;
-// of what is new the size is asked first, so that of too much it is the largest that is not read. What was
-// there before goes first, and what is no more than its share is always read. What could not be understood the
-// last time is the last.
+// values hands over the keys of index with their values, up to maxTotal in all.
+//
+//   - First it reads the keys of the last reading, those known longest before the others.
+//   - It asks Redis for the size of each of the rest, and reads the small ones first.
+//   - A value that is not larger than its share of maxTotal is always read.
+//   - Values in which the last reading could read nothing come last.
 func (r *Reader) values(ctx context.Context, index map[string]int64, add func(view.Document)) error {
 	share := maxTotal / max(len(index), 1)
 	var seniors, others []candidate
-	for _, key := range slices.Sorted(maps.Keys(index)) { // in order: of too much it is always the same that is read
+	for _, key := range slices.Sorted(maps.Keys(index)) { // in order, so that each reading leaves out the same keys
 		c := candidate{key: key, seenAt: index[key]}
 		if k := r.known[key]; k != nil {
 			c.seenAt, c.since, c.size, c.bad = max(c.seenAt, k.at), k.since, k.size, k.bad
@@ -89,15 +91,15 @@ func (r *Reader) values(ctx context.Context, index map[string]int64, add func(vi
 	return err
 }
 
-// refuse hands over a key that is not read.
+// refuse hands over a key that is too large to read, with the reason.
 func (r *Reader) refuse(c candidate, why error, add func(view.Document)) {
 	k := r.see(c.key)
 	k.since, k.size = 0, c.size
 	add(view.Document{Key: c.key, SeenAt: c.seenAt, Err: why})
 }
 
-// ask hands over what the keys to read hold, a few in each round trip, and returns those to measure that
-// hold something, with their sizes; a key that holds nothing is handed over.
+// ask hands over the keys of read with their values, a few in each round trip. It returns the keys of measure
+// that have a value, with its size, and hands over those that have none.
 func (r *Reader) ask(ctx context.Context, read, measure []candidate, add func(view.Document)) ([]candidate, error) {
 	var there []candidate
 	for len(read)+len(measure) > 0 {
@@ -149,7 +151,8 @@ func (r *Reader) ask(ctx context.Context, read, measure []candidate, add func(vi
 	return there, nil
 }
 
-// document is what a key holds, or why it cannot be read; err is that Redis could not be asked.
+// document is a key with its value, or with the reason why it cannot be read. err means that Redis could not
+// be asked.
 func (r *Reader) document(ctx context.Context, c candidate, cmd *redis.StringCmd) (d view.Document, err error) {
 	d = view.Document{Key: c.key, SeenAt: c.seenAt}
 	data, err := cmd.Bytes()

@@ -15,73 +15,74 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// The walk goes through all keys of a Redis with SCAN, those of others too, at one of three paces:
+// The walk looks at all keys of a Redis with SCAN, also at those of other programs, at one of three paces:
 //
-//   - The first walk of a Redis is fast: until it is through, a stranger may be missing from the view.
-//   - A small Redis is walked whole at each reading, so that a stranger shows at once.
-//   - A large one is walked gently once the first walk is through: its strangers are known by then.
+//   - The first walk of a Redis is fast: until it has ended, the view may lack a stranger.
+//   - Each reading walks all of a small Redis, so that a stranger shows at once.
+//   - After the first walk a large Redis is walked gently: its strangers are known by then.
 const (
-	// scanCount is about how many keys one SCAN looks at, a millisecond of Redis: what others wait for.
+	// scanCount is about how many keys one SCAN looks at. It takes Redis a millisecond, in which its other
+	// clients wait.
 	scanCount = 2_000
-	// usualGap is the time between two readings while somebody watches, and firstShare how much of it
-	// the first walk may take of Redis. A reading that comes sooner takes less, none takes more.
+	// usualGap is the time between two readings while a page is open. The first walk may keep Redis busy
+	// for firstShare of it. A reading that comes sooner takes less, none takes more.
 	usualGap   = 2 * time.Second
 	firstShare = 0.0195
 	// smallCalls is how many SCANs a small Redis takes at most.
 	smallCalls = 10
-	// A gentle walk takes gentleReadings, an hour while somebody watches; its parts have bounds, about half
-	// a millisecond of Redis and 20.
+	// A gentle walk takes gentleReadings, an hour while a page is open. Each part looks at gentleLeast keys
+	// at least and gentleMost at most: half a millisecond of Redis, and 20.
 	gentleReadings          = 1_800
 	gentleLeast, gentleMost = 500, 20_000
-	// refusedFor is how long a Redis is left alone that refuses SCAN.
+	// refusedFor is how long the walk leaves a Redis alone that refuses SCAN.
 	refusedFor = time.Minute
-	// scanPattern is one pattern for both namespaces, "pulse:" and "gravito:"; what else it lets
-	// through is sorted out here.
+	// scanPattern is one pattern for both namespaces, "pulse:" and "gravito:". It also matches other
+	// keys: scan sorts them out.
 	scanPattern = "[pg][ur][la][sv][ei]*"
-	// scanKey keeps, for an hour, how far the walk has come at each node, so that a function that
-	// has just started goes on where the last one was.
+	// scanKey is where Redis keeps, for scanLife, how far the walk has come at each node. A function
+	// that has just started goes on from there.
 	scanKey  = "pulse:scan"
 	scanLife = time.Hour
 )
 
 // walk is how far the walk has come at each node.
 type walk struct {
-	nodes map[string]*stand // nil before the first reading
-	last  time.Time         // of the reading before this one
-	clock func() time.Time  // for how long a SCAN takes
+	nodes map[string]*progress // nil before the first reading
+	last  time.Time            // when the reading before this one was
+	clock func() time.Time     // measures how long a SCAN takes
 }
 
-// stand is how far the walk has come at one node.
-type stand struct {
-	cursor  uint64
-	looked  int64 // about how many keys this walk has looked at
-	through int64 // about how many the last whole walk looked at; 0 before the first is through
+// progress is how far the walk has come at one node.
+type progress struct {
+	cursor   uint64 // where the next SCAN goes on; 0 begins a walk
+	scanned  int64  // about how many keys this walk has looked at
+	lastWalk int64  // about how many keys the last whole walk looked at; 0 before the first has ended
 	// Of this process alone:
-	keys  int64     // how many keys there are, as far as the first walk has asked
-	until time.Time // SCAN was refused: no further try before that
+	keys         int64     // what DBSIZE said during the first walk; 0 where Redis refuses it
+	refusedUntil time.Time // Redis refused SCAN: no further try before that
 }
 
-// String is how a stand is kept in Redis.
-func (s *stand) String() string { return fmt.Sprintf("%d %d %d", s.cursor, s.looked, s.through) }
+// String is the progress as Redis keeps it, in scanKey.
+func (p *progress) String() string { return fmt.Sprintf("%d %d %d", p.cursor, p.scanned, p.lastWalk) }
 
-// parseStand reads what String made. Rubbish begins anew.
-func parseStand(text string) *stand {
-	s := &stand{}
+// parseProgress reads what String wrote. Text that it cannot read begins a new walk.
+func parseProgress(text string) *progress {
+	p := &progress{}
 	fields := strings.Fields(text)
 	if len(fields) != 3 {
-		return s
+		return p
 	}
 	cursor, err := strconv.ParseUint(fields[0], 10, 64)
-	looked, err2 := strconv.ParseInt(fields[1], 10, 64)
-	through, err3 := strconv.ParseInt(fields[2], 10, 64)
-	if errors.Join(err, err2, err3) != nil || looked < 0 || through < 0 {
-		return s
+	scanned, err2 := strconv.ParseInt(fields[1], 10, 64)
+	lastWalk, err3 := strconv.ParseInt(fields[2], 10, 64)
+	if errors.Join(err, err2, err3) != nil || scanned < 0 || lastWalk < 0 {
+		return p
 	}
-	s.cursor, s.looked, s.through = cursor, looked, through
-	return s
+	p.cursor, p.scanned, p.lastWalk = cursor, scanned, lastWalk
+	return p
 }
 
-// find takes one part of the walk at each node, and returns what it finds that is not in the index.
+// find does one part of the walk at each node, and returns the keys it finds that are not in the index.
 func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64) (map[string]int64, error) {
 	nodes, err := redisconn.Masters(ctx, r.client)
 	if err != nil {
@@ -112,23 +113,23 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 	}
 	reached := 0
 	var unreachable error
-	stands := make(map[string]*stand, len(nodes)) // of the nodes that there are: a cluster's may change
+	nodesNow := make(map[string]*progress, len(nodes)) // without the nodes that have left the cluster
 	fields := make([]any, 0, 2*len(nodes))
 	for _, node := range nodes {
 		name := node.Options().Addr
-		s := r.walk.nodes[name]
-		if s == nil {
-			s = &stand{}
+		p := r.walk.nodes[name]
+		if p == nil {
+			p = &progress{}
 		}
-		stands[name] = s
-		if now.Before(s.until) {
+		nodesNow[name] = p
+		if now.Before(p.refusedUntil) {
 			reached++
 			continue
 		}
-		err := r.part(ctx, node, s, share, note)
+		err := r.part(ctx, node, p, share, note)
 		switch {
 		case redisconn.IsRefusal(err):
-			*s = stand{until: now.Add(refusedFor)}
+			*p = progress{refusedUntil: now.Add(refusedFor)}
 			reached++
 			continue
 		case err != nil && r.isPart(ctx, err):
@@ -138,9 +139,9 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 			return nil, err
 		}
 		reached++
-		fields = append(fields, name, s.String())
+		fields = append(fields, name, p.String())
 	}
-	r.walk.nodes = stands
+	r.walk.nodes = nodesNow
 	if reached == 0 {
 		return nil, unreachable
 	}
@@ -153,64 +154,64 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 	return found, nil
 }
 
-// resume goes on where another process stood.
+// resume reads from Redis how far another process has come.
 func (r *Reader) resume(ctx context.Context, nodes []*redis.Client) error {
 	names := make([]string, len(nodes))
 	for i, node := range nodes {
 		names[i] = node.Options().Addr
 	}
-	stood, err := r.client.HMGet(ctx, scanKey, names...).Result()
+	saved, err := r.client.HMGet(ctx, scanKey, names...).Result()
 	if err != nil && !redisconn.IsRefusal(err) && !r.isPart(ctx, err) {
 		return err
 	}
-	r.walk.nodes = make(map[string]*stand, len(nodes))
-	for i, text := range stood {
+	r.walk.nodes = make(map[string]*progress, len(nodes))
+	for i, text := range saved {
 		if text, ok := text.(string); ok {
-			r.walk.nodes[names[i]] = parseStand(text)
+			r.walk.nodes[names[i]] = parseProgress(text)
 		}
 	}
 	return nil
 }
 
-// part takes one node's part of the walk, and hands over the protocol's keys.
-func (r *Reader) part(ctx context.Context, node redis.Cmdable, s *stand, share float64, found func(key string)) error {
+// part does one node's part of the walk, and hands the protocol's keys to found.
+func (r *Reader) part(ctx context.Context, node redis.Cmdable, p *progress, share float64, found func(key string)) error {
 	const small = smallCalls * scanCount
 	switch {
-	case s.through == 0:
-		return r.firstPart(ctx, node, s, share, found)
-	case s.through <= small && s.looked <= small: // it was small, and is, as far as this walk has come
+	case p.lastWalk == 0:
+		return r.firstPart(ctx, node, p, share, found)
+	case p.lastWalk <= small && p.scanned <= small: // the last walk was short, and this one is so far
 		for range smallCalls {
-			if err := s.scan(ctx, node, scanCount, found); err != nil || s.cursor == 0 {
+			if err := p.scan(ctx, node, scanCount, found); err != nil || p.cursor == 0 {
 				return err
 			}
 		}
 		return nil
 	}
-	for left := min(max(s.through/gentleReadings, gentleLeast), gentleMost); left > 0; left -= scanCount {
-		if err := s.scan(ctx, node, min(left, scanCount), found); err != nil || s.cursor == 0 {
+	for left := min(max(p.lastWalk/gentleReadings, gentleLeast), gentleMost); left > 0; left -= scanCount {
+		if err := p.scan(ctx, node, min(left, scanCount), found); err != nil || p.cursor == 0 {
 			return err
 		}
 	}
 	return nil
 }
 
-// firstPart takes as much of the first walk as Redis may be asked for. What a SCAN takes of Redis is
-// what it took in all, less a round trip.
-func (r *Reader) firstPart(ctx context.Context, node redis.Cmdable, s *stand, share float64, found func(key string)) error {
+// firstPart does as much of the first walk as firstShare allows. The time a SCAN takes of Redis is the time
+// until its answer, minus a round trip.
+func (r *Reader) firstPart(ctx context.Context, node redis.Cmdable, p *progress, share float64, found func(key string)) error {
 	began := r.walk.clock()
 	keys, err := node.DBSize(ctx).Result()
 	if err != nil && !redisconn.IsRefusal(err) {
 		return err
 	}
-	s.keys = keys // 0 where it may not be asked
+	p.keys = keys // 0 where Redis refuses to say
 	roundTrip := r.walk.clock().Sub(began)
 	left := time.Duration(share * firstShare * float64(usualGap))
 	for left > 0 {
 		began := r.walk.clock()
-		if err := s.scan(ctx, node, scanCount, found); err != nil || s.cursor == 0 {
+		if err := p.scan(ctx, node, scanCount, found); err != nil || p.cursor == 0 {
 			return err
 		}
-		// At least half of it: an answer to DBSIZE that was slow says little of the others.
+		// At least half of it: one slow answer to DBSIZE does not mean that every round trip is slow.
 		took := r.walk.clock().Sub(began)
 		left -= max(took-roundTrip, took/2)
 	}
@@ -218,8 +219,8 @@ func (r *Reader) firstPart(ctx context.Context, node redis.Cmdable, s *stand, sh
 }
 
 // scan looks at about count keys more.
-func (s *stand) scan(ctx context.Context, node redis.Cmdable, count int64, found func(key string)) error {
-	keys, next, err := node.Scan(ctx, s.cursor, scanPattern, count).Result()
+func (p *progress) scan(ctx context.Context, node redis.Cmdable, count int64, found func(key string)) error {
+	keys, next, err := node.Scan(ctx, p.cursor, scanPattern, count).Result()
 	if err != nil {
 		return err
 	}
@@ -228,28 +229,28 @@ func (s *stand) scan(ctx context.Context, node redis.Cmdable, count int64, found
 			found(key)
 		}
 	}
-	s.looked += count
-	if s.cursor = next; next == 0 {
-		s.looked, s.through = 0, s.looked
+	p.scanned += count
+	if p.cursor = next; next == 0 {
+		p.scanned, p.lastWalk = 0, p.scanned
 	}
 	return nil
 }
 
-// stillLooking is a document that says how far the first walk is, while it lasts.
+// stillLooking is a document that says how far the first walk has come. ok is false once it has ended.
 func (r *Reader) stillLooking() (d view.Document, ok bool) {
-	var looked, keys int64
+	var scanned, keys int64
 	sizes := true
-	for _, s := range r.walk.nodes {
-		if s.through > 0 || !s.until.IsZero() {
+	for _, p := range r.walk.nodes {
+		if p.lastWalk > 0 || !p.refusedUntil.IsZero() {
 			continue
 		}
 		ok = true
-		looked, keys = looked+s.looked, keys+s.keys
-		sizes = sizes && s.keys > 0
+		scanned, keys = scanned+p.scanned, keys+p.keys
+		sizes = sizes && p.keys > 0
 	}
 	text := "still looking for keys that others wrote"
 	if ok && sizes {
-		text += fmt.Sprintf(": about %d %% of this Redis' keys have been looked at", min((200*looked+keys)/(2*keys), 99)) // rounded
+		text += fmt.Sprintf(": about %d %% of this Redis' keys have been looked at", min((200*scanned+keys)/(2*keys), 99)) // rounded
 	}
 	return view.Document{Key: scanKey, Err: errors.New(text)}, ok
 }

@@ -1,4 +1,8 @@
-// Package poll drives an adapter's session over a source, from the first question to the snapshot.
+// Package poll drives an adapter's session over a source, from the first request to the snapshot.
+//
+// A [Poller] joins a session and a [Source]; [Poller.Poll] makes one poll. The source is asked only what
+// [adapter.Guard] allows: commands that the adapter describes and that only read, in a bounded number. A part
+// of the source that could not be asked is a problem in the snapshot, and the rest is still polled.
 package poll
 
 import (
@@ -12,21 +16,21 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// Source answers an adapter's requests: one reply each, in order. An error without replies is that it could
-// not be asked at all; beside replies it is about a part of it, such as a node of a cluster, and the
-// requests that were for this part have a refusal as their reply.
+// Source answers an adapter's requests: one reply each, in order. An error without replies means that the
+// source could not be asked at all. An error beside replies is about a part of the source, such as a node of a
+// cluster: the requests to this part have a refusal as their reply.
 type Source interface {
 	Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error)
 }
 
 // Poller polls one session over one source. It is for one poll at a time.
 type Poller struct {
-	Adapter adapter.Description // what the session may ask, unless it describes that itself
+	Adapter adapter.Description // says what the session may ask, unless the session describes itself
 	Session adapter.Session
 	Source  Source
 }
 
-// Poll asks until the session has its snapshot, or says why there is none.
+// Poll asks the source until the session returns its snapshot, or the error why there is none.
 func (p *Poller) Poll(ctx context.Context, now time.Time) (*protocol.QueueSnapshot, error) {
 	step := p.Session.Poll(ctx, now)
 	var missing []protocol.Problem

@@ -14,7 +14,7 @@ import (
 // Address is where a Redis is, and how to log in there.
 type Address struct{ options redis.UniversalOptions }
 
-// String is what to call this Redis in errors: its topology and addresses, no secret.
+// String names this Redis in errors: its topology and addresses, no secret.
 func (a *Address) String() string {
 	addrs := strings.Join(a.options.Addrs, ",")
 	switch {
@@ -27,8 +27,8 @@ func (a *Address) String() string {
 }
 
 // Client makes a client. Its time limits are short: a Redis that doesn't answer must cost a poll, not the
-// program. A single host that turns out to be a node of a cluster is used as a cluster; to see that the
-// client connects at once, if the host answers within two seconds, before ctx ends.
+// program. To see whether a single host is a node of a cluster, Client asks it at once, for at most two seconds
+// and until ctx ends; if it is one, the client uses the whole cluster.
 func (a *Address) Client(ctx context.Context) redis.UniversalClient {
 	redis.SetLogger(quiet{})
 	o := a.options
@@ -69,13 +69,13 @@ func (a *Address) Client(ctx context.Context) redis.UniversalClient {
 	return client
 }
 
-// Pinger makes a function that asks this Redis for a sign of life, on a connection of its own: others may be
-// busy. It connects when it is first used, and is safe for concurrent use.
+// Pinger makes a function that pings this Redis on a connection of its own, because other connections may be
+// busy. The function connects when it is first used, and is safe for concurrent use.
 func (a *Address) Pinger() func(ctx context.Context) error {
 	var once sync.Once
 	var client redis.UniversalClient
 	return func(ctx context.Context) error {
-		once.Do(func() { client = a.Client(context.WithoutCancel(ctx)) }) // a short ctx must not decide what kind of Redis it is
+		once.Do(func() { client = a.Client(context.WithoutCancel(ctx)) }) // a short ctx must not hide that it is a cluster
 		return client.Ping(ctx).Err()
 	}
 }
@@ -94,12 +94,12 @@ func clusterClient(o *redis.UniversalOptions) redis.UniversalClient {
 	return redis.NewClusterClient(c)
 }
 
-// errNodeOfCluster is why a single server is not asked: it would answer for its own part of the keys, and
-// nobody would miss the others.
+// errNodeOfCluster is why a single server is not asked: it would answer for its own part of the keys, and no
+// number would show that the others are missing.
 var errNodeOfCluster = errors.New("it is a node of a Redis Cluster, which did not answer when this program started: restart it, or name a second node in the URL")
 
-// refuseNodeOfCluster refuses a new connection to a node of a cluster. HELLO is the one command that says
-// so to every user, whatever its rights; servers before Redis 6 don't have it.
+// refuseNodeOfCluster refuses a new connection to a node of a cluster. Every user may send HELLO, with no
+// rights at all; servers before Redis 6 don't have it.
 func refuseNodeOfCluster(ctx context.Context, cn *redis.Conn) error {
 	about, err := cn.Hello(ctx, 2, "", "", "").Result()
 	if err == nil && about["mode"] == "cluster" {
@@ -108,15 +108,14 @@ func refuseNodeOfCluster(ctx context.Context, cn *redis.Conn) error {
 	return nil
 }
 
-// noTouch keeps what is read as it was for a server that evicts what nobody used lately. Servers before Redis
-// 7.2 don't have it, and a user may not be allowed to: then it is as it was before.
+// noTouch asks Redis not to count our reads as use of a key, so that they don't change which keys a full
+// server evicts. Servers before Redis 7.2 don't have it, and a user may lack the right: then our reads count.
 func noTouch(ctx context.Context, cn *redis.Conn) error {
 	_ = cn.Do(ctx, "CLIENT", "NO-TOUCH", "ON").Err()
 	return nil
 }
 
-// quiet keeps go-redis from logging on its own: what it says is in its errors, too, and those are
-// logged once.
+// quiet keeps go-redis from logging on its own: its errors say the same, and our programs log those once.
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}

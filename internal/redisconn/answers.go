@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Exec sends what is in pipe. Each command has its own error; the one returned is no command's: the
-// connection was refused, for a password or a database, say.
+// Exec sends the commands in pipe. Each command keeps its own error. Exec returns an error only where the
+// connection failed, for example because Redis refused the password or the database.
 func Exec(ctx context.Context, pipe redis.Pipeliner) error {
 	cmds, err := pipe.Exec(ctx)
 	if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return cmd.Err() != nil }) {
@@ -19,15 +19,15 @@ func Exec(ctx context.Context, pipe redis.Pipeliner) error {
 	return err
 }
 
-// IsRefusal is true of an error that Redis answered, such as NOPERM or WRONGTYPE, and false where it
-// could not be asked. That there is no such key is an answer, no refusal.
+// IsRefusal reports whether err is an error that Redis answered, such as NOPERM or WRONGTYPE. It is false where
+// Redis could not be asked, and of [redis.Nil]: a missing key is an answer.
 func IsRefusal(err error) bool {
 	var refusal redis.Error
 	return errors.As(err, &refusal) && !errors.Is(err, redis.Nil)
 }
 
-// Unreachable says of err, which is no refusal, which server could not be reached and why. It is the same
-// text for the same trouble: a connection's own port, which changes, is not in it.
+// Unreachable says which server could not be reached and why, from err, which must not be a refusal. The same
+// trouble gives the same text: the connection's own port, which changes, is not in it.
 func Unreachable(err error) string {
 	op, isNet := errors.AsType[*net.OpError](err)
 	if !isNet || op.Addr == nil {

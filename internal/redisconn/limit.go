@@ -11,18 +11,18 @@ import (
 	"syscall"
 )
 
-// What a server may send. go-redis makes room for what a reply says it holds before it is there, so what is too
-// large is replaced before go-redis sees it.
+// The bounds on replies. go-redis allocates as much memory as a reply announces, before the reply has come. So
+// we replace what is too large before go-redis sees it.
 const (
 	// maxValue is the largest value: a document of the protocol has at most 8 MiB, and one byte more is
 	// read of a larger one.
 	maxValue = 8<<20 + 1
 	// maxElement is the largest value in a list: names, members and fields are short.
 	maxElement = 64 << 10
-	// maxExchange is how much may be read after a write. What is small is read beyond that, too: one huge
-	// reply of a pipeline leaves its neighbours there.
+	// maxExchange is how much of the replies to one write is read. Small values are read beyond that, too, so
+	// that one huge reply of a pipeline does not cost the others.
 	maxExchange = 20 << 20
-	// small is a value, and the cost of a list, that always passes.
+	// small is the size of a value, and the cost of a list, that is always read.
 	small = 1 << 10
 	// elementCost is what go-redis keeps for each element of a list, beside what is in it.
 	elementCost = 48
@@ -32,13 +32,13 @@ const (
 	maxDepth = 16
 )
 
-// leftOut begins what stands in a list in place of an element that is too large.
+// leftOut begins the text that replaces an element of a list that is too large.
 const leftOut = "\x00left out: "
 
-// IsLeftOut is true of what stands in a list in place of an element that was too large to be read.
+// IsLeftOut reports whether element replaces an element of a list that was too large to read.
 func IsLeftOut(element string) bool { return strings.HasPrefix(element, leftOut) }
 
-// bounded wraps a dialer: its connections leave out what is too large.
+// bounded wraps a dialer: its connections leave out values that are too large.
 func bounded(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
@@ -53,17 +53,18 @@ func bounded(dial func(ctx context.Context, network, addr string) (net.Conn, err
 	}
 }
 
-// boundedConn is a connection to a Redis whose replies are bounded. It is for one reader.
+// boundedConn is a connection to a Redis that bounds its replies. It is for one reader.
 type boundedConn struct {
 	net.Conn
 
 	replies replies
-	ready   []byte // has passed, and was not read yet
-	buf     []byte // where ready begins, to be used again
+	ready   []byte // replies within the bounds, not yet read
+	buf     []byte // the memory of ready, to be used again
 	bad     error  // why nothing more can be read
 }
 
-// boundedSyscallConn is one whose state go-redis can ask the kernel for, before it uses it again.
+// boundedSyscallConn is a boundedConn of which go-redis can ask the kernel, before it uses it again, whether it
+// is still open.
 type boundedSyscallConn struct {
 	*boundedConn
 
@@ -94,19 +95,19 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// replies follows a stream of replies, and leaves out what is too large. They are RESP2, and between go-redis
-// and a Sentinel RESP3.
+// replies follows a stream of replies, and leaves out values that are too large. The replies are RESP2, and
+// between go-redis and a Sentinel RESP3.
 type replies struct {
-	spent atomic.Int64 // since the last write, in bytes
-	line  []byte       // the beginning of a line that has not come whole
-	body  int64        // what is still to come of a value, with its end
-	open  []int64      // how many elements are still to come of each list around
-	// While dropping nothing passes, until the value that began with so many lists around is over.
+	spent atomic.Int64 // how much was read since the last write, in bytes
+	line  []byte       // the beginning of a line of which the end has not come
+	body  int64        // how many bytes of a value are still to come, with the line break after it
+	open  []int64      // how many elements of each open list are still to come
+	// While dropping nothing passes, until the value ends that began with dropFrom lists open.
 	dropping bool
 	dropFrom int
 }
 
-// pass appends to out what may pass of data.
+// pass appends data to out, without the values that are too large.
 func (r *replies) pass(out, data []byte) ([]byte, error) {
 	for len(data) > 0 {
 		if r.body > 0 {
@@ -139,7 +140,7 @@ func (r *replies) pass(out, data []byte) ([]byte, error) {
 	return out, nil
 }
 
-// begin begins the value whose first line has come.
+// begin begins a value, of which the first line has come.
 func (r *replies) begin(out []byte) ([]byte, error) {
 	kind := r.line[0]
 	switch kind {
@@ -204,7 +205,7 @@ func (r *replies) beginList(out []byte, n int64) ([]byte, error) {
 	return out, nil
 }
 
-// affords counts what a value costs, where there is room for it.
+// affords reports whether there is room for a value of this cost, and counts the cost if so.
 func (r *replies) affords(cost int64) bool {
 	if cost > small && r.spent.Load()+cost > maxExchange {
 		return false
@@ -213,7 +214,7 @@ func (r *replies) affords(cost int64) bool {
 	return true
 }
 
-// show lets the line pass that has come.
+// show appends the line that has come, unless it belongs to a value that is dropped.
 func (r *replies) show(out []byte) []byte {
 	if r.dropping {
 		return out
@@ -221,8 +222,8 @@ func (r *replies) show(out []byte) []byte {
 	return append(out, r.line...)
 }
 
-// drop leaves out the value that begins, and says so in its place: a refusal, as if the server had made it, or
-// in a list a text, because a refusal there is not read by everybody.
+// drop leaves out the value that begins, and puts the reason in its place: as a refusal, or within a list as a
+// text, because not every reader of a list looks for refusals in it.
 func (r *replies) drop(out []byte, reason string) []byte {
 	r.dropping, r.dropFrom = true, len(r.open)
 	if len(r.open) == 0 {

@@ -94,7 +94,7 @@ func FuzzReplies(f *testing.F) {
 		if whole != parts || (err == nil) != (err2 == nil) {
 			t.Fatalf("%q, %v and in parts %q, %v", whole, err, parts, err2)
 		}
-		// Whatever passes passes again: nothing in it is too large, or in no place.
+		// The output passes a second time unchanged: nothing in it is too large or out of place.
 		again, err3 := passed(whole, 3)
 		if err == nil && (again != whole || err3 != nil) {
 			t.Fatalf("%q, and of that %q, %v", whole, again, err3)

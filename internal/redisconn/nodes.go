@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Masters lists the servers that each hold keys of their own, in an order that stays the same: of a
-// cluster its masters, else the one there is.
+// Masters lists the servers that hold keys: the masters of a cluster, else the one server. The order stays the
+// same.
 func Masters(ctx context.Context, client redis.UniversalClient) ([]*redis.Client, error) {
 	cluster, ok := client.(*redis.ClusterClient)
 	if !ok {

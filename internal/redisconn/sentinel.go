@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// loggingIn is a dialer that logs in where a server asks for a login. Many Sentinels have the login of
-// what they watch, and many have none: go-redis takes one setting for all, and a Sentinel without a
+// loggingIn is a dialer that logs in where a server asks for a login. Many Sentinels have the login of the
+// servers that they watch, and many have none. go-redis has one setting for all, and a Sentinel without a
 // password refuses one.
 func loggingIn(o *redis.UniversalOptions, dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -24,7 +24,7 @@ func Parse(text string) (*Address, error) {
 		return nil, fmt.Errorf("no URL of a Redis; it is not shown here because it may hold a password: %s", takes)
 	}
 	wrong := func(why string) error { return fmt.Errorf("%q: %s", scheme+"://"+redact(rest), why) }
-	if strings.Contains(rest, "#") { // to a URL what follows it is no part of the address: it would connect to what stands before it
+	if strings.Contains(rest, "#") { // a URL ends there: we would connect to the host before it
 		return nil, wrong("write a # as %23, in a password too")
 	}
 	u, err := splitURL(scheme, rest)
@@ -61,7 +61,7 @@ func Parse(text string) (*Address, error) {
 		o.Username, o.Password, o.DB, o.TLSConfig = one.Username, one.Password, one.DB, one.TLSConfig
 	}
 	if o.TLSConfig != nil && len(u.hosts)+len(o.MasterName) > 1 {
-		o.TLSConfig.ServerName = "" // each of several has a certificate of its own name, which is that it is dialed by
+		o.TLSConfig.ServerName = "" // each host has a certificate of its own name, the name by which we dial it
 	}
 	if o.IsClusterMode = len(o.Addrs) > 1 && o.MasterName == ""; o.IsClusterMode && o.DB != 0 {
 		return nil, wrong("a Redis Cluster has database 0 only")
@@ -84,15 +84,15 @@ func cutSentinelLogin(o *redis.UniversalOptions, path string) (rest string, err 
 	return rest, err
 }
 
-// parts are what follows the scheme of a URL.
+// parts are the parts of a URL after its scheme.
 type parts struct {
 	login string // "user:password@"
 	hosts []string
 	path  string // with the query
 }
 
-// splitURL takes apart what follows the scheme. Of several hosts each may repeat the scheme, the
-// login and the path; where it repeats one of those, it must be the same.
+// splitURL splits a URL after its scheme into its parts. Each of several hosts may repeat the scheme, the login
+// and the path, which must then be the same.
 func splitURL(scheme, rest string) (u parts, err error) {
 	for one := range strings.SplitSeq(rest, ","+scheme+"://") {
 		hosts, path := cutAny(one, "/?")
@@ -122,15 +122,15 @@ var (
 	plainPath  = regexp.MustCompile(`^[A-Za-z0-9._/-]*$`)
 )
 
-// redact is what follows the scheme with everything hidden that could be a password, even one whose
-// '/', '?' or '@' should have been escaped: what stands before the last @, the query, and whatever
-// doesn't look like hosts and a path.
+// redact returns rest, the URL after its scheme, without anything that could be a password. It hides the text
+// before the last @, the query, and a host or path with unusual characters: a password may hold a '/', '?' or
+// '@' that its author forgot to escape.
 func redact(rest string) string {
 	shown, hidden := rest, ""
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		shown, hidden = rest[i+1:], "***@"
 		if strings.Contains(rest[:i], "?") {
-			return "***" // it may stand in the query
+			return "***" // the password may be in the query
 		}
 	}
 	shown, _, _ = strings.Cut(shown, "?")

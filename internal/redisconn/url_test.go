@@ -177,8 +177,8 @@ var fuzzShapes = []string{
 	"rediss+sentinel://s1/queues/x?sentinel_password=PASSWORD", "redis://cache/x?password=PASSWORD", "redis://PASSWORD@cache/x", "PASSWORD", "ada:PASSWORD@cache",
 }
 
-// leaks tells whether the password is in an error. What the sentence holds with no password at all
-// may look like a short one: that is no leak.
+// leaks reports whether an error holds the password. A part of the sentence that looks like a short password is
+// no leak.
 func leaks(err error, password string) bool {
 	if len(password) < 4 {
 		return false
@@ -194,7 +194,7 @@ func leaks(err error, password string) bool {
 	return strings.Contains(err.Error(), password)
 }
 
-func TestAClientConnectsThroughWhateverTheURLNames(t *testing.T) {
+func TestAClientConnectsByEachKindOfURL(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	socket := t.TempDir() + "/s"

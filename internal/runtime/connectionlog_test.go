@@ -50,7 +50,7 @@ func TestTroubleWithConnectionsIsSaidOnceAMinute(t *testing.T) {
 	for i := range 3 * mostTroubles {
 		say(strings.Repeat("x", i))
 	}
-	if len(c.saidAt) > mostTroubles || len(c.silent) > mostTroubles {
+	if len(c.saidAt) > mostTroubles || len(c.unsaid) > mostTroubles {
 		t.Errorf("%d kinds are remembered", len(c.saidAt))
 	}
 }

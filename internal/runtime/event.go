@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// A Function URL's requests and an HTTP API's have the same format, 2.0, but only a Function URL
-// can take a streamed answer: behind an HTTP API that would be an error 500. They are told apart
-// by their domain. Format: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
+// serveEvent answers the request of a Function URL or of an HTTP API. Both have the same format, 2.0, but only
+// a Function URL can take a streamed answer: an HTTP API makes an error 500 of it. Their domains differ.
+// Format: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 func serveEvent(ctx context.Context, handler http.Handler, e *events.APIGatewayV2HTTPRequest) (any, error) {
 	r, err := request(ctx, e)
 	if err != nil {
@@ -76,13 +76,13 @@ func signer(e *events.APIGatewayV2HTTPRequest) string {
 	return ""
 }
 
-// Signed tells whether AWS IAM has authenticated the request of ctx.
+// Signed reports whether AWS IAM has authenticated the request of ctx.
 func Signed(ctx context.Context) bool {
 	arn, _ := ctx.Value(signerKey{}).(string)
 	return arn != ""
 }
 
-// buffered answers whole.
+// buffered returns the whole answer, once the handler has ended.
 func buffered(handler http.Handler, r *http.Request) *events.APIGatewayV2HTTPResponse {
 	w := &buffer{header: http.Header{}, noBody: r.Method == http.MethodHead}
 	handler.ServeHTTP(w, r)
@@ -97,12 +97,12 @@ func buffered(handler http.Handler, r *http.Request) *events.APIGatewayV2HTTPRes
 	return out
 }
 
-// buffer is a ResponseWriter that keeps what is written. It is no http.Flusher: that tells a
-// handler that it cannot stream.
+// buffer is a ResponseWriter that keeps the answer in memory. It is no http.Flusher, so the handler knows that
+// it cannot stream.
 type buffer struct {
 	header, sent http.Header
 	status       int
-	noBody       bool // it answers a HEAD, whose handler need not know
+	noBody       bool // the request is a HEAD: the body is dropped, so that a handler may write one
 	body         bytes.Buffer
 }
 
@@ -144,7 +144,7 @@ func streamed(handler http.Handler, r *http.Request) *events.LambdaFunctionURLSt
 	return &events.LambdaFunctionURLStreamingResponse{StatusCode: w.status, Headers: headers, Cookies: cookies, Body: reader}
 }
 
-// pipe is a ResponseWriter whose body somebody reads while it is written.
+// pipe is a ResponseWriter that hands the body on while the handler writes it.
 type pipe struct {
 	header, sent http.Header
 	status       int
@@ -170,11 +170,12 @@ func (p *pipe) Write(data []byte) (int, error) {
 	return p.writer.Write(data)
 }
 
-// Flush has nothing to do: each Write goes out at once. That it is there tells a handler that it
-// can stream.
+// Flush does nothing: each Write goes out at once. With this method pipe is an http.Flusher, so the handler
+// knows that it can stream.
 func (p *pipe) Flush() {}
 
-// split parts the cookies from the headers, which are joined: the event format has one value each.
+// split returns the headers and, apart, the cookies. It joins the values of a header, because the event format
+// has one value for each.
 func split(h http.Header) (headers map[string]string, cookies []string) {
 	headers = make(map[string]string, len(h))
 	for name, values := range h {

@@ -149,11 +149,11 @@ func TestAnswerIsTheHandlersEitherWay(t *testing.T) {
 	if diff := cmp.Diff([]any{http.StatusTeapot, headers, cookies, "short and stout", false}, []any{b.StatusCode, b.Headers, b.Cookies, b.Body, b.IsBase64Encoded}); diff != "" {
 		t.Errorf("buffered (-want +got):\n%s", diff)
 	}
-	silent := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	if s, body := streamedAnswer(t, silent, get(functionURL, "/")); s.StatusCode != http.StatusOK || body != "" {
+	writesNothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	if s, body := streamedAnswer(t, writesNothing, get(functionURL, "/")); s.StatusCode != http.StatusOK || body != "" {
 		t.Errorf("a handler that says nothing: %d %q", s.StatusCode, body)
 	}
-	if b := bufferedAnswer(t, silent, get(httpAPI, "/")); b.StatusCode != http.StatusOK || b.Body != "" {
+	if b := bufferedAnswer(t, writesNothing, get(httpAPI, "/")); b.StatusCode != http.StatusOK || b.Body != "" {
 		t.Errorf("a handler that says nothing: %d %q", b.StatusCode, b.Body)
 	}
 }

@@ -29,8 +29,8 @@ func withSendBuffer(ctx context.Context, conn net.Conn) context.Context {
 	return ctx
 }
 
-// HTTP serves handler: in Lambda the requests of a Function URL and of an HTTP API, elsewhere those
-// that come to listen, until ctx ends. Requests' contexts end with ctx.
+// HTTP serves handler until ctx ends. In Lambda it serves the requests of a Function URL or an HTTP API,
+// elsewhere the requests to the address listen. The contexts of the requests end with ctx.
 func HTTP(ctx context.Context, handler http.Handler, listen string, log *slog.Logger) error {
 	if InLambda() {
 		lambda.StartWithOptions(func(ctx context.Context, event *events.APIGatewayV2HTTPRequest) (any, error) {
@@ -47,7 +47,7 @@ func HTTP(ctx context.Context, handler http.Handler, listen string, log *slog.Lo
 	return Serve(ctx, handler, listener, log)
 }
 
-// Serve serves handler on listener until ctx ends. What goes wrong with connections is in the log.
+// Serve serves handler on listener until ctx ends. It logs what goes wrong with connections.
 func Serve(ctx context.Context, handler http.Handler, listener net.Listener, log *slog.Logger) error {
 	requests, end := context.WithCancel(ctx)
 	defer end()
@@ -74,7 +74,7 @@ func Serve(ctx context.Context, handler http.Handler, listener net.Listener, log
 	defer cancel()
 	err := server.Shutdown(stopCtx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close() // who has not gone by now is cut off
+		err = server.Close() // this cuts off the clients that are still connected
 	}
 	if end := <-failed; err == nil && !errors.Is(end, http.ErrServerClosed) {
 		err = end

@@ -9,10 +9,10 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// limitMemory tells Go's garbage collector how much memory there is, unless GOMEMLIMIT does: what a function
-// has in Lambda, or the container's limit.
+// limitMemory tells Go's garbage collector how much memory there is, unless GOMEMLIMIT does: the memory of the
+// Lambda function, or the container's limit.
 func limitMemory() {
-	const goShare = 0.8 // the rest is the program's code, and what the kernel keeps for it
+	const goShare = 0.8 // the rest is for the program's code and the kernel's buffers
 	// An error is that no limit can be found: then there is none.
 	_, _ = memlimit.Set(memlimit.WithRatio(goShare), memlimit.WithProvider(memlimit.ApplyFallback(lambdaMemory, memlimit.FromCgroup)))
 }
@@ -23,16 +23,16 @@ func lambdaMemory() (uint64, error) {
 }
 
 const (
-	// usualMemory is what a process has that nothing limits, as far as budgets are concerned.
+	// usualMemory is the memory that Budget assumes for a process without a limit.
 	usualMemory = 1 << 30
-	// ownMemory is what a program takes beside what its budget is for: its code, its connections, one document
-	// that is being read.
+	// ownMemory is the memory that a program needs beside the rows: for its code, its connections, and the
+	// document that it reads.
 	ownMemory   = 32 << 20
 	leastBudget = 8 << 20
 )
 
-// Budget is about how much memory the rows of one view may take. A quarter of what there is: the view before is
-// still there while the next is made, and so is its JSON.
+// Budget is about how much memory, in bytes, the rows of one view may take. It is a quarter of the memory there
+// is: while the program makes a view it still holds the one before, and the JSON of both.
 func Budget() int64 {
 	memory := debug.SetMemoryLimit(-1)
 	if memory == math.MaxInt64 {

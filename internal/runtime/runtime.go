@@ -1,5 +1,10 @@
-// Package runtime lets the same binary be a Lambda function or a plain process: which events and
-// signals there are, and with what status it ends.
+// Package runtime runs the programs, each as a Lambda function or as a plain process, from the same binary.
+//
+// [Main] is the whole of a program's main function. Inside, a reporter calls [Reporter] and the aggregator calls
+// [HTTP]; both find out where they run.
+//
+// A program ends on SIGINT and SIGTERM, with status 0. It ends with 2 where the environment or the
+// command line is wrong, and else with 1 and a sentence on stderr.
 package runtime
 
 import (
@@ -20,8 +25,8 @@ import (
 	"github.com/gravito-framework/pulse/internal/reporter"
 )
 
-// Main runs a program until it ends or is told to by SIGINT or SIGTERM, and ends the process: with
-// status 0, with 2 where the environment or the command line is wrong, else with 1.
+// Main runs a program until it returns, or until SIGINT or SIGTERM ends its context. Then it ends the process:
+// with status 0, with 2 where the environment or the command line is wrong, else with 1.
 func Main(name string, run func(ctx context.Context) error) {
 	limitMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -43,7 +48,7 @@ func status(stderr io.Writer, name string, err error) int {
 	return 1
 }
 
-// InLambda tells whether this process is a Lambda function.
+// InLambda reports whether this process is a Lambda function.
 func InLambda() bool { return config.InLambda(os.Getenv) }
 
 // Reporter runs r: in Lambda once for each event, with the request's id as the owner; elsewhere
@@ -64,8 +69,8 @@ func Reporter(ctx context.Context, r *reporter.Reporter) error {
 	return nil
 }
 
-// Once polls once and writes the snapshot to w, as JSON for a person to read. What could not be read is in
-// the log, too: a snapshot without queues looks like a success.
+// Once polls once and writes the snapshot to w, as JSON for a person to read. It also logs the snapshot's
+// problems, because a snapshot without queues looks like a success.
 func Once(ctx context.Context, w io.Writer, r *reporter.Reporter) error {
 	s, err := r.Poll(ctx)
 	if err != nil {

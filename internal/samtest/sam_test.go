@@ -51,7 +51,7 @@ var contract = []string{
 	"PULSE_LOG_LEVEL", "PULSE_LOG_FORMAT",
 }
 
-// parameters are what somebody answers to `sam deploy --guided`.
+// parameters are the answers of a user to `sam deploy --guided`.
 type parameters map[string]string
 
 // and returns p with more answers.
@@ -467,7 +467,7 @@ func run(t *testing.T, env []string, name string, args ...string) (string, error
 	return string(out), err
 }
 
-// install is what to do about whatever is missing.
+// install is how to install what is missing.
 const install = "pip install -r internal/servertest/requirements.txt"
 
 // need ends the test where a command is missing.

@@ -5,20 +5,20 @@ import (
 	"sync"
 )
 
-// Pipes is a listener whose connections are in memory, so that they live on synctest's clock.
+// Pipes is a listener with connections in memory, so that synctest's clock applies to them.
 type Pipes struct {
 	conns chan net.Conn
 	done  chan struct{}
 	close func()
 }
 
-// NewPipes makes one.
+// NewPipes makes a listener.
 func NewPipes() *Pipes {
 	done := make(chan struct{})
 	return &Pipes{make(chan net.Conn), done, sync.OnceFunc(func() { close(done) })}
 }
 
-// Dial connects, once somebody accepts.
+// Dial connects. It waits until the listener's owner calls Accept.
 func (p *Pipes) Dial() net.Conn {
 	client, server := net.Pipe()
 	p.conns <- server

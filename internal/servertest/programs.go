@@ -36,7 +36,7 @@ func Python(t testing.TB, packages ...string) string {
 	t.Helper()
 	const install = "pip install -r internal/servertest/requirements.txt"
 	path := need(t, "python3", install)
-	// Not by importing them: a folder of that name, where the test runs, would do.
+	// Not by importing them: Python would also import a folder of that name where the test runs.
 	check := "import sys, importlib.metadata\nfor name in sys.argv[1:]: importlib.metadata.version(name)"
 	if said, err := exec.Command(path, append([]string{"-c", check}, packages...)...).CombinedOutput(); err != nil {
 		Missing(t, "%s lacks %s: %s\n%s", path, strings.Join(packages, " or "), install, said)
@@ -44,7 +44,7 @@ func Python(t testing.TB, packages ...string) string {
 	return path
 }
 
-// CodeOf is the code of a page of docs/ in a language, block by block: what the page says is what a test runs.
+// CodeOf returns the blocks of code in a language on a page of docs/, so that a test runs what the page says.
 func CodeOf(t testing.TB, page, language string) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(Root(), "docs", page))

@@ -24,7 +24,7 @@ type RedisServer struct {
 	running *running
 }
 
-// Redis starts a redis-server, with more arguments for it if need be.
+// Redis starts a redis-server, with args as further arguments.
 func Redis(t testing.TB, args ...string) *RedisServer {
 	t.Helper()
 	path := need(t, "redis-server", "apt-get install redis-server")
@@ -58,8 +58,8 @@ func (s *RedisServer) Port() string {
 	return port
 }
 
-// Digest is a digest of everything in the server but what is under pulse: and what ends by itself, key
-// by key, so that a difference shows where it is.
+// Digest returns a digest of each key, so that a difference shows where it is. It leaves out the keys below
+// pulse: and those that expire.
 func (s *RedisServer) Digest() string {
 	s.t.Helper()
 	ctx := context.Background()
@@ -103,12 +103,12 @@ func ClusterNodes(t testing.TB, replicas int, args ...string) []*RedisServer {
 	var nodes []*RedisServer
 	var addrs []string
 	for range 3 * (1 + replicas) {
-		// The bus has a free port, too. Left alone it is port+10000, which may be anybody's.
+		// The bus gets a free port, too. Its default is port+10000, which another program may have.
 		bus := strconv.Itoa(FreePort(t))
 		s := Redis(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"}, args...)...)
 		nodes, addrs = append(nodes, s), append(addrs, s.Addr)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience) // redis-cli waits for the nodes for ever
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait) // redis-cli waits for the nodes for ever
 	defer cancel()
 	out, err := exec.CommandContext(ctx, cli, append(append([]string{"--cluster", "create"}, addrs...), "--cluster-yes", "--cluster-replicas", strconv.Itoa(replicas))...).CombinedOutput()
 	if err != nil {

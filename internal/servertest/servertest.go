@@ -1,7 +1,9 @@
-// Package servertest finds and starts the real servers and programs that tests talk to: each on
-// loopback, on a free port, in a temporary directory, and ended with its test.
+// Package servertest starts the real servers and programs that tests talk to.
 //
-// Where something is not installed the test is skipped with the reason; with CI=true it fails.
+// [Redis] starts a redis-server and [Run] a program; [Eventually] waits for what should happen. Each server
+// listens on loopback, on a free port, in a temporary directory, and ends with its test.
+//
+// Where a program is not installed the test is skipped with the reason; with CI=true it fails.
 package servertest
 
 import (
@@ -29,7 +31,7 @@ func need(t testing.TB, program, install string) string {
 	return path
 }
 
-// Missing ends a test that lacks something: skipped on a laptop, failed in CI.
+// Missing ends a test that needs something that is not there: on a laptop it skips the test, in CI it fails.
 func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -49,15 +51,15 @@ func FreePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// patience is how long something may take: a minute, because a machine may be busy.
-const patience = time.Minute
+// maxWait is how long a test waits for something: a minute, because a machine may be busy.
+const maxWait = time.Minute
 
-// waitFor tries until it works; a server takes a moment to start. It gives up at once when ended is
-// closed: a server that has ended, say because its port was taken, never answers. ended may be nil.
+// waitFor calls try until it returns no error; a server takes a moment to start. It fails the test at once when
+// ended is closed: a server that has ended, say because its port was taken, never answers. ended may be nil.
 func waitFor(t testing.TB, what string, ended <-chan struct{}, try func() error) {
 	t.Helper()
 	var err error
-	for range patience / pause {
+	for range maxWait / pause {
 		if err = try(); err == nil {
 			return
 		}
@@ -78,8 +80,7 @@ type running struct {
 	ended chan struct{} // closed when the process is gone
 }
 
-// start runs a server until the test ends or its stop is called. What it said is in the log of a test
-// that fails.
+// start runs a server until the test ends or calls stop. A test that fails logs the server's output.
 func start(t testing.TB, cmd *exec.Cmd) *running {
 	t.Helper()
 	out := &Output{}
@@ -270,13 +271,13 @@ func (p *Process) Wait() int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
+	case <-time.After(maxWait):
 		p.t.Fatalf("%s has not ended", p.cmd.Path)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Running tells whether the program has not ended.
+// Running reports whether the program is still running.
 func (p *Process) Running() bool {
 	select {
 	case <-p.ended:
@@ -286,7 +287,7 @@ func (p *Process) Running() bool {
 	}
 }
 
-// Eventually waits until what should be is so.
+// Eventually waits until ok reports true. what names it in the failure.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	waitFor(t, what, nil, func() error {

@@ -27,7 +27,7 @@ func (f *failing) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-func TestNobodyWaitsForAServerThatHasEnded(t *testing.T) {
+func TestWaitingForAServerThatHasEndedFailsAtOnce(t *testing.T) {
 	t.Parallel()
 	path := need(t, "redis-server", "apt-get install redis-server")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

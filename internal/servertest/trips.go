@@ -13,7 +13,7 @@ type Trips struct {
 	n, longest int
 }
 
-// Since is how many round trips there were since it was last asked, and the commands of the longest.
+// Since returns the number of round trips since its last call, and the number of commands in the longest.
 func (c *Trips) Since() (n, longest int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -57,8 +57,8 @@ func meta(tb testing.TB, members map[string]any) protocol.Meta {
 	return m
 }
 
-// BenchmarkBuild makes a view and, in turn, only decodes the same documents as plain JSON: the
-// least that anybody would have to do who remembers nothing.
+// BenchmarkBuild makes a view and, in turn, only decodes the same documents as plain JSON: the least work of a
+// program without a memory.
 func BenchmarkBuild(b *testing.B) {
 	for _, bc := range []struct {
 		name   string
@@ -128,8 +128,8 @@ func BenchmarkPatch(b *testing.B) {
 	}
 }
 
-// compare reports how long ours takes as a multiple of plain, both measured in turn, so that
-// whatever slows this machine slows both.
+// compare reports how long ours takes as a multiple of plain. It measures both in turn, so that a load on this
+// machine slows both.
 func compare(b *testing.B, ours, plain func() error) {
 	b.Helper()
 	var sum [2]time.Duration

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// leaveOut leaves out documents of the reading under way until the rest is within the budget: of the apps that
-// take more than their share, the youngest documents first, and of those the largest. So what was there before
-// stays, and what is small is never left out for what is large.
+// leaveOut leaves out documents of the reading under way until the rest is within the budget. It takes them from
+// the apps that need more than their share: the newest documents first, and of those the largest. So older
+// documents stay, and no small app loses a document to a large one.
 func (b *Builder) leaveOut() {
 	spent := map[string]int64{} // by app
 	for _, k := range b.added {
@@ -29,7 +29,7 @@ func (b *Builder) leaveOut() {
 			return
 		}
 		if spent[k.app] <= share {
-			continue // what is left of this app is no more than its share
+			continue // this app is now within its share
 		}
 		small := k.withoutRows(b.Budget)
 		spent[k.app] += small.cost - k.cost
@@ -38,12 +38,12 @@ func (b *Builder) leaveOut() {
 	}
 }
 
-// canBeLeftOut is true where that makes room.
+// canBeLeftOut reports whether leaving k out makes room.
 func (k *known) canBeLeftOut() bool {
 	return len(k.queues) > 0 || k.server != nil && k.hash != 0 || k.cost > 2*keyCost+4*maxText
 }
 
-// withoutRows is what is left of k without its rows: that it reports, and why they are not there.
+// withoutRows returns k without its rows, with a problem that says why they are missing.
 func (k *known) withoutRows(budget int64) *known {
 	small := newKnown(k.key)
 	small.since, small.changedAt, small.changed, small.lost, small.seenAt = k.since, k.changedAt, k.changed, k.lost, k.seenAt

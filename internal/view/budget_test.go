@@ -86,7 +86,7 @@ func TestWhatIsLeftOutComesBack(t *testing.T) {
 	}
 }
 
-// TestServersAndProblemsTakeRoomToo: whatever is kept of a document is bounded.
+// TestServersAndProblemsTakeRoomToo guards that the budget bounds all that a builder keeps of a document.
 func TestServersAndProblemsTakeRoomToo(t *testing.T) {
 	t.Parallel()
 	bad := strings.Repeat(`{"name":"q","metrics":{"waiting":"`+strings.Repeat("x", 400)+`"}},`, 200)

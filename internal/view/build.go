@@ -12,7 +12,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// Document is a key of the protocol and what it holds.
+// Document is a key of the protocol, with its value.
 type Document struct {
 	Key    string
 	SeenAt int64  // when the key was last seen, Unix ms
@@ -20,24 +20,24 @@ type Document struct {
 	Err    error  // why it could not be read
 }
 
-// Builder makes views: [Builder.Add] takes what a reading finds, document by document, and [Builder.Finish]
-// makes a view of it. A builder remembers what each key last held, so that what is lost is shown with its
-// last numbers, and what didn't change is not read again. It is for one reading at a time.
+// Builder makes views: [Builder.Add] takes a reading's documents one by one, and [Builder.Finish] makes a view
+// of them. A builder remembers the last document of each key, so that the view shows a lost queue with its last
+// numbers, and a document that didn't change is not read again. It is for one reading at a time.
 type Builder struct {
 	// Budget is about how many bytes the rows of one view may take; 0 is no bound. Beyond it the largest
 	// documents of those apps that take more than their share are left out, the youngest first.
 	Budget int64
 
-	known map[string]*known // of the last view
-	said  []Problem         // of no document, of the last view
-	build int64             // how many views there were
+	known map[string]*known // the last view's documents, by key
+	said  []Problem         // the last view's problems that are about no document
+	build int64             // how many views were made
 	// Of the reading under way:
 	added  map[string]*known
 	saying []Problem
-	spent  int64 // what is in added takes
+	spent  int64 // the cost of all in added, in bytes
 }
 
-// known is what a document was read as.
+// known is a document as it was read, and what is remembered of its key.
 type known struct {
 	key    string
 	cutKey string // as problems show it
@@ -45,7 +45,7 @@ type known struct {
 	since  int64  // the build in which it was first there
 	// changedAt is when a document with another timestamp was found under the key, Unix ms; 0 is not yet.
 	changedAt int64
-	changed   bool // it was found so in the reading under way
+	changed   bool // the reading under way found such a document
 	lost      bool
 	seenAt    int64 // when its key was last there, where it is lost
 
@@ -70,7 +70,7 @@ const (
 	keyCost, queueCost, serverCost = 400, 300, 550
 )
 
-// Build makes the view of docs at now: all that there is, at once.
+// Build makes the view of docs at now. docs are all documents that there are.
 func (b *Builder) Build(now time.Time, docs []Document) *View {
 	for _, d := range docs {
 		b.Add(d)
@@ -78,8 +78,8 @@ func (b *Builder) Build(now time.Time, docs []Document) *View {
 	return b.Finish(now)
 }
 
-// Add reads a document, and reports whether anything in it could be read. Its data is not kept. An error of a
-// key that holds no document is a problem as it is.
+// Add reads a document, and reports whether it could read anything in it. It does not keep the data. An error of
+// a key that is none of the protocol's becomes a problem of the view as it is.
 func (b *Builder) Add(d Document) (readable bool) {
 	if d.Err != nil && protocol.KindOf(d.Key) == protocol.KindOther {
 		b.saying = append(b.saying, Problem{cut(d.Key), cut(d.Err.Error())})
@@ -103,7 +103,7 @@ func (b *Builder) Add(d Document) (readable bool) {
 	return k.reports || k.server != nil
 }
 
-// Finish ends a reading, and makes the view of what it found at now.
+// Finish ends a reading, and makes the view at now of the documents that it found.
 func (b *Builder) Finish(now time.Time) *View {
 	b.known, b.said = b.added, b.saying
 	for _, k := range b.known {
@@ -116,14 +116,14 @@ func (b *Builder) Finish(now time.Time) *View {
 	return b.View(now)
 }
 
-// Forget ends a reading that failed: what it found so far is no view.
+// Forget ends a reading that failed, and drops the documents that it found.
 func (b *Builder) Forget() { b.added, b.saying, b.spent = nil, nil, 0 }
 
 // View makes the view of the last reading once more, at now.
 func (b *Builder) View(now time.Time) *View {
 	v := &View{GeneratedAt: now.UnixMilli(), Apps: map[string]*App{}, Problems: []Problem{}}
-	// In order of their keys, so that of two queues with one name it is always the same one that
-	// gets the plain key, and the problems keep their order.
+	// In order of their keys, so that of two queues with one name always the same one gets the plain key, and
+	// the problems keep their order.
 	sorted := slices.SortedFunc(maps.Values(b.known), func(a, b *known) int { return cmp.Compare(a.key, b.key) })
 	for _, k := range sorted {
 		k.addQueues(v, now)
@@ -164,7 +164,7 @@ func (v *View) addProblems(docs []*known, now time.Time) {
 	}
 }
 
-// problem notes what is wrong with k. Keys and reasons are other people's text, of any length.
+// problem notes what is wrong with k. Keys and reasons are foreign text, of any length.
 func (k *known) problem(reason string) {
 	p := Problem{k.cutKey, cut(reason)}
 	k.problems = append(k.problems, p)
@@ -179,7 +179,7 @@ func newKnown(key string) *known {
 
 var seed = maphash.MakeSeed()
 
-// read makes sense of a document, or remembers what its key held before it was gone.
+// read reads a document, or returns what the key held before it was gone.
 func (b *Builder) read(d Document) *known {
 	before := b.known[d.Key]
 	if d.Data != nil && d.Err == nil {
@@ -211,13 +211,13 @@ func (b *Builder) read(d Document) *known {
 	}
 	k.lost, k.seenAt = d.Err == nil, d.SeenAt
 	if d.Err != nil {
-		// It may be readable again in a moment: what is known of it grows stale meanwhile.
+		// It may be readable again in a moment: until then its last numbers grow stale.
 		k.problem(d.Err.Error())
 		return k
 	}
 	kind := protocol.KindOf(d.Key)
 	if !k.reports && k.server == nil {
-		// Only the key and its time are left. A server is its key; of queues not even the names.
+		// Only the key and its time are left. A server's key tells its id; a snapshot's key tells no queue.
 		address, ok := protocol.ParseKey(d.Key)
 		if !ok {
 			return nil // rubbish in the index
@@ -244,7 +244,7 @@ func decode(d Document) *known {
 		var ps []protocol.Problem
 		if s, ps, err = protocol.DecodeSnapshot(d.Data); err == nil {
 			k.setSnapshot(&s, ps)
-			if k.key != protocol.QueuesKey(s.App, "") { // enough for a reporter that is alone, whatever its source
+			if k.key != protocol.QueuesKey(s.App, "") { // a reporter that is alone may leave its source out of its key
 				k.checkKey(s.Key())
 			}
 		}
@@ -320,24 +320,24 @@ func (k *known) status(now time.Time) Status {
 		return Lost
 	case k.isOld(now) || k.isAhead(now):
 		if k.changesNow(now) {
-			return Fresh // whatever its clock says
+			return Fresh // even where its clock says otherwise
 		}
 		return Stale
 	}
 	return Fresh
 }
 
-// freshFor is how old k may be and still be fresh, in milliseconds.
+// freshFor is how old k may be and still count as fresh, in milliseconds.
 func (k *known) freshFor() int64 { return max(freshFor.Milliseconds(), k.interval*3/2) }
 
 func (k *known) isOld(now time.Time) bool { return now.UnixMilli()-k.timestamp > k.freshFor() }
 
-// isAhead is true where k says that it was made in the future, so that its timestamp doesn't tell its age.
+// isAhead reports whether k's timestamp is in the future, so that it doesn't tell k's age.
 func (k *known) isAhead(now time.Time) bool {
 	return k.timestamp-now.UnixMilli() > clockTolerance.Milliseconds()
 }
 
-// changesNow is true where k was seen to be made anew lately, so that its age is known without its timestamp.
+// changesNow reports whether k's document changed lately, so that its age is known without its timestamp.
 func (k *known) changesNow(now time.Time) bool {
 	return k.changedAt != 0 && now.UnixMilli()-k.changedAt <= k.freshFor()
 }
@@ -370,8 +370,8 @@ func (k *known) addQueues(v *View, now time.Time) {
 	for _, row := range k.rows(status) {
 		key := row.key
 		for other := app.Queues[key]; other != nil && (other.Source != row.Source || other.Name != row.Name); other = app.Queues[key] {
-			// Another reporter's queue of the same name: perhaps another region, or Redis. Or a
-			// queue whose own name ends like this.
+			// Another reporter has a queue of the same name, perhaps in another region or Redis. Or a
+			// queue has a name that ends with another's source.
 			key += "@" + row.Source
 		}
 		// The same queue twice from one source: agents on several hosts. The newest snapshot wins.
@@ -381,7 +381,7 @@ func (k *known) addQueues(v *View, now time.Time) {
 	}
 }
 
-// addSource notes a reporter. Where several call themselves the same, the newest stands for them.
+// addSource notes a reporter. Of several with the same source the newest wins.
 func (a *App) addSource(name string, status Status, at int64) {
 	name = cmp.Or(name, noSource)
 	if same := a.Sources[name]; same == nil || newer(status, at, same.Status, same.Timestamp) {

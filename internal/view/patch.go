@@ -8,9 +8,9 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// Patch is the JSON Merge Patch (RFC 7396) that makes next of prev, or nil where nothing but the
-// time has changed. Rows are compared as values, because taking their JSON apart again costs ten times
-// as much. So each member of a row has a line below; a test draws rows that differ in any of them.
+// Patch is the JSON Merge Patch (RFC 7396) that turns prev into next, or nil where only the time has changed. It
+// compares rows as Go values, because comparing their JSON costs ten times as much. So each member of a row has
+// a line below; a test draws rows that differ in any of them.
 func Patch(prev, next *View) []byte {
 	w := &writer{}
 	w.open()
@@ -61,7 +61,7 @@ func (w *writer) part(name string, fill func()) {
 	w.close()
 }
 
-// row is a source, a queue or a server, which is known by what it is as JSON.
+// row is a source, a queue or a server. Two rows are equal where their JSON is.
 type row interface{ appendJSON(dst []byte) []byte }
 
 // patchMap writes the patch of a map of rows. Only those that differ are looked into.
@@ -203,7 +203,7 @@ func (w *writer) changedInt(name string, prev, next int64) {
 	}
 }
 
-// changedKnown writes a number that is not there while it is nil.
+// changedKnown writes a number that is absent while it is nil.
 func (w *writer) changedKnown(name string, prev, next *int64) {
 	switch {
 	case next == nil && prev != nil:
@@ -213,7 +213,7 @@ func (w *writer) changedKnown(name string, prev, next *int64) {
 	}
 }
 
-// changedFloat writes a number that is not there while it is nil.
+// changedFloat writes a number that is absent while it is nil.
 func (w *writer) changedFloat(name string, prev, next *float64) {
 	switch {
 	case next == nil && prev != nil:
@@ -230,7 +230,7 @@ func (w *writer) patchMeta(prev, next protocol.Meta) {
 	}
 }
 
-// patchObject writes the patch of an object whose members may be anything.
+// patchObject writes the patch of an object with members of any type.
 func (w *writer) patchObject(prev, next protocol.Meta) {
 	before := make(map[string][]byte, 8)
 	for name, value := range prev.All() {

@@ -65,7 +65,7 @@ func drawDocument(t *rapid.T, now time.Time) Document {
 	switch rapid.SampledFrom([]string{"queues", "queues", "queues", "server", "node"}).Draw(t, "kind") {
 	case "queues":
 		source := sources.Draw(t, "source")
-		key = protocol.QueuesKey(app, sources.Draw(t, "key's source")) // mostly somebody else's
+		key = protocol.QueuesKey(app, sources.Draw(t, "key's source")) // mostly another reporter's
 		rows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string {
 			name, err := json.Marshal(queues.Draw(t, "name"))
 			if err != nil {
@@ -156,9 +156,8 @@ func rfc7396(target, patch any) any {
 	return object
 }
 
-// TestAnyPatchMakesTheNextView applies the patches between any two views, as a slow client that has
-// missed some gets them, with somebody else's implementation and with the RFC's own algorithm, of
-// the whole views and of narrowed ones.
+// TestAnyPatchMakesTheNextView applies the patch between any two views, as a slow client gets it that has missed
+// some: with a foreign implementation and with the RFC's own algorithm, of whole views and of narrowed ones.
 func TestAnyPatchMakesTheNextView(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		views := history(rt)
@@ -171,7 +170,7 @@ func TestAnyPatchMakesTheNextView(t *testing.T) {
 		for i, from := range views {
 			for j, to := range views {
 				patch := Patch(from, to)
-				if unchanged := timeless(texts[i]) == timeless(texts[j]); unchanged != (patch == nil) {
+				if unchanged := withoutTime(texts[i]) == withoutTime(texts[j]); unchanged != (patch == nil) {
 					rt.Fatalf("the patch is %s; from\n%s\nto\n%s", patch, texts[i], texts[j])
 				}
 				if patch == nil {
@@ -210,14 +209,14 @@ func jsonValue(t *rapid.T, data []byte) any {
 	return v
 }
 
-// timeless is a view's JSON from behind the time it was made.
-func timeless(text string) string {
+// withoutTime returns a view's JSON without its first member, the time when it was made.
+func withoutTime(text string) string {
 	_, rest, _ := strings.Cut(text, ",")
 	return rest
 }
 
-// TestViewsOfAnyDocumentsAgree guards that what is remembered changes nothing: two builders that saw
-// the same are one, and reading the same again is no change.
+// TestViewsOfAnyDocumentsAgree guards that a builder's memory changes no view: two builders that read the same
+// documents make the same view, and reading the same documents again changes nothing.
 func TestViewsOfAnyDocumentsAgree(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var a, b Builder
@@ -244,7 +243,7 @@ func TestViewsOfAnyDocumentsAgree(t *testing.T) {
 	})
 }
 
-// TestMemberThatBecomesAnEmptyObjectIsInThePatch: the patch of what was no object is all that it is.
+// TestMemberThatBecomesAnEmptyObjectIsInThePatch: the patch of a member that was no object is its whole new value.
 func TestMemberThatBecomesAnEmptyObjectIsInThePatch(t *testing.T) {
 	of := func(x string) *View {
 		return build(snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":{"x":`+x+`}}`))

@@ -136,8 +136,8 @@ func unknown(t Totals, name string) Totals {
 	return t
 }
 
-// TestDeadLetterQueueIsNotAlsoWaiting is about each job in a dead-letter queue being in the totals
-// once, as failed, whoever else is shown.
+// TestDeadLetterQueueIsNotAlsoWaiting guards that the totals count each job in a dead-letter queue once, as
+// failed, with or without the other queues.
 func TestDeadLetterQueueIsNotAlsoWaiting(t *testing.T) {
 	const (
 		unread  = `{"name":"orders","driver":"sqs","metrics":{"waiting":5,"active":1,"delayed":0},"meta":{"dlq":"dead"}}`
@@ -169,7 +169,7 @@ func TestDeadLetterQueueIsNotAlsoWaiting(t *testing.T) {
 		{"in a cycle with its source, named first", []Document{snapshot("shop", "sqs", main+","+retry)}, counted(5, 0, 0, 2, 2)},
 		{"in a cycle with its source, named last", []Document{snapshot("shop", "sqs", retry+","+main)}, counted(5, 0, 0, 2, 2)},
 		{"in a cycle, of which one queue is shown", []Document{snapshot("shop", "sqs", main)}, counted(5, 0, 0, 2, 1)},
-		{"in a chain, whose middle has workers", []Document{snapshot("shop", "sqs", main+","+strings.Replace(retry, `"dlq":"main"`, `"dlq":"end"`, 1))}, counted(7, 0, 0, 5, 2)},
+		{"in a chain with workers in the middle", []Document{snapshot("shop", "sqs", main+","+strings.Replace(retry, `"dlq":"main"`, `"dlq":"end"`, 1))}, counted(7, 0, 0, 5, 2)},
 		{"in a cycle of which the first sorts last", []Document{snapshot("shop", "sqs", named("z", 5, 2, "a-retry")+","+named("a-retry", 2, 5, "z"))}, counted(5, 0, 0, 2, 2)},
 		{"in a cycle of names of one length", []Document{snapshot("shop", "sqs", named("b", 2, 5, "a")+","+named("a", 5, 2, "b"))}, counted(5, 0, 0, 2, 2)},
 		{"in a chain that ends in a shorter name", []Document{snapshot("shop", "sqs", named("main", 5, 2, "main-retry")+","+named("main-retry", 2, 4, "end")+","+
@@ -238,8 +238,8 @@ func TestLostServerKeepsItsLastNumbers(t *testing.T) {
 	}
 }
 
-// TestLostKeyThatNobodyCouldName is about a key that no address can be read from: its body could.
-func TestLostKeyThatNobodyCouldName(t *testing.T) {
+// TestLostKeyWithoutAnAddress is about a key that tells no app. While it existed, its body did.
+func TestLostKeyWithoutAnAddress(t *testing.T) {
 	var b Builder
 	d := snapshot("shop", "sqs", orders)
 	d.Key = "pulse:queues:shop:eu:sqs"
@@ -322,8 +322,8 @@ func TestBadQueueDoesNotHideItsNeighbours(t *testing.T) {
 	}
 }
 
-// TestTwoSourcesWithTheSameQueueName is also about a queue whose own name looks like the name that
-// another reporter's queue is given.
+// TestTwoSourcesWithTheSameQueueName is also about a queue with a name like the key that the view gives to
+// another reporter's queue.
 func TestTwoSourcesWithTheSameQueueName(t *testing.T) {
 	queue := func(name string, waiting int) string {
 		return fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{"waiting":%d}}`, name, waiting)
@@ -363,17 +363,17 @@ func TestQuasarNodesShareAQueueNewestWins(t *testing.T) {
 			t.Errorf("the queue is %d, totals %+v", waiting(v), v.Totals)
 		}
 	}
-	// What all such nodes are called is one source: as fresh as the newest, whichever key comes first.
+	// All such nodes are one source. It is as fresh as the newest of them, in either order of the keys.
 	if v := build(node("a", at-1000, 2), node("b", at-20_000, 1)); *v.Apps["shop"].Sources[protocol.QuasarSource] != (Source{Fresh, at - 1000}) {
 		t.Errorf("the source is %+v", v.Apps["shop"].Sources[protocol.QuasarSource])
 	}
 	var b Builder
 	b.Build(noon, []Document{older, newer})
 	if v := b.Build(noon, []Document{older, gone(newer)}); waiting(v) != 1 || v.Apps["shop"].Queues["redis/q"].Status == Lost {
-		t.Errorf("the queue is %d: who is there knows better than who is lost", waiting(v))
+		t.Errorf("the queue is %d: a snapshot that is there wins over a lost one", waiting(v))
 	}
 	if v := b.Build(noon, []Document{gone(older), gone(newer)}); waiting(v) != 2 || v.Apps["shop"].Queues["redis/q"].Status != Lost {
-		t.Errorf("the queue is %d: of those who are lost the newest knows best", waiting(v))
+		t.Errorf("the queue is %d: the newest of two lost snapshots wins", waiting(v))
 	}
 	// Of two at the same moment always the same one, or the page would flicker.
 	for range 20 {
@@ -520,7 +520,7 @@ func TestProblemsOfOneKeyDoNotHideOthers(t *testing.T) {
 	}
 }
 
-func TestProblemIsASentenceWhateverSomebodyPutInIt(t *testing.T) {
+func TestProblemIsASentenceWithAnyTextInIt(t *testing.T) {
 	long := strings.Repeat("€", 1<<20)
 	for _, d := range []Document{
 		doc("pulse:queues:"+long, "rubbish"),
@@ -580,7 +580,7 @@ func TestLargestRowIsShownAndOneByteMoreIsNot(t *testing.T) {
 	}
 }
 
-// TestMetaMayNotNestWithoutEnd is about one key that would make the view unreadable for everybody:
+// TestMetaMayNotNestWithoutEnd is about one key that would make the view unreadable for all clients:
 // JSON readers have bounds, and some of them are low.
 func TestMetaMayNotNestWithoutEnd(t *testing.T) {
 	nested := func(levels int, open, end string) string {

@@ -46,7 +46,7 @@ func (v *View) sum() {
 	for id, q := range queues {
 		m := &q.Metrics
 		if isDLQ[id] {
-			// All in it has failed, and is counted even where no queue that fills it is shown.
+			// All jobs in it have failed, and count even where the view shows no queue that fills it.
 			dead[id] = max(dead[id], add(add(m.Waiting, value(m.Active)), value(m.Delayed)))
 		} else {
 			t.add("waiting", &t.Waiting, &m.Waiting)
@@ -71,12 +71,11 @@ func (v *View) sum() {
 	v.Totals = t
 }
 
-// keepsItsOwn says that what is in q, a dead-letter queue that has one itself, waits for q's own
-// workers and hasn't failed for good. That is so of each but one kind: where queues are each other's
-// dead-letter queues, only one of them is where jobs begin, and its name is the shortest: "orders" of
-// "orders" and "orders-retry".
+// keepsItsOwn reports whether the jobs in q, a dead-letter queue that has one itself, wait for q's own workers
+// and have not failed for good. There is one exception: where queues are each other's dead-letter queues, jobs
+// begin in only one of them. We take the one with the shortest name: "orders" of "orders" and "orders-retry".
 func keepsItsOwn(queues map[identity]*Queue, q *Queue) bool {
-	const longest = 16 // a chain of more queues is none that anybody made
+	const longest = 16 // no sensible setup chains more queues
 	for next, n := queues[q.deadLetters()], 0; next != nil && n < longest; next, n = queues[next.deadLetters()], n+1 {
 		if cmp.Or(cmp.Compare(len(next.Name), len(q.Name)), cmp.Compare(next.scope+next.Name, q.scope+q.Name)) < 0 && leadsTo(queues, next, q) {
 			return false
@@ -85,7 +84,7 @@ func keepsItsOwn(queues map[identity]*Queue, q *Queue) bool {
 	return true
 }
 
-// leadsTo says that what fails in from may come to be in to.
+// leadsTo reports whether a job that fails in from may end up in to.
 func leadsTo(queues map[identity]*Queue, from, to *Queue) bool {
 	const longest = 16
 	for next, n := queues[from.deadLetters()], 0; next != nil && n < longest; next, n = queues[next.deadLetters()], n+1 {
@@ -109,7 +108,7 @@ func (t *Totals) add(name string, sum **int64, n *int64) {
 	}
 }
 
-// add does not pass the largest count: two of them fit an int64.
+// add adds two counts, up to the largest count. The sum of two counts fits an int64.
 func add(a, b int64) int64 { return min(a+b, protocol.MaxCount) }
 
 func value(n *int64) int64 {

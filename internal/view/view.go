@@ -15,10 +15,9 @@ type View struct {
 	Problems    []Problem       `json:"problems"`
 }
 
-// Totals are sums over the queues whose numbers are there: not the lost ones, and everything in a
-// dead-letter queue once, as failed, however many queues share it. A sum that no such queue is in is
-// nil, unless there are no queues at all. A sum ends at [protocol.MaxCount], the last number that every
-// reader keeps exact.
+// Totals are sums over the queues that are not lost. A job in a dead-letter queue counts once, as failed, even
+// where several queues share it. A sum is nil where no queue has the number, and 0 where there are no queues.
+// No sum is larger than [protocol.MaxCount], the last number that every reader keeps exact.
 type Totals struct {
 	Waiting *int64 `json:"waiting,omitempty"`
 	Active  *int64 `json:"active,omitempty"`
@@ -26,7 +25,7 @@ type Totals struct {
 	Failed  *int64 `json:"failed,omitempty"`
 	Queues  int    `json:"queues"`  // rows, the lost ones too
 	Servers int    `json:"servers"` // rows, the lost ones too
-	// Unknown says of how many queues a count is not in its sum, because it cannot be known.
+	// Unknown is, for each count, the number of queues that are not in its sum because they don't tell it.
 	Unknown map[string]int `json:"unknown,omitempty"`
 	Lost    LostRows       `json:"lost"`
 }
@@ -37,22 +36,22 @@ type LostRows struct {
 	Servers int `json:"servers"`
 }
 
-// App is what is reported of one app: who reports, its queues, keyed by driver and name, and its
-// servers, keyed by id.
+// App is one app: its reporters, keyed by source, its queues, keyed by driver and name, and its servers, keyed
+// by id.
 type App struct {
 	Sources map[string]*Source `json:"sources"`
 	Queues  map[string]*Queue  `json:"queues"`
 	Servers map[string]*Server `json:"servers"`
 }
 
-// Source is a reporter of queues. What changes with each of its reports though nothing happened stands
-// here, and not in each row: a patch of idle queues is small.
+// Source is a reporter of queues. It has the members that change with each report even while its queues are
+// idle, so that the rows don't change and a patch of idle queues is small.
 type Source struct {
 	Status    Status `json:"status"`
 	Timestamp int64  `json:"timestamp"` // of its newest report, Unix ms
 }
 
-// noSource is how a reporter without a source is called.
+// noSource is the key of a reporter without a source.
 const noSource = "-"
 
 // Queue is one queue as the reporter of its snapshot saw it. Its JSON also has its origin, "gravito" or
@@ -71,7 +70,7 @@ type Queue struct {
 	// From meta, whether or not that is too large to be shown.
 	scope string // with the name, the same for each report of the same queue
 	dlq   string // its dead-letter queue's name; "" if it has none
-	isDLQ bool   // what is in it has failed in others
+	isDLQ bool   // other queues move their failed jobs into it
 }
 
 // identity is the same for each report of the same queue.
@@ -207,8 +206,7 @@ func onlyError(text string) (m protocol.Meta) {
 }
 
 // shown is what a row shows of a meta: without nulls, which a merge patch could not carry. It also
-// looks into lists: RFC 7396 carries what is in a list as it is, but not everyone who applies a patch
-// does.
+// looks into lists: RFC 7396 leaves nulls in a list alone, but some programs that apply a patch don't.
 func shown(meta protocol.Meta) protocol.Meta {
 	without, ok := meta.WithoutNulls(maxDepth)
 	if !ok {

@@ -1,5 +1,8 @@
-// Package wiring puts each program together from its settings: once for the program itself and for
-// scripts/local, which runs all of them in one process.
+// Package wiring builds each program from its settings, for the program itself and for scripts/local, which
+// runs all of them in one process.
+//
+// [RedisReporter] and [SQSReporter] make the reporters, [Aggregator] the handler of the dashboard. They start
+// nothing: their callers run what they return.
 package wiring
 
 import (
@@ -24,11 +27,11 @@ import (
 	sourcesqs "github.com/gravito-framework/pulse/internal/source/sqs"
 )
 
-// streamFor bounds one stream in Lambda, where somebody pays for each second that it lasts.
+// streamFor is the longest that one stream lasts in Lambda, which bills each second.
 const streamFor = 270 * time.Second
 
-// bytesPerKey is how much of the budget for rows a key takes on average, at least: what the index holds more
-// of is not read.
+// bytesPerKey is how much of the budget for rows one key takes at least, on average. It bounds how many keys
+// the aggregator reads.
 const bytesPerKey = 2 << 10
 
 // RedisReporter makes the reporter of the queues that live in a Redis.

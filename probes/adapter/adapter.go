@@ -1,5 +1,5 @@
-// Package adapter is the contract between what knows a queue system and what talks to it: an
-// Adapter says what to ask and what the answers mean, and never does I/O itself.
+// Package adapter is the contract between adapters and hosts. An adapter knows a queue system: it says what to
+// ask and what the answers mean, and never does I/O itself. A host talks to the server.
 //
 // A host opens an adapter once and then drives polls:
 //
@@ -9,7 +9,11 @@
 //	}
 //	// step.Snapshot or step.Err
 //
-// The same verbs, with values as bytes, are the WebAssembly ABI.
+// Most adapters need [Flow], which leads a session from step to step, and [Questions], which keeps each request
+// beside the purpose of its reply. Hosts need [Guard], which checks what a session asks.
+//
+// An adapter sees no clock but the time that Poll hands it, and can change nothing: a Guard lets only commands
+// through that read. The same methods, with values as bytes, are the WebAssembly ABI.
 package adapter
 
 import (
@@ -29,7 +33,7 @@ type Adapter interface {
 	Open(context.Context, Settings) (Session, error)
 }
 
-// Description is what a host must know before it lets an adapter ask anything.
+// Description says what an adapter may ask. A host reads it before the first poll.
 type Description struct {
 	Name     string
 	Version  string
@@ -46,8 +50,8 @@ const (
 	SQS   Source = "sqs"
 )
 
-// Session is an opened adapter. It is for one poll at a time. The contexts are for sessions that run
-// somebody else's code, which may have to be stopped; those of this project compute and return.
+// Session is an opened adapter. It is for one poll at a time. The contexts are for sessions that run foreign
+// code, which a host may have to stop; the sessions of this project compute and return.
 type Session interface {
 	// Poll begins a poll at now, the only clock the session sees.
 	Poll(ctx context.Context, now time.Time) Step
@@ -57,8 +61,8 @@ type Session interface {
 	Close() error
 }
 
-// DescriptionOf is what a session says of itself, where it does: one that is a module knows only once it is
-// open which adapter it is. Otherwise it is what its adapter said.
+// DescriptionOf is the session's own description, where it has one, and else its adapter's. A module may know
+// only once it is open which adapter it is.
 func DescriptionOf(s Session, otherwise Description) Description {
 	if s, ok := s.(interface{ Describe() Description }); ok {
 		return s.Describe()
@@ -77,13 +81,13 @@ type Step struct {
 // input as JSON.
 type Request []string
 
-// ErrReplies is the end of a poll whose host answered something other than one reply a request.
+// ErrReplies ends a poll in which the host did not answer each request with one reply.
 var ErrReplies = errors.New("the host did not answer each request once: this is a defect of the host")
 
-// Done is the step that ends a poll with what it read.
+// Done is the step that ends a poll with its snapshot.
 func Done(s *protocol.QueueSnapshot) Step { return Step{Snapshot: s} }
 
-// Fail is the step that ends a poll that read nothing, and why as a sentence for a person.
+// Fail is the step that ends a poll that read nothing. why is a sentence for a person.
 func Fail(why string) Step { return Step{Err: errors.New(why)} }
 
 // Command is the name that r goes by in a description: the first word, in capitals, or the first two

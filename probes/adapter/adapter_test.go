@@ -330,8 +330,8 @@ func scanned(cursor string, keys ...string) Reply {
 	return List(Text(cursor), List(replies(keys...)...))
 }
 
-// take takes a part of a walk, with a reply for each of its rounds.
-func take(t *testing.T, w *Walk, now time.Time, pages ...Reply) {
+// walkPart makes one part of a walk, with a reply for each of its rounds.
+func walkPart(t *testing.T, w *Walk, now time.Time, pages ...Reply) {
 	t.Helper()
 	for i, page := range pages {
 		more, err := w.Take(page, now, func(key string) {
@@ -351,9 +351,9 @@ func TestWalkForgetsWhatAWholeWalkDidNotSee(t *testing.T) {
 	if got := strings.Join(w.Request(), " "); got != "SCAN 0 MATCH bull:* TYPE list COUNT 10000" {
 		t.Errorf("it asks %s", got)
 	}
-	take(t, w, noon, scanned("5", "a", "b"), scanned("0", "c"))
-	if got := w.Names(); !slices.Equal(got, []string{"a", "b", "c"}) || !w.through {
-		t.Errorf("it has found %q, through %v", got, w.through)
+	walkPart(t, w, noon, scanned("5", "a", "b"), scanned("0", "c"))
+	if got := w.Names(); !slices.Equal(got, []string{"a", "b", "c"}) || !w.wholeWalk {
+		t.Errorf("it has found %q, after a whole walk: %v", got, w.wholeWalk)
 	}
 	if !w.Rests(noon.Add(restAfterWalk-1)) || w.Rests(noon.Add(restAfterWalk)) {
 		t.Error("it does not rest as long as it should")
@@ -363,14 +363,14 @@ func TestWalkForgetsWhatAWholeWalkDidNotSee(t *testing.T) {
 	for i := range later {
 		later[i] = scanned("7", "a")
 	}
-	take(t, w, noon.Add(time.Minute), later...)
+	walkPart(t, w, noon.Add(time.Minute), later...)
 	if got := w.Names(); !slices.Equal(got, []string{"a", "b", "c"}) || w.ended {
 		t.Errorf("in the middle of a walk it has %q", got)
 	}
 	if got := w.Request(); got[1] != "7" || got[len(got)-1] != "5000" {
 		t.Errorf("it goes on with %q", got)
 	}
-	take(t, w, noon.Add(time.Minute), scanned("0", "d"))
+	walkPart(t, w, noon.Add(time.Minute), scanned("0", "d"))
 	if got := w.Names(); !slices.Equal(got, []string{"a", "d"}) {
 		t.Errorf("after it there are %q", got)
 	}
@@ -381,7 +381,7 @@ func TestWalkForgetsWhatAWholeWalkDidNotSee(t *testing.T) {
 
 func TestWalkThatIsRefusedBeginsAnew(t *testing.T) {
 	w := NewWalk("*")
-	take(t, w, time.Time{}, scanned("5", "a"), scanned("6"), scanned("0"))
+	walkPart(t, w, time.Time{}, scanned("5", "a"), scanned("6"), scanned("0"))
 	for _, r := range []Reply{Refusal("NOPERM no SCAN for you"), Int(7), List(), List(Int(1), Int(2)), Text("x")} {
 		if more, err := w.Take(r, time.Time{}, func(string) { t.Error("a key") }); more || err == nil {
 			t.Errorf("%+v is taken: %v, %v", r, more, err)
@@ -411,16 +411,19 @@ func TestWalkIsGentleAfterItsFirstPart(t *testing.T) {
 		return out
 	}
 	for name, first := range map[string]func(*Walk){
-		"a whole part": func(w *Walk) { take(t, w, noon, pages(firstRounds)...) },
-		"a whole walk": func(w *Walk) { take(t, w, noon, scanned("0")) },
+		"a whole part": func(w *Walk) { walkPart(t, w, noon, pages(firstRounds)...) },
+		"a whole walk": func(w *Walk) { walkPart(t, w, noon, scanned("0")) },
 		"a refusal":    func(w *Walk) { _, _ = w.Take(Refusal("NOPERM"), noon, nil) },
 		"an early end": func(w *Walk) { _, _ = w.Take(scanned("5"), noon, nil); w.pause() },
 		"two refusals": func(w *Walk) {
 			_, _ = w.Take(Refusal("NOPERM"), noon, nil)
 			_, _ = w.Take(Refusal("NOPERM"), noon, nil)
 		},
-		"two walks":     func(w *Walk) { take(t, w, noon, scanned("0")); take(t, w, noon, scanned("3"), scanned("0")) },
-		"a whole later": func(w *Walk) { take(t, w, noon, pages(firstRounds)...); take(t, w, noon, pages(laterRounds)...) },
+		"two walks": func(w *Walk) { walkPart(t, w, noon, scanned("0")); walkPart(t, w, noon, scanned("3"), scanned("0")) },
+		"a whole later": func(w *Walk) {
+			walkPart(t, w, noon, pages(firstRounds)...)
+			walkPart(t, w, noon, pages(laterRounds)...)
+		},
 	} {
 		w := NewWalk("*")
 		first(w)
@@ -429,7 +432,7 @@ func TestWalkIsGentleAfterItsFirstPart(t *testing.T) {
 			if got := w.Request(); got[len(got)-1] != "5000" {
 				t.Errorf("after %s: part %d asks %q", name, part, got)
 			}
-			take(t, w, later, pages(laterRounds)...)
+			walkPart(t, w, later, pages(laterRounds)...)
 			if w.ended {
 				t.Errorf("after %s: part %d is said to be a walk's end", name, part)
 			}

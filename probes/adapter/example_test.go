@@ -9,7 +9,7 @@ import (
 	"github.com/gravito-framework/pulse/probes/bullmq"
 )
 
-// Driving a session by hand: whoever has a Redis client can, in any program. Here the answers are
+// Driving a session by hand, as any program with a Redis client can. Here the answers are
 // those of a queue with three waiting jobs and nothing else.
 func Example() {
 	session, err := bullmq.Adapter{}.Open(context.Background(), adapter.Settings{"app": "shop", bullmq.SettingQueues: "emails"})

@@ -36,10 +36,10 @@ func (ps Patterns) Names() []string {
 	return names
 }
 
-// HasGlob says that ps selects more than its literal names, so that queues must be looked for.
+// HasGlob reports whether ps selects more than its literal names, so that a session must look for queues.
 func (ps Patterns) HasGlob() bool { return slices.ContainsFunc(ps, IsGlob) }
 
-// Match says that one of the patterns selects name.
+// Match reports whether one of the patterns selects name.
 func (ps Patterns) Match(name string) bool {
 	for _, p := range ps {
 		if ok, _ := match(p, name); ok { // parsePatterns refused what is malformed
@@ -49,7 +49,7 @@ func (ps Patterns) Match(name string) bool {
 	return false
 }
 
-// IsGlob says that p selects more than one literal name.
+// IsGlob reports whether p selects more than one literal name.
 func IsGlob(p string) bool {
 	for i := 0; i < len(p); i++ {
 		switch p[i] {

@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// What one poll may ask.
+// The most that one poll may ask.
 const (
 	MaxRounds       = 64
 	MaxRequests     = 200_000  // a round
 	MaxRequestBytes = 16 << 20 // a round
 )
 
-// Guard checks what a session asks in one poll, before any of it is sent: that its adapter described
-// it, that it only reads, and that it is not too much. Begin each poll with a new one.
+// Guard checks the requests of one poll before a host sends them: the adapter must have described their commands,
+// the commands must only read, and there must not be too many. Begin each poll with a new Guard.
 type Guard struct {
 	Adapter Description
 	rounds  int
 }
 
-// Check refuses a round of requests, or returns nil. Nothing of a refused round may be sent. The error
-// goes on after the adapter's name.
+// Check returns an error that refuses a round of requests, or nil. A host sends no request of a refused round.
+// The error's text goes on after the adapter's name.
 func (g *Guard) Check(requests []Request) error {
 	g.rounds++
 	if g.rounds > MaxRounds || len(requests) > MaxRequests {

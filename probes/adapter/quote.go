@@ -2,8 +2,8 @@ package adapter
 
 import "strconv"
 
-// Quote shows, within a sentence, what somebody else wrote: the first most characters of s, in quotes
-// and escaped. So rubbish fills no report, and ends no line of a log.
+// Quote returns the first most characters of s, a foreign text, in quotes and escaped, for use within a sentence.
+// So rubbish fills no report, and ends no line of a log.
 func Quote(s string, most int) string { return strconv.Quote(Cut(s, most)) }
 
 // Cut is the first most characters of s.

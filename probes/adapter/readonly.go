@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// ReadCommand is a Redis command that only reads, which is all that may be sent to a monitored Redis.
+// ReadCommand is a Redis command that only reads. Hosts send no other command to a monitored Redis.
 type ReadCommand struct {
 	Name string // as in a description: of a command that has subcommands, the first two words
 	Word string // the first word
 	Key  int    // which argument is its key, counted from the first word's 0; 0 is none
 }
 
-// readCommands are all that may be sent. Law one of this project: nothing that it runs can change a job.
+// readCommands are all commands that a host may send. None of them can change a job: this project only reads
+// queues.
 var readCommands = commandsByName(
 	ReadCommand{"CLIENT INFO", "CLIENT", 0},
 	ReadCommand{"CLIENT LIST", "CLIENT", 0},
@@ -49,7 +50,7 @@ var readCommands = commandsByName(
 	ReadCommand{"ZSCORE", "ZSCORE", 1},
 )
 
-// ReadOperations are all the operations of SQS that may be sent.
+// ReadOperations are all the operations of SQS that a host may send.
 var ReadOperations = []string{"GetQueueAttributes", "GetQueueUrl", "ListQueues"}
 
 func commandsByName(list ...ReadCommand) map[string]*ReadCommand {
@@ -60,7 +61,7 @@ func commandsByName(list ...ReadCommand) map[string]*ReadCommand {
 	return byName
 }
 
-// ReadCommands are all the commands that may be sent to a Redis, in no order.
+// ReadCommands are all the commands that a host may send to a Redis, in no order.
 func ReadCommands() []ReadCommand {
 	all := make([]ReadCommand, 0, len(readCommands))
 	for _, c := range readCommands {
@@ -69,7 +70,7 @@ func ReadCommands() []ReadCommand {
 	return all
 }
 
-// ReadOnly is what is known of r's command, or why r may not be sent.
+// ReadOnly returns r's command, or the error why a host may not send r.
 func (r Request) ReadOnly() (ReadCommand, error) {
 	command := r.lookUp()
 	switch {

@@ -62,7 +62,7 @@ func CodeOf(err error) string {
 	return e.Code
 }
 
-// IsNothing tells a value that is missing from an empty one.
+// IsNothing reports whether r is a missing value. An empty value is not missing.
 func (r Reply) IsNothing() bool { return r.kind == nothing }
 
 // Err is the refusal that r is, or nil.
@@ -135,10 +135,9 @@ func (r Reply) unexpected(want kind) error {
 	return errors.New("the answer is " + r.kind.String() + " where " + want.String() + " is due")
 }
 
-// ReplyOf is what a Redis client answered, as one of go-redis does with its Cmd.Result in RESP2: nil, an
-// integer, text, a list of these, or an error. What Redis says with an error is a reply; err is an error
-// that is not Redis' own, so that there is no reply, or that the client speaks RESP3, whose maps and floats
-// an adapter does not know.
+// ReplyOf makes a reply of a Redis client's answer in RESP2, such as go-redis' Cmd.Result: nil, an integer, text,
+// a list of these, or an error. An error of Redis becomes a reply that refuses. err is any other error, so that
+// there is no reply, or says that the client speaks RESP3: an adapter knows no maps and floats.
 func ReplyOf(value any, err error) (Reply, error) {
 	switch {
 	case err == nil:

@@ -39,7 +39,7 @@ func TestRepliesAreRESP2(t *testing.T) {
 			t.Errorf("%q is written as %q", resp, again)
 		}
 	}
-	// What Redis also says, and nobody writes here.
+	// Redis also answers these. AppendReplies never writes them.
 	for resp, want := range map[string]any{"+OK\r\n": "OK", "*-1\r\n": nil} {
 		got, err := adapter.ParseReplies([]byte(resp), 1)
 		if err != nil || !cmp.Equal(adaptertest.Values(got), []any{want}) {
@@ -108,7 +108,7 @@ func TestSettingsBeginWithTheAppAndTheSource(t *testing.T) {
 	}
 }
 
-// FuzzRESP guards that whatever can be read is written as what is read as the same, by each of the three
+// FuzzRESP guards that any value that can be read is written so that it reads as the same, by each of the three
 // readers.
 func FuzzRESP(f *testing.F) {
 	for _, seed := range []string{

@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// A walk finds queues with SCAN, through all keys of a Redis, those of others too. So it is done in
-// parts: the first poll looks at up to half a million keys, each later one at up to fifty thousand
-// (25 ms of Redis), and a finished walk rests before the next.
+// A walk finds queues with SCAN, which looks at all keys of a Redis, also at those of other programs. So polls
+// walk in parts: the first poll looks at up to half a million keys, each later one at up to fifty thousand
+// (25 ms of Redis), and after a whole walk there is a rest before the next.
 const (
 	firstRounds, firstCount = 50, 10_000
 	laterRounds, laterCount = 10, 5_000
 	restAfterWalk           = 30 * time.Second
 )
 
-// newAtOnce is how many keys that were not known are taken in one poll at most.
+// newAtOnce is how many new keys one poll adds at most.
 const newAtOnce = 20_000
 
-// StillLooking is the problem to report while the first walk is not through.
+// StillLooking is the problem to report until the first walk has ended.
 const StillLooking = "still looking for queues, this Redis has many keys; name them instead of a glob and nothing needs to be looked for"
 
-// Walk looks for keys with SCAN, a part at each poll, and remembers what was found.
+// Walk looks for keys with SCAN, a part at each poll, and remembers the names it found.
 type Walk struct {
 	options   []string // of SCAN, behind the cursor
 	cursor    string   // "" while it rests
 	restUntil time.Time
 	left      int             // rounds of this poll's part
 	count     int             // keys a round
-	through   bool            // a whole walk was made: what was not found is not there
+	wholeWalk bool            // a whole walk has ended: what it did not find is not there
 	ended     bool            // this part was a walk's last
 	found     map[string]bool // names, and whether the walk under way has seen them
 
-	// What is said of one that was found and cannot be reported, of the last whole walk and of the one
-	// under way; between two walks, of the last whole walk in now.
+	// A sentence about a key that was found and cannot be reported, from the last whole walk and from the one
+	// under way. Between two walks the last whole walk's is in leftOutNow.
 	leftOut, leftOutNow string
 	between             bool
 }
@@ -47,11 +47,11 @@ func NewWalk(pattern string, options ...string) *Walk {
 	}
 }
 
-// Rests says that there is nothing to look for at this poll.
+// Rests reports whether the walk rests at this poll.
 func (w *Walk) Rests(now time.Time) bool { return now.Before(w.restUntil) }
 
-// Part takes one part of the walk, and then goes on with what stopped it, if something did. It hands
-// each key to key, which says whether that is a new one: a poll takes so many of them and no more.
+// Part makes one part of the walk, and then goes on with then, which gets the error that stopped the part, if one
+// did. Part hands each key to key, which reports whether it is new: one poll adds only so many new keys.
 func (w *Walk) Part(f *Flow, now time.Time, key func(string) (isNew bool), then func(error) Step) Step {
 	return w.part(f, now, key, then, 0)
 }
@@ -71,18 +71,18 @@ func (w *Walk) part(f *Flow, now time.Time, key func(string) bool, then func(err
 	})
 }
 
-// LeaveOut notes, as a sentence, what was found and cannot be reported, and why. One stands for all:
-// where there is one there are many.
+// LeaveOut notes a sentence about a key that was found and cannot be reported. The last sentence stands for all,
+// because where there is one such key there are many.
 func (w *Walk) LeaveOut(sentence string) { w.leftOutNow = sentence }
 
-// Problem is what there is to say of the walk in each snapshot, or "".
+// Problem is the walk's problem for each snapshot, or "".
 func (w *Walk) Problem() string {
 	switch {
 	case w.leftOut != "":
 		return w.leftOut
 	case w.leftOutNow != "":
 		return w.leftOutNow
-	case !w.through:
+	case !w.wholeWalk:
 		return StillLooking
 	}
 	return ""
@@ -97,8 +97,8 @@ func (w *Walk) Request() Request {
 	return append(append(Request{"SCAN", cursor}, w.options...), "COUNT", strconv.Itoa(w.count))
 }
 
-// Take reads the reply to Request, hands over each key, and says whether to ask for more at this
-// poll. After an error the walk begins anew at the next poll.
+// Take reads the reply to Request, hands each key to key, and reports whether to ask for more at this poll. After
+// an error the walk begins anew at the next poll.
 func (w *Walk) Take(r Reply, now time.Time, key func(string)) (more bool, err error) {
 	w.ended = false
 	if w.between {
@@ -123,16 +123,16 @@ func (w *Walk) Take(r Reply, now time.Time, key func(string)) (more bool, err er
 		w.pause()
 		return false, nil
 	}
-	w.cursor, w.restUntil, w.through, w.ended = "", now.Add(restAfterWalk), true, true
+	w.cursor, w.restUntil, w.wholeWalk, w.ended = "", now.Add(restAfterWalk), true, true
 	w.leftOut, w.between = "", true
 	w.pause()
 	return false, nil
 }
 
-// pause ends this poll's part, though Take would have it go on.
+// pause ends this poll's part, even before Take says so.
 func (w *Walk) pause() { w.left, w.count = laterRounds, laterCount }
 
-// Knows says that name was found, and notes that it is still there.
+// Knows reports whether the walk has found name before, and notes that it is still there.
 func (w *Walk) Knows(name string) bool {
 	_, known := w.found[name]
 	if known {
@@ -144,7 +144,7 @@ func (w *Walk) Knows(name string) bool {
 // Add notes that name was found.
 func (w *Walk) Add(name string) { w.found[name] = true }
 
-// Names are what was found, sorted. A walk that ended without seeing a name forgets it.
+// Names are the names found, sorted. A walk that ends without seeing a name forgets it.
 func (w *Walk) Names() []string {
 	if w.ended {
 		w.ended = false

@@ -1,6 +1,8 @@
-// Package builtin lists the drivers of this project: each an adapter, with the environment variables
-// that its settings come from. Programs, documentation and tests go through the list, so that a new
-// driver is a folder of its own and one entry here.
+// Package builtin lists the drivers of this project: each is an adapter, with the environment variables of its
+// settings.
+//
+// [Drivers] are all of them, [Of] those for one kind of server. Programs, documentation and tests use the list, so
+// a new driver is a folder of its own and one entry here.
 package builtin
 
 import (

@@ -274,7 +274,7 @@ func (s *session) lookCloser() adapter.Step {
 				c.withoutMarker(reply, adapter.Reply{})
 				q.endSearch(c)
 			default:
-				c.take(f.For[i].what, reply)
+				c.readValue(f.For[i].what, reply)
 			}
 		}
 		return s.ageOfPaused()
@@ -292,14 +292,14 @@ func (s *session) ageOfPaused() adapter.Step {
 	}
 	return s.Ask(f.Requests, func(r []adapter.Reply) adapter.Step {
 		for i, reply := range r {
-			s.poll.counts[f.For[i]].take(madeAt, reply)
+			s.poll.counts[f.For[i]].readValue(madeAt, reply)
 		}
 		return s.finish()
 	})
 }
 
-// take takes a single value.
-func (c *counts) take(what what, r adapter.Reply) {
+// readValue reads the reply that is a single value.
+func (c *counts) readValue(what what, r adapter.Reply) {
 	if what == oldestFailed {
 		pair, _ := r.List()
 		if len(pair) == 2 {

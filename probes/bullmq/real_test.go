@@ -136,7 +136,7 @@ func check(t *testing.T, server *servertest.RedisServer, prefix string, got *pro
 		})
 	}
 	for name := range found {
-		t.Errorf("queue %q was found, but nobody made it", name)
+		t.Errorf("queue %q was found, but the test made none", name)
 	}
 }
 

@@ -15,12 +15,12 @@ const (
 	// maxPayload is the longest job in bytes that is read for when it was made. There is no way to ask
 	// Redis for a part of a list's item.
 	maxPayload = 64 << 10
-	// askAgain is how long a list isn't asked for its next job after one that was too long or didn't
-	// tell when it was made: those after it are mostly like it.
+	// askAgain is how long the session doesn't ask for a list's next job, after one that was too long or didn't
+	// say when it was made: the jobs after it are mostly alike.
 	askAgain = time.Minute
 )
 
-// counts is what a queue answered, of all its spellings together.
+// counts are a queue's numbers, of all its spellings together.
 type counts struct {
 	waiting, active, delayed, failed int64
 
@@ -89,7 +89,7 @@ func (s *session) count() adapter.Step {
 	})
 }
 
-// read takes the answers to a list's requests.
+// read reads the replies to a list's requests.
 func (s *session) read(c *counts, q *queue, l *list, r []adapter.Reply) {
 	n, err := r[waiting].Count()
 	if err == nil {
@@ -141,8 +141,8 @@ func (s *session) notAZset(key string, err error) string {
 	return s.explain(err)
 }
 
-// lookCloser asks what only some queues need: when the next job was made, and how many reservations
-// are over; and of Horizon what has changed.
+// lookCloser asks what only some queues need: when the next job was made, and how many reservations are over. It
+// also asks for Horizon's values that have changed.
 func (s *session) lookCloser() adapter.Step {
 	now := s.poll.now
 	seconds := "(" + strconv.FormatInt(now.Unix(), 10)
@@ -153,7 +153,7 @@ func (s *session) lookCloser() adapter.Step {
 			continue
 		}
 		for _, l := range q.lists {
-			if c.waiting > 0 && (l.bell || !now.Before(l.timeless)) {
+			if c.waiting > 0 && (l.bell || !now.Before(l.skipNextUntil)) {
 				f.Ask(followUp{nextJob, i, l}, l.next...)
 			}
 			if c.active > 0 {
@@ -171,7 +171,7 @@ func (s *session) lookCloser() adapter.Step {
 			case expired:
 				s.poll.counts[about.queue].takeExpired(s, reply)
 			case supervisor:
-				s.poll.workers.take(reply)
+				s.poll.workers.readSupervisor(reply)
 			case failedJobs:
 				s.horizon.failed.takeJobs(reply)
 			}
@@ -180,7 +180,7 @@ func (s *session) lookCloser() adapter.Step {
 	})
 }
 
-// takeNext takes the job that a worker would take next.
+// takeNext reads the job that a worker would take next.
 func (c *counts) takeNext(s *session, l *list, r adapter.Reply) {
 	payload, err := r.Text()
 	switch {
@@ -198,7 +198,7 @@ func (c *counts) takeNext(s *session, l *list, r adapter.Reply) {
 	now := s.poll.now
 	at := madeAt(payload)
 	if at == 0 {
-		l.timeless = now.Add(askAgain)
+		l.skipNextUntil = now.Add(askAgain)
 		return
 	}
 	if at = min(at, now.UnixMilli()); c.oldest == 0 || at < c.oldest {
@@ -209,7 +209,7 @@ func (c *counts) takeNext(s *session, l *list, r adapter.Reply) {
 // bell is what each item of "…:notify" is.
 const bell = "1"
 
-// takeExpired takes how many of a list's reservations are over.
+// takeExpired reads how many of a list's reservations are over.
 func (c *counts) takeExpired(s *session, r adapter.Reply) {
 	n, err := r.Count()
 	if err == nil {

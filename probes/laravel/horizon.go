@@ -19,16 +19,16 @@ const (
 	maxProcesses, mostProcesses = 64 << 10, 1 << 20
 )
 
-// horizon reads what Horizon keeps, where there is one.
+// horizon reads the values that Horizon keeps, where there is a Horizon.
 type horizon struct {
 	prefix   string
 	requests [perHorizon]adapter.Request
-	ever     bool // it has been there: then it is what counts failed jobs
+	ever     bool // there was a Horizon at some poll: then its failed jobs are counted
 	failed   tally
 
 	// of the poll under way
-	supervisors []string // the living ones
-	err         error    // a refusal of something of it
+	supervisors []string // those that are alive
+	err         error    // why Redis refused one of Horizon's values
 }
 
 // The requests about Horizon, by place.
@@ -49,7 +49,7 @@ func newHorizon(prefix string) *horizon {
 	}}
 }
 
-// read takes the answers to the requests.
+// read reads the replies to the requests.
 func (h *horizon) read(r []adapter.Reply, p *poll) {
 	h.supervisors, h.err = h.supervisors[:0], nil
 	masters, err := r[masters].Count()
@@ -89,8 +89,7 @@ func (h *horizon) refused(err error) {
 	}
 }
 
-// ask asks for the processes of the living supervisors, and for the failed jobs where they are others
-// than before.
+// ask asks for the processes of the supervisors that are alive, and for the failed jobs where they have changed.
 func (h *horizon) ask(f *adapter.Questions[followUp]) {
 	for _, name := range h.supervisors {
 		f.Ask(followUp{what: supervisor}, "HMGET", h.prefix+"supervisor:"+name, "processes", "status")
@@ -102,9 +101,9 @@ func (h *horizon) ask(f *adapter.Questions[followUp]) {
 
 // workers are the processes that Horizon supervises.
 type workers struct {
-	there   bool // there is a Horizon, whether alive or not
-	unknown bool // not all of them could be read
-	of      map[string]*pool
+	there   bool             // there is a Horizon, whether alive or not
+	unknown bool             // not all of them could be read
+	of      map[string]*pool // by queue
 }
 
 // pool is the processes that work on a queue.
@@ -113,8 +112,8 @@ type pool struct {
 	running   bool // of at least one supervisor that isn't paused
 }
 
-// take takes the processes and the status of a supervisor.
-func (w *workers) take(r adapter.Reply) {
+// readSupervisor reads the processes and the status of a supervisor.
+func (w *workers) readSupervisor(r adapter.Reply) {
 	fields, err := r.List()
 	if err != nil || len(fields) != 2 {
 		w.unknown = w.unknown || !r.IsNothing()
@@ -145,8 +144,8 @@ func (w *workers) take(r adapter.Reply) {
 	}
 }
 
-// add adds a pool's processes to each of the queues that it works on: several where Horizon doesn't
-// balance.
+// add adds a pool's processes to each queue that the pool works on. Where Horizon doesn't balance these are
+// several.
 func (w *workers) add(queues string, n int64, running bool) {
 	var done []string
 	for spelling := range strings.SplitSeq(queues, ",") {

@@ -85,7 +85,7 @@ func TestHorizonThatEnded(t *testing.T) {
 	s.keys["laravel_horizon:masters"] = zset{{"web-1", 1}}
 	session := open(t, adapter.Settings{SettingQueues: "mail,busy,stuck"})
 	got, _ := s.poll(t, session, noon)
-	// Whoever works on busy is none of Horizon's processes, and may work on others.
+	// The worker of busy is none of Horizon's processes, and may work on other queues.
 	want := []string{"busy 0/1/0/0", "mail 1/0/0/0 workers=0", "stuck 0/1/0/0 stalled=1 workers=0"}
 	if diff := cmp.Diff(want, rows(got)); diff != "" {
 		t.Errorf("killed, -want +got:\n%s", diff)

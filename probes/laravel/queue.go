@@ -13,10 +13,10 @@ import (
 // are still under the other spelling.
 type queue struct {
 	name  string
-	named bool // by the settings: shown whether Redis has it or not
+	named bool // the settings name it: it is shown whether Redis has it or not
 	lists []*list
-	// other asks whether there is anything under a spelling that isn't among the lists; nil where that
-	// isn't asked.
+	// other asks whether Redis has jobs under a spelling that isn't among the lists; nil where there is no need
+	// to ask.
 	other adapter.Request
 	seen  time.Time // when it was last seen to have jobs
 }
@@ -25,11 +25,12 @@ type queue struct {
 type list struct {
 	key      string
 	requests [perList]adapter.Request
-	next     adapter.Request // the job that a worker would take next
-	expired  adapter.Request // reservations that are over; the time is set at each poll
-	timeless time.Time       // until then the next job isn't asked when it was made: the last one didn't tell
-	clash    bool            // something other than a zset is where its delayed or reserved jobs would be
-	bell     bool            // its key ends in ":notify": it may be what Laravel keeps beside another queue's jobs
+	next     adapter.Request // asks for the job that a worker would take next
+	expired  adapter.Request // asks how many reservations are over; each poll sets the time
+	clash    bool            // the key of its delayed or reserved jobs has another type than a zset
+	bell     bool            // its key ends in ":notify": Laravel keeps such a list beside another queue's jobs
+	// skipNextUntil is when to ask for the next job again, after one that didn't say when it was made.
+	skipNextUntil time.Time
 }
 
 // The requests of a list, by place.
@@ -61,7 +62,7 @@ func newList(key string) *list {
 	}
 }
 
-// clashes says that the list of this key does.
+// clashes reports whether the list with this key has a clash.
 func (q *queue) clashes(key string) bool {
 	return slices.ContainsFunc(q.lists, func(l *list) bool { return l.key == key && l.clash })
 }
@@ -100,8 +101,8 @@ func (s *session) add(spelling string) *queue {
 	return q
 }
 
-// lookForBraces makes a queue that is named without braces be looked for with them, too. A queue that
-// is named with them is meant so.
+// lookForBraces makes the session also look for a queue in braces that the settings name without. A name with
+// braces means only itself.
 func (q *queue) lookForBraces(keys string) {
 	if len(q.lists) > 1 || q.lists[0].key != keys+q.name || strings.ContainsAny(q.name, "{}") {
 		return

@@ -153,14 +153,14 @@ func check(t *testing.T, got *protocol.QueueSnapshot, want []expected, discovere
 			t.Fatal(err)
 		}
 		if w.Size == 0 && have["error"] != nil {
-			delete(have, "error") // it may be empty or not exist: nobody can tell
+			delete(have, "error") // it may be empty or not exist: Redis has no key for either
 		}
 		if diff := cmp.Diff(meta, have); diff != "" {
 			t.Errorf("meta of queue %q (-want +got):\n%s", w.Name, diff)
 		}
 	}
 	for name := range found {
-		t.Errorf("queue %q was found, but nobody made it", name)
+		t.Errorf("queue %q was found, but the test made none", name)
 	}
 }
 

@@ -87,7 +87,7 @@ func (s *session) workersOf(q *queue, c *counts, m *protocol.Meta) {
 			m.SetBool("paused", true)
 		}
 	case c.noActive || c.noStalled || c.active > c.stalled:
-		// Somebody works on it whom Horizon doesn't supervise.
+		// A worker that Horizon does not supervise works on it.
 	default:
 		m.SetInt("workers", 0)
 	}

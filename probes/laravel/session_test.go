@@ -24,7 +24,7 @@ var noon = time.UnixMilli(1_764_000_000_000)
 // ones are in real_test.go; this one can be wrong in ways that a real one seldom is.
 type server struct {
 	keys  map[string]any           // jobs, zset, hash or text
-	says  map[string]adapter.Reply // what it says to a command, or to a command on a key, whatever it has
+	says  map[string]adapter.Reply // its replies to a command, or to a command on a key, in place of its values
 	asked []adapter.Request        // at the last poll
 }
 
@@ -530,8 +530,8 @@ func TestOldestJobOfTwoSpellingsIsTheOlder(t *testing.T) {
 	}
 }
 
-// TestBellIsNoJobWhereverItIsSeen: and what looks like one in a queue is a job.
-func TestBellIsNoJobWhereverItIsSeen(t *testing.T) {
+// TestBellIsNoJob is also about an item of a queue that looks like a bell: it is a job.
+func TestBellIsNoJob(t *testing.T) {
 	s := redis(map[string]any{"q": jobs{"1"}, "mail:notify": jobs{"{}"}})
 	session := open(t, adapter.Settings{SettingQueues: "q,mail:notify"})
 	got, err := s.poll(t, session, noon)

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// A queue without jobs has no key. One that was found stays, with zeros: between two jobs it must
-	// not come and go, and it is read anyway, so that its next job is seen at once. Some apps make up
-	// names, so that is so for a day and for so many.
+	// A queue without jobs has no key. A found queue stays, with zeros, so that it doesn't come and go between
+	// two jobs, and shows its next job at once. Some apps make up names, so queues stay for a day only, and only
+	// so many.
 	rememberFor  = 24 * time.Hour
 	rememberMost = 10_000
 )
@@ -73,7 +73,7 @@ func (s *session) candidate(key string) (isNew bool) {
 	return true
 }
 
-// selects says that the settings select a queue, by its name or as Redis spells it.
+// selects reports whether the settings select a queue, by its name or by Redis' spelling of it.
 func (s *session) selects(spelling string) bool {
 	name := nameOf(spelling)
 	return s.patterns.Match(name) || name != spelling && s.patterns.Match(spelling)
@@ -99,8 +99,8 @@ func (s *session) check() adapter.Step {
 	})
 }
 
-// spellingOf is the queue that a key of this type belongs to, or "". A key that has gone since, or
-// whose type Redis doesn't say, is what it looks like.
+// spellingOf is the queue that a key of this type belongs to, or "". Where the key has gone since, or Redis
+// doesn't tell its type, only its name decides.
 func spellingOf(rest string, typeOf adapter.Reply) string {
 	text, err := typeOf.Text()
 	base, suffix := cutSuffix(rest)

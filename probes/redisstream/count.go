@@ -218,7 +218,7 @@ func readAbout(r adapter.Reply) (a about) {
 // stream; where that doesn't tell, they are counted.
 func (g *group) decide(first adapter.Reply, a about) {
 	g.count.size = 1
-	done, err := g.count.take(first, g)
+	done, err := g.count.addPage(first, g)
 	switch {
 	case err != nil:
 		g.err = err

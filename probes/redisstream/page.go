@@ -7,13 +7,13 @@ import (
 	"github.com/gravito-framework/pulse/probes/adapter"
 )
 
-// Redis tells entries only with their bodies. So they are counted in pages that grow, each expected to
-// be within what is left of a budget.
+// Redis returns entries only with their bodies. So we count them in pages that grow, and expect each page to fit
+// into the rest of a budget.
 const (
 	// mostCounted is how many entries of one group are counted at most.
 	mostCounted = 10_000
-	// bytesCounted is what the bodies of all groups' counted entries may come to in one poll, judged by
-	// the largest of a group's that were seen.
+	// bytesCounted is how many bytes of bodies one poll may read to count entries, of all groups together. We
+	// estimate a page by the largest entry of its group so far.
 	bytesCounted = 4 << 20
 )
 
@@ -23,15 +23,16 @@ var pages = [...]int{31, 480, 3_500, mostCounted - 31 - 480 - 3_500}
 // counting is how far a group's waiting entries have been counted.
 type counting struct {
 	due     bool
-	size    int // of the page that was asked for
-	n       int64
-	last    id // the last that was counted
-	bytes   int
-	largest int // entry, in bytes
+	size    int   // how many entries the page has that we asked for
+	n       int64 // how many entries were counted
+	last    id    // the last entry that was counted
+	bytes   int   // how many bytes these entries had
+	largest int   // the size of the largest of them, in bytes
 }
 
-// take counts a page, and says whether it was the last: it had fewer entries than were asked for.
-func (c *counting) take(r adapter.Reply, g *group) (last bool, err error) {
+// addPage counts the entries of a page. last reports whether it was the last page: it had fewer entries than we
+// asked for.
+func (c *counting) addPage(r adapter.Reply, g *group) (last bool, err error) {
 	entries, err := r.List()
 	if err != nil {
 		return false, err
@@ -111,7 +112,7 @@ func (s *session) countPage(page int) adapter.Step {
 	}
 	return s.Ask(q.Requests, func(r []adapter.Reply) adapter.Step {
 		for i, g := range q.For {
-			switch last, err := g.count.take(r[i], g); {
+			switch last, err := g.count.addPage(r[i], g); {
 			case err != nil:
 				g.err, g.count.due = err, false
 			case last:
@@ -126,14 +127,14 @@ func (s *session) countPage(page int) adapter.Step {
 	})
 }
 
-// worth says that counting may come to an end: a lag that Redis tells is too high at most, and what it
-// says cannot be counted is not begun.
+// worth reports whether counting can come to an end within the budget. The lag that Redis tells may be too high
+// but not too low, so there are no more entries to count than that.
 func (g *group) worth(budget int) bool {
 	most := min(g.lag, g.length)
 	return g.lag < 0 || most <= mostCounted && int(most)*g.count.largest <= budget
 }
 
-// giveUp takes what is known without having counted to the end.
+// giveUp ends the counting before its end, and sets waiting to the best number known, with a note.
 func (g *group) giveUp() {
 	c := &g.count
 	c.due = false

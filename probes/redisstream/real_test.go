@@ -349,7 +349,7 @@ func TestStreamsOfAClusterAreFoundOnAllItsMasters(t *testing.T) {
 }
 
 // BenchmarkCountedBacklog is the dearest poll there is: of one group that is as far behind as is
-// counted, on a stream whose lag Redis doesn't know.
+// counted, on a stream with a lag that Redis doesn't know.
 func BenchmarkCountedBacklog(b *testing.B) {
 	server := servertest.Redis(b)
 	for range 10 {

@@ -218,7 +218,7 @@ func TestGroupIsAQueue(t *testing.T) {
 	}
 }
 
-func TestWaitingIsExactWhereverItCanBe(t *testing.T) {
+func TestWaitingIsExactWhereItCanBe(t *testing.T) {
 	all := ids(20)
 	for _, tc := range []struct {
 		name    string
@@ -234,8 +234,8 @@ func TestWaitingIsExactWhereverItCanBe(t *testing.T) {
 		{"a lag that counts entries removed unread", stub{entries: all, removed: 3, groups: []stubGroup{{last: all[15], lag: 7}}}, false, 4, 3},
 		{"a lag that is right though entries were removed", stub{entries: all, removed: 3, groups: []stubGroup{{last: all[15], lag: 4}}}, false, 4, 3},
 		{"all trimmed but what waits", stub{entries: all[10:], removed: 10, groups: []stubGroup{{last: all[3], lag: 16}}}, false, 10, 2},
-		{"a group at $ whose lag Redis doesn't know", stub{entries: all, groups: []stubGroup{{last: all[9]}}}, false, 10, 3},
-		{"a group at 0 whose lag Redis doesn't know", stub{entries: all[1:], removed: 1, groups: []stubGroup{{}}}, false, 19, 2},
+		{"a group at $ with a lag that Redis doesn't know", stub{entries: all, groups: []stubGroup{{last: all[9]}}}, false, 10, 3},
+		{"a group at 0 with a lag that Redis doesn't know", stub{entries: all[1:], removed: 1, groups: []stubGroup{{}}}, false, 19, 2},
 		{"before Redis 7", stub{entries: all, groups: []stubGroup{{last: all[9], lag: "none"}}}, true, 10, 3},
 		{"before Redis 7, caught up", stub{entries: all, groups: []stubGroup{{last: all[19], lag: "none"}}}, true, 0, 2},
 		{"before Redis 7, at 0", stub{entries: all, groups: []stubGroup{{lag: "none"}}}, true, 20, 2},
@@ -379,8 +379,8 @@ func TestBodiesReadForCountingAreBounded(t *testing.T) {
 	}
 }
 
-// While nobody reads, the backlog of a dead consumer is counted once, and then followed by what was added.
-func TestBacklogThatNobodyReadsIsCountedOnce(t *testing.T) {
+// While no consumer reads, the backlog of a dead consumer is counted once, and then followed by what was added.
+func TestBacklogWithoutAConsumerIsCountedOnce(t *testing.T) {
 	all := ids(3000)
 	st := &stub{entries: all[:2000], groups: []stubGroup{{name: "g", last: all[99]}}}
 	k := &redis{streams: map[string]*stub{"s": st}}
@@ -579,7 +579,7 @@ func TestNamedStreamThatHoldsNoQueueIsSaid(t *testing.T) {
 	}
 }
 
-func TestGroupWhoseEntriesMayNotBeReadDoesNotHideItsNeighbours(t *testing.T) {
+func TestGroupWithEntriesThatMayNotBeReadHidesNoOther(t *testing.T) {
 	all := ids(5)
 	noPerm := map[string]adapter.Reply{"XRANGE": adapter.Refusal("NOPERM no permissions")}
 	k := &redis{streams: map[string]*stub{

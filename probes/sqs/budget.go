@@ -10,25 +10,24 @@ import (
 const month = 30 * 24 * time.Hour
 
 const (
-	// idleEvery is how much longer an idle queue or a dead-letter queue waits than a busy one.
-	idleEvery = 6
-	// lookShare is the part of a budget, one in so many calls, that looking for queues may take.
+	// idleFactor is how many times longer an idle queue or a dead-letter queue waits than a busy one.
+	idleFactor = 6
+	// lookShare is the share of a budget, one in so many calls, that looking for queues may take.
 	lookShare = 10
 )
 
-// budget spreads a number of calls over a month; nil is one without an end. What is asked for the
-// first time is asked on credit, so that each queue has a number at once; the credit is paid back
-// before anything is asked again.
+// budget spreads a number of calls over a month; nil is no limit. The first call for a queue is made on credit,
+// so that each queue has a number at once. The session pays the credit back before it asks for any queue again.
 type budget struct {
 	perMonth int64
-	calls    float64       // that may be made now; below 0 on credit
+	calls    float64       // how many calls may be made now; below 0 on credit
 	at       time.Time     // of the last poll; zero before the first
-	gap      time.Duration // between the two polls before
+	gap      time.Duration // the time between the two polls before
 }
 
-// begin adds the calls that the time since the last poll allows. Where that is longer than the
-// time before, the session slept: in Lambda two instances take turns, and each must spend only for
-// its own.
+// begin adds the calls that the time since the last poll allows, but for no more time than between the two polls
+// before. After a longer time the session slept: in Lambda two instances take turns, and each may spend only the
+// calls of its own turns.
 func (b *budget) begin(now time.Time) {
 	if b == nil {
 		return
@@ -41,8 +40,8 @@ func (b *budget) begin(now time.Time) {
 	b.at = now
 }
 
-// allow takes the calls for what is asked for the first time, and as many of those that ask again
-// as there are. It tells how many those are.
+// allow takes first calls for queues not asked for before, on credit, and up to again calls for others, as many
+// as there are. It returns how many of the latter it allows.
 func (b *budget) allow(first, again int) int {
 	if b == nil {
 		return again
@@ -53,8 +52,8 @@ func (b *budget) allow(first, again int) int {
 	return again
 }
 
-// every is how often to look for queues, where that takes so many calls.
-func (b *budget) every(calls int) time.Duration {
+// lookInterval is how long to wait between two looks for queues, where one look takes so many calls.
+func (b *budget) lookInterval(calls int) time.Duration {
 	if b == nil {
 		return listEvery
 	}
@@ -62,14 +61,14 @@ func (b *budget) every(calls int) time.Duration {
 	return max(listEvery, time.Duration(min(share, float64(month))))
 }
 
-// lookEvery is how often to list the queues and to ask again for those that are missing.
-func (s *session) lookEvery() time.Duration {
-	return s.budget.every(s.pages + len(s.unfound) + len(s.lost))
+// lookInterval is how long to wait before listing the queues again, or asking again for missing ones.
+func (s *session) lookInterval() time.Duration {
+	return s.budget.lookInterval(s.pages + len(s.unfound) + len(s.lost))
 }
 
-// due returns the queues to read at this poll: all of them, oldest numbers first because a poll's
-// time may not do for all, or with a budget those not read before and as many as it allows of the
-// others, where the numbers are oldest and most likely to have changed.
+// due returns the queues to read at this poll. Without a budget these are all queues, those with the oldest
+// numbers first, because the poll may run out of time. With a budget they are the queues not read before, and
+// as many of the others as the budget allows: first those with the oldest numbers, busy queues before idle ones.
 func (s *session) due() []*target {
 	all := s.sorted()
 	if s.budget == nil {
@@ -81,7 +80,7 @@ func (s *session) due() []*target {
 	urgency := func(t *target) time.Duration {
 		age := s.now.Sub(t.triedAt)
 		if t.wanted && t.waiting+t.active+t.delayed > 0 {
-			return age * idleEvery
+			return age * idleFactor
 		}
 		return age
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// listIsDue says whether to list the queues at this poll.
+// listIsDue reports whether to list the queues at this poll.
 func (s *session) listIsDue() bool {
 	switch {
 	case !s.globs:
@@ -20,13 +20,13 @@ func (s *session) listIsDue() bool {
 		return true
 	case s.unlisted != nil && s.budget == nil:
 		return true
-	case s.unlisted != nil && s.now.Sub(s.unlisted.at) < s.lookEvery():
+	case s.unlisted != nil && s.now.Sub(s.unlisted.at) < s.lookInterval():
 		return false
 	}
-	return s.now.Sub(s.listedAt) >= s.lookEvery() && s.budget.allow(0, 1) == 1
+	return s.now.Sub(s.listedAt) >= s.lookInterval() && s.budget.allow(0, 1) == 1
 }
 
-// list asks for the queues there are, page by page.
+// list asks SQS for all queues, page by page.
 func (s *session) list(token string) adapter.Step {
 	// Without MaxResults SQS gives no NextToken, and no more than 1,000 queues.
 	var input protocol.Meta
@@ -74,19 +74,19 @@ func (s *session) locate() adapter.Step {
 		switch {
 		case s.located[name]:
 		case isURL(name):
-			s.take(name, name)
+			s.addNamed(name, name)
 		default:
 			missing = append(missing, name)
 		}
 	}
-	return s.seek(missing, s.unfound, 0, func(urls map[string]string) adapter.Step {
+	return s.findURLs(missing, s.unfound, 0, func(urls map[string]string) adapter.Step {
 		for _, name := range missing {
 			url, found := urls[name]
 			if !found {
 				s.problem(name, s.unfound[name].String())
 				continue
 			}
-			s.take(name, url)
+			s.addNamed(name, url)
 		}
 		switch {
 		case len(s.targets) > 0 || len(s.problems) == 0:
@@ -98,8 +98,8 @@ func (s *session) locate() adapter.Step {
 	})
 }
 
-// take notes that the queue that a setting calls name is at url.
-func (s *session) take(name, url string) {
+// addNamed adds the queue that a setting calls name, which is at url.
+func (s *session) addNamed(name, url string) {
 	s.located[name] = true
 	t := s.target(url)
 	t.wanted, t.named = true, true
@@ -108,19 +108,19 @@ func (s *session) take(name, url string) {
 	}
 }
 
-// seek asks for the URLs of queues given by name or by ARN, and remembers in missing why it got
-// none. It asks again once the reason may have passed, and for those that were not there or are
-// forbidden no sooner than after patience.
-func (s *session) seek(names []string, missing map[string]failure, patience time.Duration, then func(urls map[string]string) adapter.Step) adapter.Step {
+// findURLs asks for the URLs of queues given by name or by ARN, and remembers in missing why it got none. It
+// asks again at the next poll, but for a queue that was not there or is forbidden only after retryAfter.
+// With a budget it asks again after lookInterval.
+func (s *session) findURLs(names []string, missing map[string]failure, retryAfter time.Duration, then func(urls map[string]string) adapter.Step) adapter.Step {
 	var ask, again []string
 	for _, name := range names {
 		f, tried := missing[name]
 		wait := time.Duration(0)
 		switch {
 		case s.budget != nil:
-			wait = s.lookEvery()
-		case lasting(f.err):
-			wait = patience
+			wait = s.lookInterval()
+		case isPermanent(f.err):
+			wait = retryAfter
 		}
 		switch {
 		case !tried:
@@ -172,13 +172,13 @@ func readURL(r adapter.Reply) (string, error) {
 	return url, err
 }
 
-// isARN says that s is an ARN of SQS: arn, partition, service, region, account, name.
+// isARN reports whether s is an ARN of SQS: arn, partition, service, region, account, name.
 func isARN(s string) bool {
 	parts := strings.Split(s, ":")
 	return len(parts) == 6 && parts[0] == "arn" && parts[2] == "sqs" && isName(parts[3]) && isAccount(parts[4]) && isName(parts[5])
 }
 
-// isURL says that s is a queue's URL: a host, the owner's account and the name, and nothing secret.
+// isURL reports whether s is a queue's URL: a host, the owner's account and the name, and nothing secret.
 func isURL(s string) bool {
 	_, rest, ok := strings.Cut(s, "://")
 	parts := strings.Split(rest, "/")
@@ -200,7 +200,7 @@ func isNoNameCharacter(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
-// isNamePattern says that p is a name, or a glob that some name may match.
+// isNamePattern reports whether p is a name, or a glob that a name can match.
 func isNamePattern(p string) bool {
 	if !adapter.IsGlob(p) {
 		return isName(p)
@@ -215,7 +215,7 @@ func request(operation string, input protocol.Meta) adapter.Request {
 	return adapter.Request{operation, string(input.AppendJSON(nil))}
 }
 
-// output is what SQS answered.
+// output is the answer of SQS.
 func output(r adapter.Reply) (protocol.Meta, error) {
 	text, err := r.Text()
 	if err != nil {
@@ -251,24 +251,24 @@ func explain(operation string, err error) string {
 	return err.Error()
 }
 
-// badCredentials are how AWS refuses a caller that it doesn't know.
+// badCredentials are the codes by which AWS refuses a caller that it doesn't know.
 var badCredentials = []string{
 	"ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidAccessKeyId",
 	"InvalidClientTokenId", "InvalidSecurity", "MissingAuthenticationToken", "OptInRequired",
 	"SignatureDoesNotMatch", "UnrecognizedClientException",
 }
 
-// lasting says that err is about the queue or the permissions, so that asking again at once
-// would be answered the same.
-func lasting(err error) bool { return gone(err) || denied(err) || code(err) == anotherQueue }
+// isPermanent reports whether err is about the queue or the permissions, so that SQS would answer the same if
+// asked again at once.
+func isPermanent(err error) bool { return gone(err) || denied(err) || code(err) == anotherQueue }
 
-// anotherQueue is our code for a queue that says it is another than the one asked for.
+// anotherQueue is our code for an answer that is about another queue than the one we asked for.
 const anotherQueue = "AnotherQueue"
 
 func denied(err error) bool { return strings.HasPrefix(code(err), "AccessDenied") }
 
-// gone says that err is that a queue doesn't exist, by the name it has in the JSON protocol
-// or in the older query protocol.
+// gone reports whether err says that a queue doesn't exist. The error has one name in the JSON protocol and
+// another in the older query protocol.
 func gone(err error) bool {
 	return strings.HasSuffix(code(err), "QueueDoesNotExist") || strings.HasSuffix(code(err), "NonExistentQueue")
 }

@@ -17,10 +17,10 @@ var attributeNames = []string{
 	"ApproximateNumberOfMessagesDelayed", "QueueArn", "RedrivePolicy",
 }
 
-// maxDLQFor is how many of the queues that share a dead-letter queue are named by it.
+// maxDLQFor is how many of the queues that share a dead-letter queue its row names at most.
 const maxDLQFor = 100
 
-// keptFor is how long numbers stand in for readings that failed: SQS' own are up to this old.
+// keptFor is how long we show the last numbers while readings fail: SQS' own numbers are up to this old.
 const keptFor = time.Minute
 
 // read asks for the attributes of the queues that are due, then of dead-letter queues that the
@@ -37,10 +37,10 @@ func (s *session) attributesOf(targets []*target, then func() adapter.Step) adap
 	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
 		for i, t := range targets {
 			t.triedAt = s.now
-			if t.err = t.take(r[i]); t.err != nil {
+			if t.err = t.setAttributes(r[i]); t.err != nil {
 				t.failures++
-				if !lasting(t.err) {
-					s.silent = t.err
+				if !isPermanent(t.err) {
+					s.readErr = t.err
 				}
 				s.drop(t)
 				continue
@@ -52,11 +52,11 @@ func (s *session) attributesOf(targets []*target, then func() adapter.Step) adap
 	})
 }
 
-// drop forgets a queue that was deleted since it was listed, and a dead-letter queue that is not
-// there or may not be read, which is looked for again later.
+// drop forgets a queue that was deleted since we listed it. It also forgets a dead-letter queue that is not there
+// or that we may not read: findDeadLetterQueues looks for it again later.
 func (s *session) drop(t *target) {
 	switch {
-	case !t.wanted && lasting(t.err):
+	case !t.wanted && isPermanent(t.err):
 		s.lost[t.arn] = failure{opAttributes, t.err, s.now}
 	case t.named || !gone(t.err):
 		return
@@ -71,8 +71,8 @@ func attributesRequest(url string) adapter.Request {
 	return request(opAttributes, input)
 }
 
-// take takes the answer, whole or not at all.
-func (t *target) take(r adapter.Reply) error {
+// setAttributes reads the attributes from the answer. With an error it changes none of them.
+func (t *target) setAttributes(r adapter.Reply) error {
 	out, err := output(r)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (t *target) take(r adapter.Reply) error {
 		*into = n
 	}
 	if policy := given.Text("RedrivePolicy"); policy != "" {
-		// maxReceiveCount may be a number or text there; nothing but the target is needed.
+		// We need only the target: maxReceiveCount may be a number or a text there.
 		if p, err := protocol.ReadObject([]byte(policy)); err == nil {
 			a.dlq = p.Text("deadLetterTargetArn")
 		}
@@ -104,8 +104,8 @@ func (t *target) take(r adapter.Reply) error {
 	return nil
 }
 
-// findDeadLetterQueues reads, once each, the dead-letter queues that are not yet known, and forgets
-// those that no queue names any more.
+// findDeadLetterQueues reads each dead-letter queue that is not yet known, and forgets those that no queue names
+// any more.
 func (s *session) findDeadLetterQueues() adapter.Step {
 	known, sources := s.byARN(), s.sourcesOf()
 	for url, t := range s.targets {
@@ -125,7 +125,7 @@ func (s *session) findDeadLetterQueues() adapter.Step {
 		}
 	}
 	slices.Sort(missing)
-	return s.seek(missing, s.lost, listEvery, func(urls map[string]string) adapter.Step {
+	return s.findURLs(missing, s.lost, listEvery, func(urls map[string]string) adapter.Step {
 		var found []*target
 		for _, arn := range missing {
 			url, ok := urls[arn]
@@ -134,7 +134,7 @@ func (s *session) findDeadLetterQueues() adapter.Step {
 			}
 			t := s.target(url)
 			t.arn = arn
-			if t.triedAt.IsZero() { // else it has a row of its own, which could not be read just now
+			if t.triedAt.IsZero() { // else it is a wanted queue, and this poll could not read it
 				t.asked = arn
 				found = append(found, t)
 			}
@@ -144,7 +144,7 @@ func (s *session) findDeadLetterQueues() adapter.Step {
 	})
 }
 
-// sourcesOf is which wanted queues name each dead-letter queue, by its ARN.
+// sourcesOf returns, for the ARN of each dead-letter queue, the names of the wanted queues that use it.
 func (s *session) sourcesOf() map[string][]string {
 	sources := map[string][]string{}
 	for _, t := range s.sorted() {
@@ -163,13 +163,13 @@ func (s *session) byARN() map[string]*target {
 	return known
 }
 
-// stale says that the last numbers of t can no longer stand in for a reading that failed. A
-// single failure is no reason yet: with a budget, numbers are older than that anyway.
+// stale reports whether the last numbers of t are too old to show after a reading that failed. A single failure
+// does not make them stale: with a budget, numbers are older than that anyway.
 func (s *session) stale(t *target) bool {
 	return t.readAt.IsZero() || t.failures > 1 && s.now.Sub(t.readAt) > keptFor
 }
 
-// finish makes the snapshot of what is known now.
+// finish makes the snapshot of the numbers known now.
 func (s *session) finish() adapter.Step {
 	out := &protocol.QueueSnapshot{Timestamp: s.now.UnixMilli(), App: s.app, Source: s.source, Queues: []protocol.Queue{}}
 	sources, known := s.sourcesOf(), s.byARN()
@@ -189,12 +189,12 @@ func (s *session) finish() adapter.Step {
 	switch {
 	case s.answered > 0:
 		s.outage = 0
-	case s.silent != nil:
+	case s.readErr != nil:
 		s.outage++
 	}
-	// One poll alone is no outage, as one failure of a queue hides nothing.
-	if s.outage > 1 && s.silent != nil && len(out.Queues) > 0 {
-		s.problem("", "SQS answers for no queue, these are the last numbers: "+explain(opAttributes, s.silent))
+	// One poll alone is no outage: after one failure a queue still shows its last numbers.
+	if s.outage > 1 && s.readErr != nil && len(out.Queues) > 0 {
+		s.problem("", "SQS answers for no queue, these are the last numbers: "+explain(opAttributes, s.readErr))
 	}
 	out.Problems = s.problems
 	if len(out.Queues) == 0 && len(out.Problems) > 0 {
@@ -236,7 +236,7 @@ func (s *session) queue(t *target, known map[string]*target, sources map[string]
 	return q
 }
 
-// failed counts everything in q's dead-letter queue as failed, or says why it can't.
+// failed sets q's failed count to all jobs in its dead-letter queue, or returns why it can't.
 func (s *session) failed(q *protocol.Queue, arn string, dlq *target) (why string) {
 	switch {
 	case dlq == nil:

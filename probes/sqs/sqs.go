@@ -83,13 +83,13 @@ type session struct {
 	patterns    adapter.Patterns
 	named       []string // the literal names, URLs and ARNs among the patterns
 	globs       bool     // some pattern is a glob, so queues must be listed
-	prefix      string   // what ListQueues can narrow by
+	prefix      string   // the beginning of every name that the globs match, for ListQueues
 	budget      *budget  // nil: no limit
 
 	listedAt time.Time          // when the list was last read to its end
-	pages    int                // it had
-	unlisted *failure           // why it could not be read since
-	located  map[string]bool    // the named queues whose URL is known
+	pages    int                // the number of pages it had
+	unlisted *failure           // why the list could not be read since then
+	located  map[string]bool    // the named queues with a known URL
 	targets  map[string]*target // by queue URL
 	unfound  map[string]failure // the named queues that could not be found
 	lost     map[string]failure // the dead-letter queues that could not be found or read, by ARN
@@ -99,23 +99,23 @@ type session struct {
 	now      time.Time
 	problems []protocol.Problem
 	listed   map[string]bool
-	answered int   // readings of attributes that were
-	silent   error // why another was not
+	answered int   // queues that SQS answered for
+	readErr  error // why SQS did not answer for another
 }
 
-// target is a queue whose attributes are read, because it is wanted or because it is the
-// dead-letter queue of one that is.
+// target is a queue of which we read the attributes, because it is wanted or because it is the dead-letter queue
+// of a wanted one.
 type target struct {
 	name, url string
 	wanted    bool            // by name or glob: it has a row of its own
-	named     bool            // literally, so that it is missed when it is gone
-	asked     string          // the ARN that names it, if one does
+	named     bool            // by its full name: it is a problem when such a queue is gone
+	asked     string          // the ARN that the settings or another queue name it by; "" if none does
 	request   adapter.Request // for its attributes
 	attributes
 	readAt   time.Time // when attributes were read; zero if never
-	triedAt  time.Time // when that was last tried
+	triedAt  time.Time // when we last tried to read them
 	err      error     // why the last try failed
-	failures int       // tries that failed since the last that didn't
+	failures int       // how many tries have failed since the last success
 }
 
 // attributes are what GetQueueAttributes told.
@@ -125,7 +125,7 @@ type attributes struct {
 	dlq                      string // ARN of its dead-letter queue
 }
 
-// failure is why a queue could not be found or read, and when that was tried.
+// failure is why a queue could not be found or read, and when we tried.
 type failure struct {
 	operation string
 	err       error
@@ -136,7 +136,7 @@ func (f failure) String() string { return explain(f.operation, f.err) }
 
 // Poll implements [adapter.Session].
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
-	s.now, s.problems, s.answered, s.silent = now, nil, 0, nil
+	s.now, s.problems, s.answered, s.readErr = now, nil, 0, nil
 	s.budget.begin(now)
 	if s.listIsDue() {
 		s.listed, s.pages = map[string]bool{}, 0

@@ -1,4 +1,4 @@
-// Package schema is the JSON Schemas (2020-12) of what the protocol's writers write. Readers take
+// Package schema has the JSON Schemas (2020-12) of the documents that the protocol's writers write. Readers accept
 // more: see the protocol package.
 package schema
 

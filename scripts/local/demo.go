@@ -16,11 +16,11 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// players are who plays which driver's queues, by the adapter's name. A driver that nobody plays is not
-// asked for, so the demo shows no queue of it.
+// players are the players of each driver's queues, by the adapter's name. The demo doesn't open a driver without a
+// player, and shows no queue of it.
 //
-// The embedded Redis has no CLIENT LIST, so BullMQ's workers are not counted, and it tells a wrong lag of
-// a stream's group, so the adapter counts the entries.
+// The embedded Redis has no CLIENT LIST, so the demo shows no workers of BullMQ. It tells a wrong lag of a
+// stream's group, so the adapter counts the entries.
 var players = map[string]player{
 	"bullmq":        {"*", playBullMQ},
 	"gravitostream": {"*", playGravitoStream},
@@ -35,8 +35,8 @@ type player struct {
 	play   func(context.Context, tick) error
 }
 
-// demoSettings are the variables of a reporter that reads what the players play. What the environment
-// has of them, such as a prefix, is for queues of one's own.
+// demoSettings are the variables of a reporter that reads the players' queues. Their values in the environment,
+// such as a prefix, are for the user's own queues.
 func demoSettings() map[string]string {
 	settings := map[string]string{"PULSE_SETTINGS": "", "PULSE_MONITOR_REDIS_URL": ""}
 	for _, d := range builtin.Of(adapter.Redis) {
@@ -48,9 +48,9 @@ func demoSettings() map[string]string {
 	return settings
 }
 
-// demo is queues that somebody without queues can watch. They are keys in the embedded Redis, read by
-// the real adapters; SQS is no Redis, so its queues are a snapshot, as a foreign reporter SETs it. All
-// say that they are a demo.
+// demo makes queues for a user who has none to watch. They are keys in the embedded Redis, and the real adapters
+// read them. SQS is no Redis, so its queues are a snapshot, as a foreign reporter SETs it. All queues are labelled
+// as a demo.
 type demo struct {
 	client redis.UniversalClient
 	store  *publish.Store
@@ -113,12 +113,12 @@ func (t tick) wave(middle, swing float64, period int) int {
 	return int(math.Round(middle + swing*math.Sin(2*math.Pi*float64(t.second)/float64(period))))
 }
 
-// arrivals are how many jobs come: every, and as many more or fewer, in turns of a period of seconds. In
-// the first second more come, so that a demo begins with something waiting.
-func (t tick) arrivals(every, period int) int {
-	n := t.wave(float64(every), float64(every), period)
+// arrivals are how many jobs come in this second: perSecond on average, from none to twice as many within a period
+// of seconds. In the first second more come, so that a demo begins with jobs waiting.
+func (t tick) arrivals(perSecond, period int) int {
+	n := t.wave(float64(perSecond), float64(perSecond), period)
 	if t.second == 0 {
-		n += 5 * every
+		n += 5 * perSecond
 	}
 	return n
 }
@@ -132,22 +132,22 @@ func (t tick) ids(n int) []any {
 	return ids
 }
 
-// move pushes jobs behind those of a list, and takes a few from its front, as workers do.
-func (t tick) move(ctx context.Context, list string, jobs []any, take int) (taken []string, err error) {
+// move appends jobs to a list, and removes up to most jobs from its front, as workers do.
+func (t tick) move(ctx context.Context, list string, jobs []any, most int) (taken []string, err error) {
 	if len(jobs) > 0 {
 		if err := t.redis.RPush(ctx, list, jobs...).Err(); err != nil {
 			return nil, err
 		}
 	}
-	taken, err = t.redis.LPopCount(ctx, list, take).Result()
+	taken, err = t.redis.LPopCount(ctx, list, most).Result()
 	if errors.Is(err, redis.Nil) {
 		err = nil // it is empty
 	}
 	return taken, err
 }
 
-// delay puts off a job by half a minute, every five seconds, and says how many have come due. For
-// Laravel scores are in seconds, for Gravito Stream in milliseconds.
+// delay adds a job that is due in half a minute, every five seconds, and returns how many have come due. Laravel's
+// scores are in seconds, Gravito Stream's in milliseconds.
 func (t tick) delay(ctx context.Context, zset string, unit time.Duration) (due int, err error) {
 	const later = 30 * time.Second
 	score := func(at time.Time) float64 { return float64(at.UnixNano() / int64(unit)) }
@@ -160,7 +160,7 @@ func (t tick) delay(ctx context.Context, zset string, unit time.Duration) (due i
 	return int(n), err
 }
 
-// labelled is a session whose queues say that they are a demo.
+// labelled is a session that labels its queues as a demo.
 type labelled struct{ adapter.Session }
 
 func (l labelled) Poll(ctx context.Context, now time.Time) adapter.Step {

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// bullQueue is a queue whose jobs come, run for a second and go.
+// bullQueue is a queue with jobs that come, run for a second and go.
 type bullQueue struct {
 	name          string
 	arrive, drain int // jobs a second

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// playGravitoStream plays a queue with priorities and delayed jobs, and one of which every two minutes
-// a job fails. What is being worked on stands nowhere, so active is unknown.
+// playGravitoStream plays a queue with priorities and delayed jobs, and one in which a job fails every two
+// minutes. Gravito Stream doesn't record which jobs are running, so active is unknown.
 func playGravitoStream(ctx context.Context, t tick) error {
 	due, err := t.delay(ctx, "queue:mail:delayed", time.Millisecond)
 	if err != nil {

@@ -1,7 +1,6 @@
-// Command local is all of Gravito Pulse in one process, for a laptop: reporters, heartbeats and the
-// dashboard. It takes the same environment as the programs themselves. Where PULSE_REDIS_URL is not
-// set it brings a Redis of its own, in memory, and where there is nothing of yours to watch, demo
-// queues, which are labelled as such.
+// Command local runs all of Gravito Pulse in one process, for a laptop: reporters, heartbeats and the dashboard. It
+// reads the same environment as the programs. Where PULSE_REDIS_URL is not set it starts a Redis of its own, in
+// memory. Where you have set no queues to watch it makes demo queues, and labels them as such.
 package main
 
 import (

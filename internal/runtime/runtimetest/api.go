@@ -1,6 +1,8 @@
-// Package runtimetest is the Lambda Runtime API, as much of it as a function needs, so that tests can
-// run the very bootstrap that is deployed. Its wire is documented at
-// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
+// Package runtimetest lets tests run a function's bootstrap, the file that is deployed, as Lambda does. It
+// implements the part of the Lambda Runtime API that a function needs.
+//
+// [New] starts an API, [API.Start] a bootstrap, and [API.Invoke] hands it an event and waits for the answer. The
+// API is described at https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 package runtimetest
 
 import (
@@ -37,9 +39,9 @@ type Response struct {
 	ID          string
 	ContentType string
 	Body        []byte
-	// Prelude is the status and headers of a streamed answer, whose Body is then what follows them.
+	// Prelude is the status and headers of a streamed answer; Body is the rest of it. Other answers have none.
 	Prelude *Prelude
-	// Error is set where the function reported one instead.
+	// Error is the error that the function reported instead of an answer.
 	Error string
 }
 
@@ -119,8 +121,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// response reads a whole answer. That of a Function URL has a prelude as JSON and eight NUL bytes
-// before its body, and tells an error that happened after it began in a trailer.
+// response reads a whole answer. A streamed one begins with its prelude as JSON and eight NUL bytes, and
+// reports an error that happened later in a trailer.
 func (a *API) response(id string, r *http.Request) Response {
 	body, err := io.ReadAll(r.Body)
 	out := Response{ID: id, ContentType: r.Header.Get("Content-Type"), Body: body}
