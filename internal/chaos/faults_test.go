@@ -18,11 +18,10 @@ type fault struct {
 	steps  func(*house) []fault // what befalls one house in turn, instead of begin and end
 	isStep bool
 
-	heals   bool                // all is well again before the fault ends, and stays so
-	shows   []string            // each is, sooner or later, in the view: a reason, or the status of rows such as "queues lost"; or either|or
-	repeats bool                // what is said comes back, because what it is about does
-	says    map[string][]string // each is, sooner or later, in a program's log; whoever is not in here says nothing
-	health  string              // what /healthz sooner or later says of Redis, and says at the end of the fault; "" is that it may be either
+	heals  bool                // all is well again before the fault ends, and stays so
+	shows  []string            // each is, sooner or later, in the view: a reason, or the status of rows such as "queues lost"; or either|or
+	says   map[string][]string // each is, sooner or later, in a program's log; whoever is not in here says nothing
+	health string              // what /healthz sooner or later says of Redis, and says at the end of the fault; "" is that it may be either
 }
 
 // everybody says that Redis cannot be reached, and why.
@@ -156,7 +155,7 @@ var faults = []fault{
 		begin: func(h *house) { h.signal(h.masterOf("pulse:index"), syscall.SIGSTOP) },
 		end:   func(h *house) { h.signal(h.fallen, syscall.SIGCONT) },
 		// It heals, too, but not yet for good: while the frozen one is there a poll now and then waits for it.
-		says: anything, repeats: true,
+		says: anything,
 	},
 	{
 		name: "Cluster: slots without a server", where: cluster,

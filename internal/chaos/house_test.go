@@ -234,7 +234,7 @@ func (h *house) live() {
 		}
 		before, now := h.weighed[name], h.weigh(p)
 		if now.rss > before.rss+moreMemory || now.fds > before.fds+moreFDs {
-			h.t.Errorf("%s takes %d MiB and has %d files open; before the fault it was %d MiB and %d", name, now.rss>>20, now.fds, before.rss>>20, before.fds)
+			h.t.Fatalf("%s takes %d MiB and has %d files open; before the fault it was %d MiB and %d", name, now.rss>>20, now.fds, before.rss>>20, before.fds)
 		}
 	}
 }

@@ -85,12 +85,8 @@ func (h *house) reload() {
 // masterOf is the master that has a key. It is the one that the fault befalls.
 func (h *house) masterOf(key string) *servertest.RedisServer {
 	h.t.Helper()
-	master, err := h.client.(*redis.ClusterClient).MasterForKey(h.t.Context(), key)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	for _, n := range h.nodes {
-		if n.Addr == master.Options().Addr {
+	for _, n := range h.with(h.t, "role:master") {
+		if n.Client.Exists(h.t.Context(), key).Err() == nil { // else it says MOVED
 			h.fallen = n
 		}
 	}

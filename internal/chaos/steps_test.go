@@ -23,8 +23,12 @@ var missed = map[string]fault{
 		says:  map[string][]string{redisReporter: {"cannot report", "the 'llen' command; allow +llen"}},
 	},
 
-	"reporter eval":             unwritten(redisReporter, "the 'eval' command", "queues lost"),
-	"reporter set":              unwritten(redisReporter, "The user executing the script can't run this command", "queues lost"),
+	"reporter eval": unwritten(redisReporter, "the 'eval' command", "queues lost"),
+	"reporter set":  unwritten(redisReporter, "The user executing the script can't run this command", "queues lost"),
+	"reporter time": {
+		shows: []string{"allow its user +time"},
+		says:  map[string][]string{redisReporter: {"reports with a problem", "allow its user +time"}},
+	},
 	"reporter zadd":             unwritten(redisReporter, "the 'zadd' command"),
 	"reporter zremrangebyscore": unwritten(redisReporter, "the 'zremrangebyscore' command"),
 	"host set":                  unwritten(host, "the 'set' command", "servers lost"),
@@ -40,7 +44,7 @@ var missed = map[string]fault{
 // unread is that BullMQ's queue cannot be read for want of a command: its row is gone, and the reason stands there.
 func unread(command string) fault {
 	why := "the '" + command + "' command; allow +llen"
-	return fault{shows: []string{"bullmq: read queue \"orders\" of bull: NOPERM", why}, says: map[string][]string{redisReporter: {"cannot be read", why}}}
+	return fault{shows: []string{"bullmq: read queue \"orders\" of bull: NOPERM", why}, says: map[string][]string{redisReporter: {"reports with a problem", why}}}
 }
 
 func unwritten(program, why string, shows ...string) fault {
