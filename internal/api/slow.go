@@ -115,7 +115,7 @@ func readSlow(ctx context.Context, client redis.UniversalClient, app string, lim
 		n := min(left, slowPage)
 		page, err := client.XRevRangeN(ctx, log.key, before, "-", int64(n)).Result()
 		switch {
-		case redis.HasErrorPrefix(err, "WRONGTYPE"), redis.HasErrorPrefix(err, "NOPERM"):
+		case redis.HasErrorPrefix(err, "WRONGTYPE"), redis.HasErrorPrefix(err, "NOPERM"), redis.HasErrorPrefix(err, "TOOLARGE"):
 			log.problem(fmt.Sprintf("it cannot be read: %v", err))
 			page = nil
 		case err != nil:

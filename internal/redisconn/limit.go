@@ -151,12 +151,12 @@ func (r *replies) begin(out []byte) ([]byte, error) {
 		return out, nil
 	case '$', '=', '!', '*', '~', '>', '%':
 	default:
-		return out, fmt.Errorf("the server's reply is no Redis reply: it begins with %.20q", r.line)
+		return out, fmt.Errorf("the server's reply is no Redis reply: it begins with %s", shortened(r.line))
 	}
 	n, err := strconv.ParseInt(string(bytes.TrimRight(r.line[1:], "\r\n")), 10, 64)
 	switch {
 	case err != nil || n < -1:
-		return out, fmt.Errorf("the server's reply is no Redis reply: it has a length of %.20q", r.line)
+		return out, fmt.Errorf("the server's reply is no Redis reply: it has a length of %s", shortened(r.line))
 	case n == -1:
 		out = r.show(out)
 		r.end()
@@ -167,6 +167,16 @@ func (r *replies) begin(out []byte) ([]byte, error) {
 		n = 2 * min(n, maxExchange) // a name and a value each
 	}
 	return r.beginList(out, n)
+}
+
+// shortened shows the beginning of a line. It does not show bytes that are no text: they may be others each time,
+// and the same trouble is to read the same.
+func shortened(line []byte) string {
+	text := bytes.TrimRight(line, "\r\n")
+	if bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return "binary data"
+	}
+	return fmt.Sprintf("%.20q", text)
 }
 
 func (r *replies) beginValue(out []byte, n int64) []byte {

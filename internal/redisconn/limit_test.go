@@ -70,12 +70,13 @@ func TestWhatIsNoReplyEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	for stream, want := range map[string]string{
 		"HTTP/1.1 400 Bad Request\r\n":     `it begins with "HTTP/1.1 400 Bad Req"`,
-		"$x\r\n":                           `it has a length of "$x\r\n"`,
-		"*-2\r\n":                          `it has a length of "*-2\r\n"`,
-		"\r\n":                             `it begins with "\r\n"`,
+		"$x\r\n":                           `it has a length of "$x"`,
+		"*-2\r\n":                          `it has a length of "*-2"`,
+		"\x16\x03\x01\n":                   "it begins with binary data",
+		"\r\n":                             `it begins with ""`,
 		"+" + strings.Repeat("a", maxLine): "it has a line of more than 64 KiB",
 		strings.Repeat("*1\r\n", maxDepth+1) + ":1":   "its lists nest deeper than 16",
-		":1\r\n*2\r\n$3\r\nabc\r\n|1\r\n+a\r\n:1\r\n": `it begins with "|1\r\n"`,
+		":1\r\n*2\r\n$3\r\nabc\r\n|1\r\n+a\r\n:1\r\n": `it begins with "|1"`,
 	} {
 		if _, err := passed(stream, 5); err == nil || err.Error() != "the server's reply is no Redis reply: "+want {
 			t.Errorf("%.40q: %v, want %s", stream, err, want)

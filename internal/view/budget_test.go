@@ -98,11 +98,19 @@ func TestServersAndProblemsTakeRoomToo(t *testing.T) {
 	for i := range cap(rubbish) {
 		rubbish = append(rubbish, snapshot("flood", fmt.Sprint("s", i), bad+`{"name":"q","metrics":{"waiting":1}}`))
 	}
-	for name, docs := range map[string][]Document{"servers": servers, "problems": rubbish} {
+	control := strings.Repeat("\\u0000", 1000)
+	names := make([]Document, 0, 300)
+	for i := range cap(names) {
+		names = append(names, snapshot("flood", fmt.Sprint("s", i), fmt.Sprintf(`{"name":"%s","metrics":{"waiting":1}},{"name":"%s!","metrics":{"waiting":1}}`, control, control)))
+	}
+	for name, docs := range map[string][]Document{"servers": servers, "problems": rubbish, "names": names} {
 		b := Builder{Budget: 3 << 20}
 		v := b.Build(noon, append(docs, queuesOf("shop", "s", 50)))
 		if len(v.Apps["shop"].Queues) != 50 {
 			t.Errorf("%s: the neighbour has %d queues", name, len(v.Apps["shop"].Queues))
+		}
+		if size := int64(len(v.AppendJSON(nil))); size > b.Budget {
+			t.Errorf("%s: the view has %d bytes", name, size)
 		}
 		var cost int64
 		for _, k := range b.known {

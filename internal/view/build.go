@@ -97,7 +97,7 @@ func (b *Builder) Add(d Document) (readable bool) {
 	}
 	b.added[d.Key] = k
 	b.spent += k.cost
-	if b.Budget > 0 && b.spent > b.Budget {
+	if b.Budget > 0 && b.spent > b.Budget+b.Budget/8 { // now and then, as it looks at all documents
 		b.leaveOut()
 	}
 	return k.reports || k.server != nil
@@ -105,6 +105,9 @@ func (b *Builder) Add(d Document) (readable bool) {
 
 // Finish ends a reading, and makes the view at now of the documents that it found.
 func (b *Builder) Finish(now time.Time) *View {
+	if b.Budget > 0 && b.spent > b.Budget {
+		b.leaveOut()
+	}
 	b.known, b.said = b.added, b.saying
 	for _, k := range b.known {
 		if k.changed {
@@ -168,7 +171,7 @@ func (v *View) addProblems(docs []*known, now time.Time) {
 func (k *known) problem(reason string) {
 	p := Problem{k.cutKey, cut(reason)}
 	k.problems = append(k.problems, p)
-	k.cost += int64(len(p.Reason))
+	k.cost += int64(sizeOf(p.Reason))
 }
 
 func cut(s string) string { return protocol.Shorten(s, maxText) }
@@ -205,7 +208,7 @@ func (b *Builder) read(d Document) *known {
 		*k = *before
 		k.hash = 0
 		for _, p := range k.problems {
-			k.cost -= int64(len(p.Reason))
+			k.cost -= int64(sizeOf(p.Reason))
 		}
 		k.problems = nil
 	}
@@ -283,7 +286,7 @@ func (k *known) setSnapshot(s *protocol.QueueSnapshot, ps []protocol.Problem) {
 	for i := range s.Queues {
 		row := newQueue(s, &s.Queues[i], scopes)
 		k.queues[i] = row
-		k.cost += queueCost + int64(row.Meta.Len()+2*len(row.key)+len(row.dlq))
+		k.cost += queueCost + int64(row.Meta.Len()+2*sizeOf(row.key)+len(row.dlq))
 	}
 }
 
@@ -291,7 +294,19 @@ func (k *known) setServer(h *protocol.Heartbeat) {
 	k.app, k.timestamp = h.App(), h.Timestamp
 	k.server = &Server{Status: Fresh, Timestamp: h.Timestamp, System: &h.System, Process: &h.Process, Meta: h.Meta}
 	k.server.shorten()
-	k.cost += serverCost + int64(k.server.Meta.Len()+len(h.System.Hostname)+len(h.System.Platform))
+	k.cost += serverCost + int64(k.server.Meta.Len()+sizeOf(h.System.Hostname)+sizeOf(h.System.Platform))
+}
+
+// sizeOf is how many bytes a text takes at most where it takes the most: as JSON, in which a control character
+// has six.
+func sizeOf(text string) int {
+	size := len(text)
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] == '"' || text[i] == '\\' {
+			size += 5
+		}
+	}
+	return size
 }
 
 // checkKey says so where a document is not where its body says it should be.
