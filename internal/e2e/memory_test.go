@@ -134,6 +134,17 @@ var seeds = []struct {
 			pipe.Set(t.Context(), fmt.Sprintf("pulse:queues:a%04d", i), snapshotOf(fmt.Sprintf("a%04d", i), "", 400), 0)
 		}
 	}, "it is left out"},
+	{"names of control characters", func(t *testing.T, pipe redis.Pipeliner) {
+		name := strings.Repeat(`\u0001`, 1000)
+		for i := range 200 {
+			source := fmt.Sprintf("s%d", i)
+			var queues strings.Builder
+			for j := range 20 {
+				fmt.Fprintf(&queues, `,{"name":"%d%s","driver":"sqs","metrics":{"waiting":1}}`, j, name)
+			}
+			pipe.Set(t.Context(), "pulse:queues:flood:"+source, strings.Replace(snapshotOf("flood", source, 1), "]}", queues.String()+"]}", 1), 0)
+		}
+	}, "it is left out"},
 	{"a million small problems", func(t *testing.T, pipe redis.Pipeliner) {
 		for i := range 10_000 {
 			pipe.Set(t.Context(), fmt.Sprintf("pulse:queues:bad%04d", i), `{"timestamp":1,"app":"`+strings.Repeat("é", 2000)+`"}`, 0)
