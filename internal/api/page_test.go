@@ -98,7 +98,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// is tells whether a JavaScript expression is true. It is asked from outside: the page itself may
+// is reports whether a JavaScript expression is true. It is asked from outside: the page itself may
 // evaluate nothing.
 func (b *tab) is(expression string) bool {
 	b.t.Helper()

@@ -20,7 +20,7 @@ type fault struct {
 
 	heals  bool                // all is well again before the fault ends, and stays so
 	shows  []string            // each is, sooner or later, in the view: a reason, or the status of rows such as "queues lost"; or either|or
-	says   map[string][]string // each is, sooner or later, in a program's log; whoever is not in here says nothing
+	says   map[string][]string // each is, sooner or later, in a program's log; a program that is not in here says nothing
 	health string              // what /healthz sooner or later says of Redis, and says at the end of the fault; "" is that it may be either
 }
 

@@ -153,7 +153,7 @@ func (p *Proxy) requests(client, server net.Conn) {
 	}
 }
 
-// replies passes on what the server answers, and tells whether the client is to see the end of it.
+// replies passes on what the server answers, and reports whether the client is to see the end of it.
 func (p *Proxy) replies(server, client net.Conn) bool {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -169,7 +169,7 @@ func (p *Proxy) replies(server, client net.Conn) bool {
 	}
 }
 
-// pass passes on one reply as f has it, and tells whether the connection goes on.
+// pass passes on one reply as f has it, and reports whether the connection goes on.
 func (p *Proxy) pass(client net.Conn, reply []byte, f Fault, changed <-chan struct{}) bool {
 	wait(f.Latency, changed)
 	switch {

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	servertest.Main(m)
 }
 
-// all tells whether every fault is to run, each for longer; else those that are marked short.
+// all reports whether every fault is to run, each for longer; else those that are marked short.
 var all = os.Getenv("PULSE_CHAOS") == "all"
 
 // TestFaults runs each fault under every program.

@@ -1,4 +1,4 @@
-// Package dashboard exists so that whoever is on call sees in one page which queue is in trouble,
+// Package dashboard exists so that the engineer on call sees in one page which queue is in trouble,
 // whether it gets worse and how old the numbers are.
 //
 // [Index] is the page, [Login] the page before it, [Assets] the files both refer to. They are
