@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -111,12 +112,19 @@ func slowQuery(query string) (app string, limit int, err error) {
 // is that Redis could not be asked.
 func readSlow(ctx context.Context, client redis.UniversalClient, app string, limit int) (*slowLog, error) {
 	log := &slowLog{App: app, Entries: []slowEntry{}, Problems: []view.Problem{}, key: protocol.SlowKey(app)}
+	atOnce := slowPage
 	for before, left := "+", limit; left > 0; {
-		n := min(left, slowPage)
+		n := min(left, atOnce)
 		page, err := client.XRevRangeN(ctx, log.key, before, "-", int64(n)).Result()
 		switch {
 		case redis.HasErrorPrefix(err, "WRONGTYPE"), redis.HasErrorPrefix(err, "NOPERM"), redis.HasErrorPrefix(err, "TOOLARGE"):
 			log.problem(fmt.Sprintf("it cannot be read: %v", err))
+			page = nil
+		case isTooLarge(err) && n > 1:
+			atOnce = n / 2
+			continue
+		case isTooLarge(err):
+			log.problem("what is older is not read: the next entry has too many fields")
 			page = nil
 		case err != nil:
 			return nil, err
@@ -137,6 +145,12 @@ func readSlow(ctx context.Context, client redis.UniversalClient, app string, lim
 		log.Problems = append(log.Problems, view.Problem{Key: log.key, Reason: fmt.Sprintf("%d more problems are not listed", log.unlisted)})
 	}
 	return log, nil
+}
+
+// isTooLarge reports whether err is that of a page in which a list was left out, because all of them were too
+// large: go-redis finds a text where an entry should be.
+func isTooLarge(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "redis: can't parse")
 }
 
 // add shows an entry, or says why not.

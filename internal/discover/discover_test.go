@@ -523,6 +523,36 @@ func TestAllValuesTogetherAreBounded(t *testing.T) {
 	}
 }
 
+// longAnswers makes a server of a client's that answers HMGET with more values than it was asked for.
+type longAnswers struct{}
+
+func (longAnswers) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (longAnswers) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if values, ok := cmd.(*redis.SliceCmd); ok {
+			values.SetVal(append(values.Val(), "1 2 3", "4 5 6"))
+		}
+		return err
+	}
+}
+
+func (longAnswers) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func TestAServerThatAnswersTooMuchIsNoDefect(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	server.Client.Set(t.Context(), "pulse:queues:shop", text, 0)
+	client := connect(t, server.Addr)
+	client.AddHook(longAnswers{})
+	if docs := read(t, New(client, "redis", manyKeys), noon); docs["pulse:queues:shop"].Data == nil {
+		t.Errorf("documents are %v", docs)
+	}
+}
+
 func TestAKeyThatHoldsNothingIsNotLost(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)

@@ -165,9 +165,9 @@ func (r *Reader) resume(ctx context.Context, nodes []*redis.Client) error {
 		return err
 	}
 	r.walk.nodes = make(map[string]*progress, len(nodes))
-	for i, text := range saved {
-		if text, ok := text.(string); ok {
-			r.walk.nodes[names[i]] = parseProgress(text)
+	for i, name := range names[:min(len(names), len(saved))] { // a server that is no Redis may answer any number
+		if text, ok := saved[i].(string); ok {
+			r.walk.nodes[name] = parseProgress(text)
 		}
 	}
 	return nil
