@@ -90,7 +90,7 @@ func (r *Reporter) Run(ctx context.Context, owner string) Summary {
 		case err != nil && ctx.Err() != nil:
 			// It was told to stop, which is no trouble.
 		case err != nil:
-			sum.add(logonce.Kind(err.Error()), err.Error())
+			sum.add(logonce.Kind(short(err)), short(err))
 			r.failed(err)
 			next = began.Add(min(retry.NextBackOff(), r.Interval))
 		default:
@@ -180,7 +180,7 @@ func (r *Reporter) publishWhy(ctx context.Context, why error) {
 		s = *r.last
 	}
 	s.Problems = problems
-	for reason := range strings.Lines(why.Error()) {
+	for reason := range strings.Lines(short(why)) {
 		s.Problems = append(s.Problems, protocol.Problem{Reason: strings.TrimSpace(reason)})
 	}
 	// Where that fails the reason is most likely the same, and there is nothing more to say.
@@ -211,7 +211,7 @@ func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 	for i, err := range errs {
 		if err != nil {
 			failed++
-			out.Problems = append(out.Problems, protocol.Problem{Reason: r.Pollers[i].Adapter.Name + ": " + err.Error()})
+			out.Problems = append(out.Problems, protocol.Problem{Reason: r.Pollers[i].Adapter.Name + ": " + short(err)})
 		}
 	}
 	r.share(out, read)
@@ -266,10 +266,16 @@ func (r *Reporter) limit() time.Duration {
 	return max(r.Interval, minTry)
 }
 
+// short is what err says, cut: a server that is no Redis can make it say anything.
+func short(err error) string {
+	const most = 1000 // bytes
+	return protocol.Shorten(err.Error(), most)
+}
+
 // failed logs that there is trouble, once while it lasts.
 func (r *Reporter) failed(err error) {
 	if isWorthALine, times := r.outages.There(cannotReport, time.Now()); isWorthALine {
-		r.warn("cannot report; will try again until it works", times, "error", err)
+		r.warn("cannot report; will try again until it works", times, "error", short(err))
 	}
 }
 

@@ -286,6 +286,20 @@ func TestAnOutageIsLoggedOnceThoughItsErrorsDiffer(t *testing.T) {
 	})
 }
 
+// TestAnErrorWithoutEndIsCut: a server that is no Redis can make an error say anything.
+func TestAnErrorWithoutEndIsCut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		m.down = func() error { return errors.New("it answers " + strings.Repeat("x", 1<<20)) }
+		r, said := m.new(t, poller("orders"))
+		sum := r.Run(within(t, time.Minute), "")
+		if got := said.lines(); len(got) != 1 || len(got[0]) > 2000 || len(sum.Problems) != 1 || len(sum.Problems[0]) > 2000 {
+			t.Errorf("%d lines, the first of %d bytes, and the summary has %d", len(got), len(got[0]), len(sum.Problems[0]))
+		}
+	})
+}
+
 // TestAnOutageThatLastsIsSaid, also where it begins so soon after another that it gets no line at first.
 func TestAnOutageThatLastsIsSaid(t *testing.T) {
 	t.Parallel()
