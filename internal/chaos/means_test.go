@@ -67,7 +67,7 @@ func filled(t *testing.T) *place {
 
 // reload makes the first server load its data anew, as after a start, which takes as long as it is told to.
 func (h *house) reload() {
-	h.do("CONFIG", "SET", "key-load-delay", "20000") // microseconds a key
+	h.do("CONFIG", "SET", "key-load-delay", "3000") // microseconds a key
 	patient := redis.NewClient(&redis.Options{Addr: h.nodes[0].Addr, Protocol: 2, DisableIdentity: true, ReadTimeout: -1, MaxRetries: -1})
 	var wait sync.WaitGroup
 	wait.Go(func() { patient.Do(context.Background(), "DEBUG", "RELOAD") })

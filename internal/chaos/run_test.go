@@ -136,7 +136,7 @@ func (f *fault) unsaid(h *house) (unsaid []string) {
 	for program, words := range f.says {
 		said := strings.Join(h.says(program), "\n")
 		for _, w := range words {
-			if !strings.Contains(said, w) {
+			if !slices.ContainsFunc(strings.Split(w, "|"), func(w string) bool { return strings.Contains(said, w) }) {
 				unsaid = append(unsaid, program+": "+w)
 			}
 		}
