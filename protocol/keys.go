@@ -22,6 +22,7 @@ const IndexKey = "pulse:index"
 const (
 	queuesPrefix = "pulse:queues:"
 	serverPrefix = "pulse:server:"
+	trendPrefix  = "pulse:trend:"
 	// Older agents write nodes here; they are read as heartbeats and snapshots.
 	quasarPrefix = "gravito:quasar:node:"
 )
@@ -38,6 +39,15 @@ func QueuesKey(app, source string) string {
 // ServerKey is where one process or host SETs its heartbeat.
 func ServerKey(app, id string) string { return serverPrefix + app + ":" + id }
 
+// TrendKey is where the recorder SETs its verdicts on an app's queues.
+func TrendKey(app string) string { return trendPrefix + app }
+
+// HistoryKey is the stream of an app's history, which the recorder writes.
+func HistoryKey(app string) string { return "pulse:history:" + app }
+
+// AlertsKey is the hash in which the recorder keeps the state of each alert.
+const AlertsKey = "pulse:alerts"
+
 // Kind says what a key holds.
 type Kind int
 
@@ -47,6 +57,7 @@ const (
 	KindQueues             // a QueueSnapshot
 	KindServer             // a Heartbeat
 	KindQuasar             // a node of the older namespace
+	KindTrend              // Trends
 )
 
 // KindOf tells from a key's prefix what it holds.
@@ -58,6 +69,8 @@ func KindOf(key string) Kind {
 		return KindServer
 	case strings.HasPrefix(key, quasarPrefix):
 		return KindQuasar
+	case strings.HasPrefix(key, trendPrefix):
+		return KindTrend
 	}
 	return KindOther
 }
@@ -81,6 +94,9 @@ func ParseKey(key string) (a Address, ok bool) {
 		rest = key[len(serverPrefix):]
 	case KindQuasar:
 		rest = key[len(quasarPrefix):]
+	case KindTrend:
+		a.App = key[len(trendPrefix):]
+		return a, ValidName(a.App)
 	case KindOther:
 		return a, false
 	}

@@ -39,9 +39,14 @@ func bySchema(t testing.TB, s *jsonschema.Schema, document any) error {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return bySchemaText(s, data)
+}
+
+// bySchemaText tells what a schema says of a text.
+func bySchemaText(s *jsonschema.Schema, data []byte) error {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	return s.Validate(v)
 }

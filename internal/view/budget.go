@@ -45,10 +45,10 @@ func (k *known) canBeLeftOut() bool {
 
 // withoutRows returns k without its rows, with a problem that says why they are missing.
 func (k *known) withoutRows(budget int64) *known {
-	small := newKnown(k.key)
-	small.since, small.changedAt, small.changed, small.lost, small.seenAt = k.since, k.changedAt, k.changed, k.lost, k.seenAt
-	small.reports, small.app, small.source, small.id, small.timestamp, small.interval = k.reports, k.app, k.source, k.id, k.timestamp, k.interval
+	small := *k
+	small.hash, small.problems, small.queues, small.server, small.verdicts = 0, nil, nil, nil, nil
+	small.cost = newKnown(k.key).cost
 	small.problem(fmt.Sprintf("it is left out: all that is reported takes more than the %d MiB that this server has for it, and the app more than its share. Report less, or give the aggregator more memory",
 		budget>>20))
-	return small
+	return &small
 }

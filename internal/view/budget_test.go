@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 // queuesOf is a document with so many queues.
@@ -22,6 +24,22 @@ func queuesOf(app, source string, n int) Document {
 }
 
 // shownOf is which sources' queues are in a view.
+// verdictsOf is a recorder's document about as many queues, each with all there is to say.
+func verdictsOf(app string, n int) Document {
+	t := protocol.Trends{Timestamp: noon.UnixMilli(), App: app, Queues: make(map[string]protocol.Verdict, n)}
+	for i := range n {
+		t.Queues[fmt.Sprintf("sqs/orders-%d", i)] = protocol.Verdict{
+			Health: protocol.HealthGrowing, Reason: "5,365 wait, nothing is active and no worker is connected",
+			Trend: protocol.Trend{WaitingPerMin: new(1.5), DrainSeconds: new(int64(60)), DrainRange: &[2]int64{50, 70}},
+		}
+	}
+	data, err := t.Encode()
+	if err != nil {
+		panic(err) // its health and name are right
+	}
+	return doc(protocol.TrendKey(app), string(data))
+}
+
 func shownOf(v *View) []string {
 	sources := map[string]bool{}
 	for app, a := range v.Apps {
@@ -128,6 +146,7 @@ func TestCostIsWhatItTakes(t *testing.T) {
 		"queues":        {queuesOf("shop", "s", 20_000)},
 		"small reports": large(t, 0)[:1000],
 		"servers":       large(t, 0)[1000:],
+		"verdicts":      {verdictsOf("shop", 20_000)},
 		"broken queues": {snapshot("shop", "s", strings.Repeat(`{"name":"q"},`, 99)+`{"name":"q"}`)},
 		"keys of rubbish": func() (docs []Document) {
 			for i := range 10_000 {

@@ -39,10 +39,9 @@ type Builder struct {
 
 // known is a document as it was read, and what is remembered of its key.
 type known struct {
-	key    string
-	cutKey string // as problems show it
-	hash   uint64 // of the document; 0 is no document that could be read
-	since  int64  // the build in which it was first there
+	key   string
+	hash  uint64 // of the document; 0 is no document that could be read
+	since int64  // the build in which it was first there
 	// changedAt is when a document with another timestamp was found under the key, Unix ms; 0 is not yet.
 	changedAt int64
 	changed   bool // the reading under way found such a document
@@ -58,16 +57,17 @@ type known struct {
 	problems  []Problem
 	queues    []*Queue // all of them with one status
 	server    *Server
-	cost      int64 // about what it takes, in bytes
+	verdicts  map[string]protocol.Verdict // of the recorder, by the queue's key in the view; nil in other documents
+	cost      int64                       // about what it takes, in bytes
 }
 
 const (
 	// maxProblems bounds the view's list, maxText each text in it.
 	maxProblems = 200
 	maxText     = 1 << 10
-	// keyCost, queueCost and serverCost are about what a document, a queue and a server take beside their
-	// texts, in bytes; TestCostIsWhatItTakes measures it.
-	keyCost, queueCost, serverCost = 400, 300, 550
+	// keyCost, queueCost, verdictCost and serverCost are about what a document, a queue, a verdict and a server
+	// take beside their texts, in bytes; TestCostIsWhatItTakes measures it.
+	keyCost, queueCost, verdictCost, serverCost = 400, 300, 180, 550
 )
 
 // Build makes the view of docs at now. docs are all documents that there are.
@@ -100,7 +100,7 @@ func (b *Builder) Add(d Document) (readable bool) {
 	if b.Budget > 0 && b.spent > b.Budget+b.Budget/8 { // now and then, as it looks at all documents
 		b.leaveOut()
 	}
-	return k.reports || k.server != nil
+	return k.reports || k.server != nil || k.verdicts != nil
 }
 
 // Finish ends a reading, and makes the view at now of the documents that it found.
@@ -128,8 +128,9 @@ func (b *Builder) View(now time.Time) *View {
 	// In order of their keys, so that of two queues with one name always the same one gets the plain key, and
 	// the problems keep their order.
 	sorted := slices.SortedFunc(maps.Values(b.known), func(a, b *known) int { return cmp.Compare(a.key, b.key) })
+	judged := verdicts(sorted, now)
 	for _, k := range sorted {
-		k.addQueues(v, now)
+		k.addQueues(v, now, judged[k.app])
 		k.addServer(v, now)
 	}
 	v.Problems = append(v.Problems, b.said...)
@@ -146,7 +147,7 @@ func (v *View) addProblems(docs []*known, now time.Time) {
 	for i, k := range docs {
 		problems[i] = k.problems
 		if reason := k.clockProblem(now); reason != "" {
-			problems[i] = append(slices.Clone(k.problems), Problem{k.cutKey, reason})
+			problems[i] = append(slices.Clone(k.problems), Problem{cut(k.key), reason})
 		}
 		all += len(problems[i])
 	}
@@ -169,7 +170,7 @@ func (v *View) addProblems(docs []*known, now time.Time) {
 
 // problem notes what is wrong with k. Keys and reasons are foreign text, of any length.
 func (k *known) problem(reason string) {
-	p := Problem{k.cutKey, cut(reason)}
+	p := Problem{cut(k.key), cut(reason)}
 	k.problems = append(k.problems, p)
 	k.cost += int64(sizeOf(p.Reason))
 }
@@ -177,7 +178,7 @@ func (k *known) problem(reason string) {
 func cut(s string) string { return protocol.Shorten(s, maxText) }
 
 func newKnown(key string) *known {
-	return &known{key: key, cutKey: cut(key), cost: keyCost + int64(len(key))}
+	return &known{key: key, cost: keyCost + int64(len(key))}
 }
 
 var seed = maphash.MakeSeed()
@@ -219,6 +220,12 @@ func (b *Builder) read(d Document) *known {
 		return k
 	}
 	kind := protocol.KindOf(d.Key)
+	since := time.UnixMilli(d.SeenAt).UTC().Format("2006-01-02 15:04:05 UTC")
+	if kind == protocol.KindTrend {
+		k.verdicts = nil
+		k.problem(fmt.Sprintf("health and trends are unknown since %s: the recorder stopped, or cannot reach Redis", since))
+		return k
+	}
 	if !k.reports && k.server == nil {
 		// Only the key and its time are left. A server's key tells its id; a snapshot's key tells no queue.
 		address, ok := protocol.ParseKey(d.Key)
@@ -232,8 +239,7 @@ func (b *Builder) read(d Document) *known {
 		}
 	}
 	if kind != protocol.KindServer {
-		k.problem(fmt.Sprintf("nothing has been reported since %s: the reporter stopped, or cannot reach Redis",
-			time.UnixMilli(d.SeenAt).UTC().Format("2006-01-02 15:04:05 UTC")))
+		k.problem(fmt.Sprintf("nothing has been reported since %s: the reporter stopped, or cannot reach Redis", since))
 	}
 	return k
 }
@@ -267,6 +273,12 @@ func decode(d Document) *known {
 				k.setSnapshot(s, ps)
 			}
 		}
+	case protocol.KindTrend:
+		var t protocol.Trends
+		if t, err = protocol.DecodeTrends(d.Data); err == nil {
+			k.setVerdicts(&t)
+			k.checkKey(protocol.TrendKey(t.App))
+		}
 	case protocol.KindOther:
 		return nil
 	}
@@ -295,6 +307,13 @@ func (k *known) setServer(h *protocol.Heartbeat) {
 	k.server = &Server{Status: Fresh, Timestamp: h.Timestamp, System: &h.System, Process: &h.Process, Meta: h.Meta}
 	k.server.shorten()
 	k.cost += serverCost + int64(k.server.Meta.Len()+sizeOf(h.System.Hostname)+sizeOf(h.System.Platform))
+}
+
+func (k *known) setVerdicts(t *protocol.Trends) {
+	k.app, k.timestamp, k.verdicts = t.App, t.Timestamp, t.Queues
+	for key, verdict := range t.Queues {
+		k.cost += verdictCost + int64(len(key)+sizeOf(verdict.Reason))
+	}
 }
 
 // sizeOf is how many bytes a text takes at most where it takes the most: as JSON, in which a control character
@@ -372,9 +391,30 @@ func (k *known) clockProblem(now time.Time) string {
 	return ""
 }
 
-func (k *known) addQueues(v *View, now time.Time) {
+// verdicts are those of the recorder that are not too old to be true, by app.
+func verdicts(docs []*known, now time.Time) map[string]*known {
+	judged := map[string]*known{}
+	for _, k := range docs {
+		if same := judged[k.app]; k.verdicts != nil && !k.lost && now.UnixMilli()-k.timestamp <= protocol.TrendTTL.Milliseconds() &&
+			(same == nil || k.timestamp > same.timestamp) {
+			judged[k.app] = k
+		}
+	}
+	return judged
+}
+
+// verdict is the recorder's on a queue. Where there is none the health is not known.
+func (k *known) verdict(key string) (v protocol.Verdict) {
+	if k != nil {
+		v = k.verdicts[key]
+	}
+	v.Health = cmp.Or(v.Health, protocol.HealthUnknown)
+	return v
+}
+
+func (k *known) addQueues(v *View, now time.Time, judged *known) {
 	if !k.reports {
-		if k.lost && k.server == nil { // nothing but its key is left of it
+		if k.lost && k.server == nil && protocol.KindOf(k.key) == protocol.KindQueues { // nothing but its key is left of it
 			v.app(k.app).addSource(k.id, Lost, k.seenAt)
 		}
 		return
@@ -382,13 +422,15 @@ func (k *known) addQueues(v *View, now time.Time) {
 	app := v.app(k.app)
 	status := k.status(now)
 	app.addSource(k.source, status, k.timestamp)
-	for _, row := range k.rows(status) {
+	for i, row := range k.rows(status) {
 		key := row.key
 		for other := app.Queues[key]; other != nil && (other.Source != row.Source || other.Name != row.Name); other = app.Queues[key] {
 			// Another reporter has a queue of the same name, perhaps in another region or Redis. Or a
 			// queue has a name that ends with another's source.
 			key += "@" + row.Source
 		}
+		row = row.judgedAs(judged.verdict(key))
+		k.queues[i] = row
 		// The same queue twice from one source: agents on several hosts. The newest snapshot wins.
 		if same := app.Queues[key]; same == nil || newer(row.Status, row.at, same.Status, same.at) {
 			app.Queues[key] = row
@@ -419,6 +461,23 @@ func (k *known) rows(status Status) []*Queue {
 	return k.queues
 }
 
+// judgedAs is q with the recorder's verdict. That a queue is paused, its own report says first. Of a lost queue
+// nothing is known.
+func (q *Queue) judgedAs(v protocol.Verdict) *Queue {
+	switch {
+	case q.Status == Lost:
+		v = protocol.Verdict{Health: protocol.HealthUnknown}
+	case q.isPaused:
+		v.Health, v.Reason = protocol.HealthPaused, ""
+	}
+	if q.Health == v.Health && q.Reason == v.Reason && q.Trend.Equal(v.Trend) {
+		return q
+	}
+	judged := *q
+	judged.Health, judged.Reason, judged.Trend = v.Health, v.Reason, v.Trend
+	return &judged
+}
+
 func newer(status Status, at int64, otherStatus Status, otherAt int64) bool {
 	if lost, otherLost := status == Lost, otherStatus == Lost; lost != otherLost {
 		return otherLost
@@ -431,10 +490,7 @@ func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, scopes map[string]st
 	key := q.DriverName() + "/" + q.Name
 	row := &Queue{
 		Name: key[len(key)-len(q.Name):], Driver: q.Driver, Source: s.Source,
-		Status: Fresh, Health: UnknownHealth, Metrics: q.Metrics, Meta: q.Meta, key: key, at: s.Timestamp,
-	}
-	if q.Meta.Bool("paused") {
-		row.Health = Paused
+		Status: Fresh, Health: protocol.HealthUnknown, Metrics: q.Metrics, Meta: q.Meta, key: key, at: s.Timestamp, isPaused: q.Meta.Bool("paused"),
 	}
 	row.scope = scope(s, q)
 	if same, ok := scopes[row.scope]; ok {

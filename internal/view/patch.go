@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -128,13 +129,15 @@ func (w *writer) patchQueue(prev, next *Queue) {
 	if prev.readOnly() != next.readOnly() {
 		w.bool("read_only", next.readOnly())
 	}
-	if next.Source == "" && prev.Source != "" {
-		w.null("source")
-	} else {
-		w.changedText("source", prev.Source, next.Source)
-	}
+	w.changedOptional("source", prev.Source, next.Source)
 	w.changedText("status", string(prev.Status), string(next.Status))
 	w.changedText("health", string(prev.Health), string(next.Health))
+	w.changedOptional("health_reason", prev.Reason, next.Reason)
+	if next.Trend.IsZero() && !prev.Trend.IsZero() {
+		w.null("trend")
+	} else {
+		w.part("trend", func() { w.patchTrend(&prev.Trend, &next.Trend) })
+	}
 	w.part("metrics", func() {
 		w.changedInt("waiting", prev.Metrics.Waiting, next.Metrics.Waiting)
 		w.changedKnown("active", prev.Metrics.Active, next.Metrics.Active)
@@ -142,6 +145,17 @@ func (w *writer) patchQueue(prev, next *Queue) {
 		w.changedKnown("failed", prev.Metrics.Failed, next.Metrics.Failed)
 	})
 	w.patchMeta(prev.Meta, next.Meta)
+}
+
+func (w *writer) patchTrend(prev, next *protocol.Trend) {
+	w.changedFloat("waiting_per_min", prev.WaitingPerMin, next.WaitingPerMin)
+	w.changedKnown("drain_seconds", prev.DrainSeconds, next.DrainSeconds)
+	switch was, is := prev.DrainRange, next.DrainRange; {
+	case is == nil && was != nil:
+		w.null("drain_range")
+	case is != nil && (was == nil || *was != *is):
+		w.raw("drain_range", fmt.Appendf(nil, "[%d,%d]", is[0], is[1])) // a list: a merge patch replaces it whole
+	}
 }
 
 func (w *writer) patchServer(prev, next *Server) {
@@ -194,6 +208,15 @@ func (w *writer) patchProcess(prev, next *protocol.Process) {
 func (w *writer) changedText(name, prev, next string) {
 	if prev != next {
 		w.text(name, next)
+	}
+}
+
+// changedOptional writes a text that is absent while it is empty.
+func (w *writer) changedOptional(name, prev, next string) {
+	if next == "" && prev != "" {
+		w.null(name)
+	} else {
+		w.changedText(name, prev, next)
 	}
 }
 

@@ -62,7 +62,7 @@ func drawDocument(t *rapid.T, now time.Time) Document {
 	app := apps.Draw(t, "app")
 	meta := metas(values(2))
 	var key, data string
-	switch rapid.SampledFrom([]string{"queues", "queues", "queues", "server", "node"}).Draw(t, "kind") {
+	switch rapid.SampledFrom([]string{"queues", "queues", "queues", "server", "node", "trend"}).Draw(t, "kind") {
 	case "queues":
 		source := sources.Draw(t, "source")
 		key = protocol.QueuesKey(app, sources.Draw(t, "key's source")) // mostly another reporter's
@@ -98,6 +98,21 @@ func drawDocument(t *rapid.T, now time.Time) Document {
 		id := ids.Draw(t, "id")
 		key = "gravito:quasar:node:" + app + ":" + id
 		data = fmt.Sprintf(`{"id":%q,"service":%q,"timestamp":%d,"queues":[{"name":"a","driver":"redis","size":{"waiting":%s}}]}`, id, app, at, counts.Draw(t, "waiting"))
+	case "trend":
+		key = protocol.TrendKey(rapid.SampledFrom([]string{app, app, app, "other"}).Draw(t, "key's app"))
+		verdicts := map[string]any{}
+		for range rapid.IntRange(0, 3).Draw(t, "verdicts") {
+			verdicts[rapid.SampledFrom([]string{"sqs", "bullmq", "celery"}).Draw(t, "driver")+"/"+queues.Draw(t, "name")] = map[string]any{
+				"health": rapid.SampledFrom([]string{"ok", "growing", "stalled", "unknown", "excellent"}).Draw(t, "health"),
+				"reason": rapid.SampledFrom([]string{"", "<b>", "more wait"}).Draw(t, "reason"),
+				"trend":  json.RawMessage(rapid.SampledFrom([]string{"{}", "null", `{"waiting_per_min":-1.5}`, `{"drain_seconds":60,"drain_range":[50,70]}`, `{"drain_range":[1,2]}`}).Draw(t, "trend")),
+			}
+		}
+		text, err := json.Marshal(map[string]any{"timestamp": at, "app": app, "queues": verdicts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = string(text)
 	}
 	d := Document{Key: key, SeenAt: at, Data: []byte(data)}
 	switch rapid.IntRange(0, 9).Draw(t, "fate") {

@@ -396,11 +396,69 @@ func TestGravitoIsNotReadOnly(t *testing.T) {
 }
 
 func TestPausedIsSaid(t *testing.T) {
-	for meta, want := range map[string]Health{`{"paused":true}`: Paused, `{"paused":false}`: UnknownHealth, `{"paused":"yes"}`: UnknownHealth, `{}`: UnknownHealth} {
+	for meta, want := range map[string]protocol.Health{`{"paused":true}`: protocol.HealthPaused, `{"paused":false}`: protocol.HealthUnknown, `{"paused":"yes"}`: protocol.HealthUnknown, `{}`: protocol.HealthUnknown} {
 		v := build(snapshot("shop", "", fmt.Sprintf(`{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":%s}`, meta)))
 		if got := v.Apps["shop"].Queues["sqs/q"].Health; got != want {
 			t.Errorf("with meta %s it is %s, want %s", meta, got, want)
 		}
+	}
+}
+
+// judged is the recorder's document about an app, made some time ago.
+func judged(app string, ago time.Duration, verdicts string) Document {
+	return doc(protocol.TrendKey(app), fmt.Sprintf(`{"timestamp":%d,"app":%q,"queues":{%s}}`, noon.Add(-ago).UnixMilli(), app, verdicts))
+}
+
+// TestRecorderIsTheJudge: a row shows the recorder's verdict while it is true, and none of its own.
+func TestRecorderIsTheJudge(t *testing.T) {
+	t.Parallel()
+	const growing = `"sqs/q":{"health":"growing","reason":"180 more wait a minute","trend":{"waiting_per_min":180}}`
+	rows := snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1}}`)
+	paused := snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1},"meta":{"paused":true}}`)
+	verdict := protocol.Verdict{Health: protocol.HealthGrowing, Reason: "180 more wait a minute", Trend: protocol.Trend{WaitingPerMin: new(180.0)}}
+	unknown := protocol.Verdict{Health: protocol.HealthUnknown}
+	for name, tc := range map[string]struct {
+		docs []Document
+		want protocol.Verdict
+	}{
+		"his verdict":              {[]Document{rows, judged("shop", 0, growing)}, verdict},
+		"three minutes later":      {[]Document{rows, judged("shop", protocol.TrendTTL, growing)}, verdict},
+		"and a moment":             {[]Document{rows, judged("shop", protocol.TrendTTL+time.Millisecond, growing)}, unknown},
+		"no recorder":              {[]Document{rows}, unknown},
+		"another app's":            {[]Document{rows, judged("blog", 0, growing)}, unknown},
+		"a queue he has not seen":  {[]Document{rows, judged("shop", 0, "")}, unknown},
+		"paused since":             {[]Document{paused, judged("shop", 0, growing)}, protocol.Verdict{Health: protocol.HealthPaused, Trend: verdict.Trend}},
+		"the newest of two":        {[]Document{rows, judged("shop", time.Minute, ""), {Key: "pulse:trend:x", Data: judged("shop", 0, growing).Data}}, verdict},
+		"what cannot be read":      {[]Document{rows, doc("pulse:trend:shop", "[]")}, unknown},
+		"what it is of no more":    {[]Document{rows, gone(judged("shop", 0, growing))}, unknown},
+		"a queue of two reporters": {[]Document{rows, snapshot("shop", "b", `{"name":"q","driver":"sqs","metrics":{"waiting":9}}`), judged("shop", 0, growing)}, verdict},
+	} {
+		q := build(tc.docs...).Apps["shop"].Queues["sqs/q"]
+		if diff := cmp.Diff(tc.want, protocol.Verdict{Health: q.Health, Reason: q.Reason, Trend: q.Trend}); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+}
+
+// TestLostQueueHasNoVerdict also guards that a verdict that is gone leaves the rows, and says why.
+func TestLostQueueHasNoVerdict(t *testing.T) {
+	t.Parallel()
+	var b Builder
+	rows := snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1}}`)
+	ok := judged("shop", 0, `"sqs/q":{"health":"ok"}`)
+	health := func(docs ...Document) (protocol.Health, []Problem) {
+		v := b.Build(noon, docs)
+		return v.Apps["shop"].Queues["sqs/q"].Health, v.Problems
+	}
+	if got, _ := health(rows, ok); got != protocol.HealthOK {
+		t.Errorf("it is %s", got)
+	}
+	if got, _ := health(gone(rows), ok); got != protocol.HealthUnknown {
+		t.Errorf("lost, it is %s", got)
+	}
+	got, problems := health(rows, gone(ok))
+	if got != protocol.HealthUnknown || len(problems) != 1 || !strings.Contains(problems[0].Reason, "the recorder stopped") {
+		t.Errorf("without a recorder it is %s: %v", got, problems)
 	}
 }
 

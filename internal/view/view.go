@@ -61,16 +61,19 @@ type Queue struct {
 	Driver  protocol.Driver  `json:"driver"`
 	Source  string           `json:"source,omitempty"`
 	Status  Status           `json:"status"`
-	Health  Health           `json:"health"`
+	Health  protocol.Health  `json:"health"`
+	Reason  string           `json:"health_reason,omitempty"` // why it is that health, in a sentence
+	Trend   protocol.Trend   `json:"trend"`
 	Metrics protocol.Metrics `json:"metrics"`
 	Meta    protocol.Meta    `json:"meta"`
 
 	key string // driver and name: its key in the app, unless another source's queue has it
 	at  int64  // when it was reported, Unix ms
 	// From meta, whether or not that is too large to be shown.
-	scope string // with the name, the same for each report of the same queue
-	dlq   string // its dead-letter queue's name; "" if it has none
-	isDLQ bool   // other queues move their failed jobs into it
+	scope    string // with the name, the same for each report of the same queue
+	dlq      string // its dead-letter queue's name; "" if it has none
+	isDLQ    bool   // other queues move their failed jobs into it
+	isPaused bool
 }
 
 // identity is the same for each report of the same queue.
@@ -121,15 +124,6 @@ const freshFor = 15 * time.Second
 // clockTolerance is how far a document's clock may be ahead of ours and still be believed.
 const clockTolerance = time.Minute
 
-// Health is how a queue does, in one word.
-type Health string
-
-// The healths that can be told without history.
-const (
-	Paused        Health = "paused"
-	UnknownHealth Health = "unknown"
-)
-
 const (
 	// maxRow bounds one row's JSON: meta is free, and may be rubbish.
 	maxRow = 32 << 10
@@ -160,6 +154,13 @@ func (q *Queue) appendJSON(dst []byte) []byte { //nolint:unparam // a whole view
 	}
 	w.text("status", string(q.Status))
 	w.text("health", string(q.Health))
+	if q.Reason != "" {
+		w.text("health_reason", q.Reason)
+	}
+	if !q.Trend.IsZero() {
+		w.name("trend")
+		w.buf = q.Trend.AppendJSON(w.buf)
+	}
 	w.name("metrics")
 	w.buf = q.Metrics.AppendJSON(w.buf)
 	w.name("meta")

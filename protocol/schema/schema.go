@@ -12,4 +12,6 @@ var (
 	Heartbeat []byte
 	//go:embed slow-entry.schema.json
 	SlowEntry []byte
+	//go:embed trends.schema.json
+	Trends []byte
 )

@@ -1,0 +1,180 @@
+package protocol
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Trends are the recorder's verdicts on the queues of one app, as [TrendKey] holds them.
+type Trends struct {
+	Timestamp int64 // of the reading they were made of, Unix ms
+	App       string
+	Queues    map[string]Verdict // by the queue's key in the view, such as "sqs/orders"
+}
+
+// TrendTTL is how long verdicts live. They are renewed every minute.
+const TrendTTL = 3 * time.Minute
+
+// Verdict is how a queue does, and where it is going.
+type Verdict struct {
+	Health Health
+	Reason string // why it is that health, in a sentence; may be empty
+	Trend  Trend
+}
+
+// Health is how a queue does, in one word.
+type Health string
+
+// The healths.
+const (
+	HealthOK      Health = "ok"
+	HealthGrowing Health = "growing" // more and more jobs wait
+	HealthStalled Health = "stalled" // jobs wait, and none is worked at
+	HealthFailing Health = "failing" // more and more jobs fail
+	HealthPaused  Health = "paused"
+	HealthUnknown Health = "unknown" // what there is doesn't tell
+)
+
+func (h Health) known() bool {
+	switch h {
+	case HealthOK, HealthGrowing, HealthStalled, HealthFailing, HealthPaused, HealthUnknown:
+		return true
+	}
+	return false
+}
+
+// Trend is where a queue is going. A member that is nil is not known.
+type Trend struct {
+	// WaitingPerMin is how the number of waiting jobs changes, in jobs a minute.
+	WaitingPerMin *float64 `json:"waiting_per_min,omitempty"`
+	// DrainSeconds is in how many seconds none will wait, if it goes on like that.
+	DrainSeconds *int64 `json:"drain_seconds,omitempty"`
+	// DrainRange is the 95 % interval of DrainSeconds.
+	DrainRange *[2]int64 `json:"drain_range,omitempty"`
+}
+
+// IsZero reports whether nothing is known.
+func (t Trend) IsZero() bool { return t == Trend{} }
+
+// Equal reports whether two trends say the same.
+func (t Trend) Equal(other Trend) bool {
+	return sameValue(t.WaitingPerMin, other.WaitingPerMin) && sameValue(t.DrainSeconds, other.DrainSeconds) && sameValue(t.DrainRange, other.DrainRange)
+}
+
+func sameValue[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// AppendJSON appends t to dst, without what is not known.
+func (t Trend) AppendJSON(dst []byte) []byte {
+	dst = appendFloat(append(dst, '{'), "waiting_per_min", t.WaitingPerMin)
+	dst = appendInt(dst, "drain_seconds", t.DrainSeconds)
+	if t.DrainRange != nil {
+		dst = append(appendMember(dst, "drain_range"), '[')
+		dst = append(strconv.AppendInt(dst, t.DrainRange[0], 10), ',')
+		dst = append(strconv.AppendInt(dst, t.DrainRange[1], 10), ']')
+	}
+	return append(dst, '}')
+}
+
+// Encode checks t and returns it as JSON.
+func (t *Trends) Encode() ([]byte, error) {
+	errs := []error{checkTimestamp(t.Timestamp), CheckName("app", t.App)}
+	for key, v := range t.Queues {
+		if !v.Health.known() {
+			errs = append(errs, errors.New("the health of "+quote(key)+" is "+quote(string(v.Health))+": it takes ok, growing, stalled, failing, paused or unknown"))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	dst := AppendText(appendMember(appendIntMember([]byte{'{'}, "timestamp", t.Timestamp), "app"), t.App)
+	dst = append(appendMember(dst, "queues"), '{')
+	for _, key := range slices.Sorted(maps.Keys(t.Queues)) {
+		dst = t.Queues[key].appendJSON(appendMember(dst, key))
+	}
+	return append(dst, "}}"...), nil
+}
+
+func (v Verdict) appendJSON(dst []byte) []byte {
+	dst = AppendText(appendMember(append(dst, '{'), "health"), string(v.Health))
+	if v.Reason != "" {
+		dst = AppendText(appendMember(dst, "reason"), v.Reason)
+	}
+	if !v.Trend.IsZero() {
+		dst = v.Trend.AppendJSON(appendMember(dst, "trend"))
+	}
+	return append(dst, '}')
+}
+
+// maxQueueKey is the longest key of a queue in a view: a driver, a name, and a source where two have one name.
+const maxQueueKey = MaxQueueName + 2*(maxName+1)
+
+// DecodeTrends reads verdicts. What cannot be read of one queue is left out: its health is then unknown, as that of
+// each queue that the recorder has not seen. err means that nothing is usable.
+func DecodeTrends(data []byte) (Trends, error) {
+	doc, err := ReadObject(data)
+	if err != nil {
+		return Trends{}, err
+	}
+	t := Trends{App: doc.Text("app"), Queues: map[string]Verdict{}}
+	if err := CheckName("app", t.App); err != nil {
+		return Trends{}, err
+	}
+	if t.Timestamp, err = readTimestamp(doc.get("timestamp")); err != nil {
+		return Trends{}, err
+	}
+	for key, value := range doc.Object("queues").All() {
+		if len(t.Queues) < MaxQueues && len(key) <= maxQueueKey {
+			if v := readVerdict(value); v.Health.known() {
+				t.Queues[string(key)] = v
+			}
+		}
+	}
+	return t, nil
+}
+
+func readVerdict(value []byte) (v Verdict) {
+	for name, value := range members(value) {
+		switch string(name) {
+		case "health":
+			v.Health = Health(readText(value))
+		case "reason":
+			v.Reason = cut(readText(value))
+		case "trend":
+			v.Trend = readTrend(value)
+		}
+	}
+	return v
+}
+
+func readTrend(value []byte) (t Trend) {
+	for name, value := range members(value) {
+		switch string(name) {
+		case "waiting_per_min":
+			t.WaitingPerMin = readNumber(value, new(float64))
+		case "drain_seconds":
+			t.DrainSeconds = readSize(value, new(int64))
+		case "drain_range":
+			t.DrainRange = readRange(value)
+		}
+	}
+	return t
+}
+
+// readRange reads a list of two whole numbers, the smaller first.
+func readRange(list []byte) *[2]int64 {
+	var ends [2]int64
+	n := 0
+	for value := range elements(list) {
+		if n == len(ends) || readSize(value, &ends[n]) == nil {
+			return nil
+		}
+		n++
+	}
+	if n < len(ends) || ends[0] > ends[1] {
+		return nil
+	}
+	return &ends
+}
