@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -20,30 +19,16 @@ const (
 	privateWait = 5 * time.Second
 )
 
-// count is how many there are of something that has a limit.
-type count struct{ n atomic.Int32 }
-
-// enter is false where there are most already.
-func (c *count) enter(most int32) bool {
-	if c.n.Add(1) > most {
-		c.n.Add(-1)
-		return false
-	}
-	return true
-}
-
-func (c *count) leave() { c.n.Add(-1) }
-
 // limited bounds the requests that are under way. Streams have a limit of their own; liveness and a login
 // are always answered.
 func (s *Server) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path := r.URL.Path; path != "/healthz" && path != "/login" && path != "/api/v1/stream" {
-			if !s.requests.enter(maxRequests) {
+			if !s.requests.TryAcquire(1) {
 				writeBusy(w, fmt.Sprintf("This server has %d requests under way, which is the most it takes. Try again in a few seconds, and ask less often.", maxRequests))
 				return
 			}
-			defer s.requests.leave()
+			defer s.requests.Release(1)
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -46,9 +46,9 @@ type Server struct {
 	guesses   guesses
 	loggedOut loggedOut
 	sending   sending
-	streams   count
-	requests  count
-	private   *semaphore.Weighted // of the budget
+	streams   *semaphore.Weighted // one each
+	requests  *semaphore.Weighted // one each
+	private   *semaphore.Weighted // bytes of the budget
 }
 
 // Handler is the server's routes, behind the token.
@@ -63,7 +63,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /login", s.home) // typed again after a login that failed
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.logout)
-	s.private = semaphore.NewWeighted(s.budget())
+	s.streams, s.requests, s.private = semaphore.NewWeighted(maxStreams), semaphore.NewWeighted(maxRequests), semaphore.NewWeighted(s.budget())
 	s.sending.budget = int(s.budget())
 	return s.recovered(headers(s.authorized(s.limited(problems(mux)))))
 }

@@ -21,11 +21,11 @@ const (
 // stream sends the whole view, then a patch whenever something changes.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
-		if !s.streams.enter(maxStreams) {
+		if !s.streams.TryAcquire(1) {
 			writeBusy(w, fmt.Sprintf("This server has %d streams open, which is the most it keeps. Close a page that is not looked at, poll /api/v1/view instead, or try again.", maxStreams))
 			return
 		}
-		defer s.streams.leave()
+		defer s.streams.Release(1)
 	}
 	v, err := s.Live.newest(r.Context())
 	if err != nil {
