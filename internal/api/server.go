@@ -59,6 +59,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/view", s.view)
 	mux.HandleFunc("GET /api/v1/stream", s.stream)
 	mux.HandleFunc("GET /api/v1/slow", s.slow)
+	mux.HandleFunc("GET /api/v1/queues", s.queues)
+	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /login", s.home) // typed again after a login that failed
 	mux.HandleFunc("POST /login", s.login)

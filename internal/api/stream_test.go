@@ -176,10 +176,12 @@ func request(ctx context.Context, method, path string) *http.Request {
 	return r
 }
 
-func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
+func get(t testing.TB, h http.Handler, path string, encodings ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, request(t.Context(), http.MethodGet, path))
+	r := request(t.Context(), http.MethodGet, path)
+	r.Header["Accept-Encoding"] = encodings
+	h.ServeHTTP(w, r)
 	return w
 }
 

@@ -61,3 +61,9 @@ func CodeOf(t testing.TB, page, language string) []string {
 		blocks = append(blocks, code+"\n")
 	}
 }
+
+// Promtool is a command of Prometheus' own tool.
+func Promtool(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.Command(need(t, "promtool", "apt-get install prometheus"), args...)
+}

@@ -128,6 +128,15 @@ func (w *writer) known(name string, n *int64) {
 	}
 }
 
+// knownOrNull writes a number that is null while it is nil.
+func (w *writer) knownOrNull(name string, n *int64) {
+	if n == nil {
+		w.null(name)
+	} else {
+		w.int(name, *n)
+	}
+}
+
 func (w *writer) null(name string) {
 	w.name(name)
 	w.buf = append(w.buf, "null"...)

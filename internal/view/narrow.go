@@ -19,7 +19,7 @@ func (v *View) Narrow(app, driver, q string) *View {
 		part := newApp()
 		part.Sources = a.Sources
 		for key, queue := range a.Queues {
-			if (driver == "" || string(queue.Driver) == driver || strings.HasPrefix(queue.key, driver+"/")) && (has(name) || has(queue.Name)) {
+			if (driver == "" || queue.isOf(driver)) && (has(name) || has(queue.Name)) {
 				part.Queues[key] = queue
 			}
 		}

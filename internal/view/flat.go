@@ -1,0 +1,105 @@
+package view
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Filter says which queues of a view are wanted. What is empty leaves all.
+type Filter struct {
+	App    string
+	Queue  string // a name, or a key such as "sqs/orders"
+	Driver string
+	Status Status
+}
+
+// AppendQueues appends the queues that the filter leaves to dst as flat rows, which spreadsheets and autoscalers
+// read: `{"generated_at":…,"queues":[…]}`, in order of their apps and keys. Each row has the same members; what is
+// not known is null. It also returns how many rows there are.
+func (v *View) AppendQueues(dst []byte, f Filter) (out []byte, rows int) {
+	w := writer{dst}
+	w.open()
+	w.int("generated_at", v.GeneratedAt)
+	w.name("queues")
+	w.buf = append(w.buf, '[')
+	for _, app := range slices.Sorted(maps.Keys(v.Apps)) {
+		if f.App != "" && f.App != app {
+			continue
+		}
+		queues := v.Apps[app].Queues
+		for _, key := range slices.Sorted(maps.Keys(queues)) {
+			q := queues[key]
+			if f.takes(key, q) {
+				if rows > 0 {
+					w.buf = append(w.buf, ',')
+				}
+				rows++
+				q.writeFlat(&w, app, v.GeneratedAt)
+			}
+		}
+	}
+	w.buf = append(w.buf, ']')
+	w.close()
+	return w.buf, rows
+}
+
+func (f *Filter) takes(key string, q *Queue) bool {
+	return (f.Queue == "" || f.Queue == q.Name || f.Queue == key) && (f.Driver == "" || q.isOf(f.Driver)) && (f.Status == "" || f.Status == q.Status)
+}
+
+func (q *Queue) writeFlat(w *writer, app string, now int64) {
+	w.open()
+	w.text("app", app)
+	w.text("queue", q.Name)
+	w.text("driver", q.DriverName())
+	w.text("source", q.Source)
+	w.text("status", string(q.Status))
+	w.text("health", string(q.Health))
+	w.int("waiting", q.Metrics.Waiting)
+	w.knownOrNull("active", q.Metrics.Active)
+	w.knownOrNull("delayed", q.Metrics.Delayed)
+	w.knownOrNull("failed", q.Metrics.Failed)
+	w.knownOrNull("backlog", q.backlog())
+	w.knownOrNull("oldest_seconds", q.OldestSeconds(now))
+	if rate := q.Trend.WaitingPerMin; rate != nil {
+		w.name("waiting_per_min")
+		w.buf = protocol.AppendFloat(w.buf, *rate)
+	} else {
+		w.null("waiting_per_min")
+	}
+	w.knownOrNull("drain_seconds", q.Trend.DrainSeconds)
+	w.int("timestamp", q.at)
+	w.close()
+}
+
+// backlog is how many jobs there are for workers: those that wait and those they have. It is nil where one of them
+// is not known, and of a lost queue: an autoscaler must not scale on dead numbers.
+func (q *Queue) backlog() *int64 {
+	if q.Metrics.Active == nil || q.Status == Lost {
+		return nil
+	}
+	return new(add(q.Metrics.Waiting, *q.Metrics.Active))
+}
+
+// OldestSeconds is how long the oldest waiting job has waited at a time in Unix ms; nil where that is not known.
+func (q *Queue) OldestSeconds(now int64) *int64 {
+	at, ok := q.Meta.Int("oldest_at")
+	if !ok || q.Status == Lost {
+		return nil
+	}
+	return new(max(now-at, 0) / 1000)
+}
+
+// DriverName is the driver, or where that is other, the one that the reporter calls it.
+func (q *Queue) DriverName() string { return q.key[:len(q.key)-len(q.Name)-1] }
+
+// ReportedAt is when the queue was last reported, Unix ms.
+func (q *Queue) ReportedAt() int64 { return q.at }
+
+// isOf reports whether q is a driver's, by one of the two names it may have.
+func (q *Queue) isOf(driver string) bool {
+	return string(q.Driver) == driver || strings.HasPrefix(q.key, driver+"/")
+}
