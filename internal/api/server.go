@@ -56,12 +56,7 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.index)
 	mux.Handle("GET /assets/", assets(dashboard.Assets()))
-	mux.HandleFunc("GET /api/v1/view", s.view)
-	mux.HandleFunc("GET /api/v1/stream", s.stream)
-	mux.HandleFunc("GET /api/v1/slow", s.slow)
-	mux.HandleFunc("GET /api/v1/queues", s.queues)
-	mux.HandleFunc("GET /metrics", s.metrics)
-	mux.HandleFunc("GET /healthz", s.healthz)
+	s.handleOperations(mux)
 	mux.HandleFunc("GET /login", s.home) // typed again after a login that failed
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.logout)
