@@ -440,7 +440,7 @@ func (k *known) addQueues(v *View, now time.Time, judged *known) {
 
 // addSource notes a reporter. Of several with the same source the newest wins.
 func (a *App) addSource(name string, status Status, at int64) {
-	name = cmp.Or(name, noSource)
+	name = cmp.Or(name, NoSource)
 	if same := a.Sources[name]; same == nil || newer(status, at, same.Status, same.Timestamp) {
 		a.Sources[name] = &Source{status, at}
 	}

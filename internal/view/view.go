@@ -51,8 +51,8 @@ type Source struct {
 	Timestamp int64  `json:"timestamp"` // of its newest report, Unix ms
 }
 
-// noSource is the key of a reporter without a source.
-const noSource = "-"
+// NoSource is the key of a reporter without a source.
+const NoSource = "-"
 
 // Queue is one queue as the reporter of its snapshot saw it. Its JSON also has its origin, "gravito" or
 // "external", and whether others only read it: both are its driver's.

@@ -1,0 +1,335 @@
+package alert
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gravito-framework/pulse/internal/logonce"
+	"github.com/gravito-framework/pulse/internal/view"
+)
+
+// Keeper keeps the states of alerts, so that a manager that starts anew goes on where another ended.
+type Keeper interface {
+	// Alerts returns all states, by fingerprint, and the mark of the save that made them so; "" is none.
+	Alerts(ctx context.Context) (states map[string]string, mark string, err error)
+	// SaveAlerts changes some states and removes others, unless the mark is no longer what it was: it then
+	// returns false, because another manager has saved since.
+	SaveAlerts(ctx context.Context, was, mark string, changed map[string]string, removed []string) (bool, error)
+}
+
+// Manager looks at views and tells channels.
+type Manager struct {
+	Rules    []Rule
+	Channels []*Channel
+	// Repeat is how long after a message a channel is told again of what still fires.
+	Repeat time.Duration
+	// PublicURL is where the page is, for links; empty is no link.
+	PublicURL string
+	Keeper    Keeper
+	Log       *slog.Logger
+
+	// The last look of this manager:
+	states   map[string]*state // by id
+	lookedAt int64             // Unix ms
+	troubles logonce.Troubles  // of channels
+}
+
+const (
+	// oneLook is the least time between two looks, whoever makes them.
+	oneLook = 30 * time.Second
+	// memoryLife is how long a manager goes on from its own memory where Redis has lost the states.
+	memoryLife = 30 * time.Minute
+	// sendTimeout is how long one channel may take to be told.
+	sendTimeout = 15 * time.Second
+	// marking is how often a manager tries to note who was told, while another saves.
+	marking = 3
+)
+
+// Look moves each alert on by what v shows, and tells the channels what is due. It does nothing where there was a
+// look within half a minute: another manager's. An error is that the states could not be read or kept; nothing was
+// sent then.
+func (m *Manager) Look(ctx context.Context, v *view.View) error {
+	now := v.GeneratedAt
+	states, mark, err := m.load(ctx)
+	if err != nil {
+		return err
+	}
+	if last, err := strconv.ParseInt(mark, 10, 64); err == nil && last <= now && now-last < oneLook.Milliseconds() {
+		return nil
+	}
+	if mark == "" && m.states != nil && now-m.lookedAt < memoryLife.Milliseconds() {
+		states = m.states
+	}
+	before := make(map[string]string, len(states))
+	for _, s := range states {
+		before[s.fingerprint()] = s.encode()
+	}
+	m.advance(states, v)
+	due := m.due(states, now)
+	for channel, notices := range due {
+		for _, n := range notices {
+			if n.state.Trying == nil {
+				n.state.Trying = map[string]int64{}
+			}
+			n.state.Trying[channel.id] = now
+		}
+	}
+	newMark := strconv.FormatInt(now, 10)
+	saved, err := m.save(ctx, mark, newMark, before, states)
+	if err != nil || !saved {
+		return err
+	}
+	m.states, m.lookedAt = states, now
+	if len(due) == 0 {
+		return nil
+	}
+	return m.tell(ctx, due, now, newMark)
+}
+
+// load reads the states, by id.
+func (m *Manager) load(ctx context.Context) (map[string]*state, string, error) {
+	kept, mark, err := m.Keeper.Alerts(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	states := make(map[string]*state, len(kept))
+	for field, text := range kept {
+		if s := decodeState(field, text); s != nil && len(states) < maxAlerts {
+			states[s.id()] = s
+		}
+	}
+	return states, mark, nil
+}
+
+// save keeps what differs from before.
+func (m *Manager) save(ctx context.Context, was, mark string, before map[string]string, states map[string]*state) (bool, error) {
+	changed := map[string]string{}
+	gone := maps.Clone(before)
+	for _, s := range states {
+		field, text := s.fingerprint(), s.encode()
+		delete(gone, field)
+		if before[field] != text {
+			changed[field] = text
+		}
+	}
+	return m.Keeper.SaveAlerts(ctx, was, mark, changed, slices.Sorted(maps.Keys(gone)))
+}
+
+// advance moves each alert on.
+func (m *Manager) advance(states map[string]*state, v *view.View) {
+	now := v.GeneratedAt
+	looked := map[string]bool{}
+	see := func(r *Rule, s state, l look) {
+		s.Rule = r.text
+		verdict := r.judge(l)
+		id := s.id()
+		there := states[id]
+		looked[id] = there != nil
+		switch {
+		case there == nil && verdict == isSo && len(states) < maxAlerts:
+			there = &s
+			there.Phase, there.Since, there.Seen, there.Looks = pending, now, now, 1
+			states[id] = there
+		case there == nil:
+			return
+		case !there.advance(verdict, r.lasts, now):
+			delete(states, id)
+			return
+		}
+		if verdict == isSo {
+			there.Reason = r.describe(l)
+			if r.unit != none {
+				there.Value = &l.value
+			}
+		}
+	}
+	for i := range m.Rules {
+		r := &m.Rules[i]
+		for _, app := range slices.Sorted(maps.Keys(v.Apps)) {
+			r.lookAt(app, v.Apps[app], now, see)
+		}
+	}
+	for id, s := range states { // of a queue that is gone, or by a rule that is
+		if _, was := looked[id]; !was && !s.advance(isNot, 0, now) {
+			delete(states, id)
+		}
+	}
+	for _, s := range states {
+		maps.DeleteFunc(s.Sent, func(channel string, _ int64) bool { return m.channel(channel) == nil })
+		maps.DeleteFunc(s.Trying, func(_ string, began int64) bool { return now-began >= trialLife.Milliseconds() })
+	}
+}
+
+func (m *Manager) channel(id string) *Channel {
+	for _, c := range m.Channels {
+		if c.id == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// lookAt looks at all of an app that the rule selects.
+func (r *Rule) lookAt(name string, app *view.App, now int64, see func(*Rule, state, look)) {
+	switch {
+	case r.word == lost:
+		queues := map[string]int{} // how many there are of each reporter that the rule selects
+		for _, q := range app.Queues {
+			if r.selects(name, q.Name) {
+				queues[cmp.Or(q.Source, view.NoSource)]++
+			}
+		}
+		for source, s := range app.Sources {
+			if r.pattern == nil || queues[source] > 0 {
+				see(r, state{App: name, Kind: "reporter", Key: source}, lostLook(s, queues[source]))
+			}
+		}
+	case r.server != nil:
+		for id, s := range app.Servers {
+			if r.selects(name, id) {
+				l := look{}
+				if s.Status != view.Lost {
+					l = r.server(s)
+				}
+				see(r, state{App: name, Kind: "server", Key: id}, l)
+			}
+		}
+	default:
+		for key, q := range app.Queues {
+			if r.selects(name, q.Name) {
+				l := look{} // of a lost queue nothing is known; its reporter has an alert of its own
+				if q.Status != view.Lost {
+					l = r.ofRow(q, now)
+				}
+				see(r, state{App: name, Kind: "queue", Key: key}, l)
+			}
+		}
+	}
+}
+
+func lostLook(s *view.Source, queues int) look {
+	return look{known: true, isTrue: s.Status == view.Lost, reason: fmt.Sprintf("nothing has been reported since %s, of %s queues: the reporter stopped, or cannot reach Redis",
+		time.UnixMilli(s.Timestamp).UTC().Format("15:04:05 UTC"), grouped(int64(queues)))}
+}
+
+// notice is what a channel is to be told of an alert.
+type notice struct {
+	*state
+
+	as phase // firing or resolved
+}
+
+// due lists what each channel is to be told: what fires first, the oldest first.
+func (m *Manager) due(states map[string]*state, now int64) map[*Channel][]notice {
+	due := map[*Channel][]notice{}
+	for _, c := range m.Channels {
+		if time.Now().Before(c.notBefore) {
+			continue
+		}
+		for _, s := range states {
+			if s.isDue(c.id, m.Repeat, now) {
+				due[c] = append(due[c], notice{s, s.Phase})
+			}
+		}
+		slices.SortFunc(due[c], func(a, b notice) int {
+			return cmp.Or(cmp.Compare(a.as, b.as), cmp.Compare(a.Since, b.Since), cmp.Compare(a.id(), b.id()))
+		})
+		if len(due[c]) > c.most {
+			due[c] = due[c][:c.most]
+		}
+		if len(due[c]) == 0 {
+			delete(due, c)
+		}
+	}
+	return due
+}
+
+// tell sends to the channels at once, and notes whom it could tell.
+func (m *Manager) tell(ctx context.Context, due map[*Channel][]notice, now int64, mark string) error {
+	told := make([]int, len(m.Channels))
+	errs := make([]error, len(m.Channels))
+	var group errgroup.Group
+	for i, c := range m.Channels {
+		if len(due[c]) == 0 {
+			continue
+		}
+		group.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+			defer cancel()
+			told[i], errs[i] = c.send(ctx, message{due[c], m.PublicURL, time.UnixMilli(now)})
+			return nil
+		})
+	}
+	_ = group.Wait() // each has its own error
+	for i, c := range m.Channels {
+		m.logTrouble(c, errs[i])
+	}
+	mend := func(states map[string]*state) {
+		for i, c := range m.Channels {
+			for j, n := range due[c] {
+				s := states[n.id()]
+				switch {
+				case s == nil:
+				case j < told[i]:
+					s.told(c.id, n.as, now)
+				default:
+					delete(s.Trying, c.id)
+				}
+			}
+		}
+		maps.DeleteFunc(states, func(_ string, s *state) bool { return s.Phase == resolved && len(s.Sent) == 0 })
+	}
+	return m.note(ctx, mark, mend)
+}
+
+// note changes the states by mend, and again where another manager saves meanwhile. What was sent was sent: a ctx that
+// ends doesn't keep it from being noted.
+func (m *Manager) note(ctx context.Context, mark string, mend func(map[string]*state)) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
+	defer cancel()
+	states := m.states
+	for range marking {
+		before := make(map[string]string, len(states))
+		for _, s := range states {
+			before[s.fingerprint()] = s.encode()
+		}
+		mend(states)
+		saved, err := m.save(ctx, mark, mark, before, states)
+		if err != nil {
+			return fmt.Errorf("note which alerts were sent, which may be sent again: %w", err)
+		}
+		if saved {
+			m.states = states
+			return nil
+		}
+		if states, mark, err = m.load(ctx); err != nil {
+			return fmt.Errorf("note which alerts were sent, which may be sent again: %w", err)
+		}
+	}
+	return errors.New("note which alerts were sent, which may be sent again: other recorders kept changing them; let one recorder run")
+}
+
+func (m *Manager) logTrouble(c *Channel, err error) {
+	if err == nil {
+		if m.troubles.Gone(c.name) {
+			m.Log.Info("alerts are sent again", "channel", c.name)
+		}
+		return
+	}
+	var later *retryLater
+	if errors.As(err, &later) {
+		c.notBefore = time.Now().Add(later.after)
+	}
+	if isWorthALine, times := m.troubles.There(c.name, time.Now()); isWorthALine {
+		m.Log.Warn("alerts cannot be sent; they will be until it works", "channel", c.name, "error", err, "times", times)
+	}
+}

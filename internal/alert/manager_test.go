@@ -1,0 +1,644 @@
+package alert_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/alert"
+	"github.com/gravito-framework/pulse/internal/publish"
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/internal/view"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// pager is a server of channels: whatever host is asked for, it answers.
+type pager struct {
+	*httptest.Server
+
+	mu     sync.Mutex
+	got    []string // host, path and body of each request, in order
+	answer func(w http.ResponseWriter, r *http.Request)
+}
+
+func newPager(t *testing.T) *pager {
+	t.Helper()
+	p := &pager{}
+	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		p.mu.Lock()
+		p.got = append(p.got, r.Host+r.URL.Path+" "+string(body))
+		answer := p.answer
+		p.mu.Unlock()
+		if answer != nil {
+			answer(w, r)
+		}
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+// transport reaches the pager by any name.
+func (p *pager) transport() *http.Transport {
+	tr := p.Client().Transport.(*http.Transport).Clone()
+	tr.TLSClientConfig.ServerName = "example.com"
+	tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, p.Listener.Addr().String())
+	}
+	return tr
+}
+
+func (p *pager) set(answer func(w http.ResponseWriter, r *http.Request)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = answer
+}
+
+// take returns what came since the last time.
+func (p *pager) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	got := p.got
+	p.got = nil
+	return got
+}
+
+// desk is a manager with its Redis and its pager.
+type desk struct {
+	t     *testing.T
+	redis *servertest.RedisServer
+	pager *pager
+	log   *bytes.Buffer
+	now   time.Time
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	return &desk{t: t, redis: servertest.Redis(t), pager: newPager(t), log: &bytes.Buffer{}, now: time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)}
+}
+
+const (
+	slack     = "https://hooks.slack.com/services/T0/B0/secret"
+	discord   = "https://discord.com/api/webhooks/1/secret"
+	webhook   = "https://alerts.example.com/hook?key=secret"
+	pagerDuty = "pagerduty:secretsecret"
+)
+
+func (d *desk) manager(rules string, channels ...string) *alert.Manager {
+	d.t.Helper()
+	rs, err := alert.ParseRules(rules)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	cs, err := alert.ParseChannels(strings.Join(channels, ", "), d.pager.transport(), nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return &alert.Manager{
+		Rules: rs, Channels: cs, Repeat: 4 * time.Hour, PublicURL: "https://pulse.example.com", Keeper: publish.New(d.redis.Client, "redis", time.Minute),
+		Log: slog.New(slog.NewTextHandler(d.log, nil)),
+	}
+}
+
+// queue is a queue of the app shop.
+func queue(name string, health protocol.Health, waiting int) string {
+	return fmt.Sprintf("%s %s %d", name, health, waiting)
+}
+
+// view makes a view of queues of the app shop.
+func (d *desk) view(queues ...string) *view.View {
+	d.t.Helper()
+	var rows []string
+	trends := protocol.Trends{Timestamp: d.now.UnixMilli(), App: "shop", Queues: map[string]protocol.Verdict{}}
+	for _, q := range queues {
+		var name, health string
+		var waiting int
+		if _, err := fmt.Sscanf(q, "%s %s %d", &name, &health, &waiting); err != nil {
+			d.t.Fatal(err)
+		}
+		rows = append(rows, fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{"waiting":%d,"active":0}}`, name, waiting))
+		trends.Queues["sqs/"+name] = protocol.Verdict{Health: protocol.Health(health), Reason: fmt.Sprintf("%d wait", waiting)}
+	}
+	text, err := trends.Encode()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var b view.Builder
+	return b.Build(d.now, []view.Document{
+		{Key: "pulse:queues:shop:sqs", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"sqs","queues":[%s]}`, d.now.UnixMilli(), strings.Join(rows, ","))},
+		{Key: "pulse:trend:shop", Data: text},
+	})
+}
+
+// look makes a look of m a minute later.
+func (d *desk) look(m *alert.Manager, queues ...string) []string {
+	d.t.Helper()
+	d.now = d.now.Add(time.Minute)
+	if err := m.Look(d.t.Context(), d.view(queues...)); err != nil {
+		d.t.Fatal(err)
+	}
+	return d.pager.take()
+}
+
+func (d *desk) none(what string, got []string) {
+	d.t.Helper()
+	if len(got) > 0 {
+		d.t.Errorf("%s: sent was %q", what, got)
+	}
+}
+
+func (d *desk) one(what string, got []string, parts ...string) {
+	d.t.Helper()
+	if len(got) != 1 {
+		d.t.Fatalf("%s: sent was %q, want one message", what, got)
+	}
+	for _, part := range parts {
+		if !strings.Contains(got[0], part) {
+			d.t.Errorf("%s: sent was %s, want %s in it", what, got[0], part)
+		}
+	}
+}
+
+func TestTellsOnceAndWhenItIsOver(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled 2m", slack)
+	bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+	d.none("at first", d.look(m, bad))
+	d.none("after a minute", d.look(m, bad))
+	d.one("after two", d.look(m, bad), "hooks.slack.com/services/T0/B0/secret ", "1 alert fires", "🔴 sqs/orders of shop (stalled 2m), since 03:01 UTC: 5 wait", "https://pulse.example.com")
+	for range 10 {
+		d.none("it lasts", d.look(m, bad))
+	}
+	d.now = d.now.Add(4 * time.Hour)
+	d.one("four hours later", d.look(m, bad), "1 alert fires", "since 03:01 UTC")
+	d.none("it is over for a minute", d.look(m, good))
+	d.one("and for two", d.look(m, good), "1 alert is over", "✅ sqs/orders of shop (stalled 2m) is over; it began at 03:01 UTC")
+	d.none("nothing is left", d.look(m, good))
+	if n := d.redis.Client.HLen(t.Context(), protocol.AlertsKey).Val(); n != 1 {
+		t.Errorf("Redis keeps %v", d.redis.Client.HGetAll(t.Context(), protocol.AlertsKey).Val())
+	}
+	if ttl := d.redis.Client.TTL(t.Context(), protocol.AlertsKey).Val(); ttl < 6*24*time.Hour {
+		t.Errorf("it lives for %v", ttl)
+	}
+}
+
+// TestRestartForgetsNothing: another manager goes on where one ended.
+func TestRestartForgetsNothing(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+	next := func() *alert.Manager { return d.manager("stalled 2m", slack) }
+	d.none("at first", d.look(next(), bad))
+	d.none("after a minute", d.look(next(), bad))
+	d.one("after two", d.look(next(), bad), "fires")
+	d.none("it lasts", d.look(next(), bad))
+	d.none("it is over for a minute", d.look(next(), good))
+	d.one("and for two", d.look(next(), good), "is over")
+}
+
+// TestTwoManagersTellOnce: of recorders that overlap one looks at each minute.
+func TestTwoManagersTellOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	a, b := d.manager("stalled", slack), d.manager("stalled", slack)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	var got []string
+	for range 5 {
+		d.now = d.now.Add(time.Minute)
+		v := d.view(bad)
+		var both sync.WaitGroup
+		for _, m := range []*alert.Manager{a, b} {
+			both.Go(func() {
+				if err := m.Look(t.Context(), v); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
+		got = append(got, d.pager.take()...)
+	}
+	d.one("in five minutes", got, "1 alert fires")
+}
+
+// TestManagerThatEndedWhileItTold: another waits before it tells, because the first may have.
+func TestManagerThatEndedWhileItTold(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	ends, end := context.WithCancel(t.Context())
+	first := d.manager("stalled", slack)
+	first.Keeper = &endingKeeper{Keeper: first.Keeper, ctx: ends}
+	d.pager.set(func(w http.ResponseWriter, _ *http.Request) {
+		end()
+		w.WriteHeader(http.StatusOK)
+	})
+	d.none("at first", d.look(first, bad))
+	d.now = d.now.Add(time.Minute)
+	if err := first.Look(t.Context(), d.view(bad)); err == nil {
+		t.Fatal("it could note that it told")
+	}
+	d.one("it tells, and ends", d.pager.take(), "fires")
+	second := d.manager("stalled", slack)
+	d.none("a minute later", d.look(second, bad))
+	d.one("two minutes later", d.look(second, bad), "fires")
+}
+
+// endingKeeper keeps nothing after ctx has ended.
+type endingKeeper struct {
+	alert.Keeper
+	ctx context.Context
+}
+
+func (k *endingKeeper) SaveAlerts(ctx context.Context, was, mark string, changed map[string]string, removed []string) (bool, error) {
+	if k.ctx.Err() != nil {
+		return false, errors.New("the program has ended")
+	}
+	return k.Keeper.SaveAlerts(ctx, was, mark, changed, removed)
+}
+
+// TestRedisThatForgets: a manager goes on from its memory where Redis has lost its keys.
+func TestRedisThatForgets(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", slack)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	d.none("at first", d.look(m, bad))
+	d.one("after a minute", d.look(m, bad), "fires")
+	d.now = d.now.Add(10 * time.Minute) // it was gone
+	if err := d.redis.Client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	d.none("when it is back", d.look(m, bad))
+	d.none("a minute later", d.look(m, bad))
+}
+
+// TestRedisThatIsGone: nothing is sent that could not be noted.
+func TestRedisThatIsGone(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", slack)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	d.none("at first", d.look(m, bad))
+	d.redis.Stop()
+	for range 3 {
+		d.now = d.now.Add(time.Minute)
+		if err := m.Look(t.Context(), d.view(bad)); err == nil || !strings.Contains(err.Error(), "pulse:alerts") {
+			t.Errorf("without Redis: %v", err)
+		}
+	}
+	d.none("without Redis", d.pager.take())
+}
+
+// TestChannelThatDoesNotTakeIt is told again, and its neighbours once.
+func TestChannelThatDoesNotTakeIt(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answer func(w http.ResponseWriter, r *http.Request)
+		says   string
+	}{
+		"fails": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "it answered 500"},
+		"redirects to a metal": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://169.254.169.254/", http.StatusTemporaryRedirect)
+		}, "it redirects, which is not followed"},
+		"hangs up": {func(w http.ResponseWriter, _ *http.Request) {
+			if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				_ = c.Close()
+			}
+		}, "EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			m := d.manager("stalled", slack, webhook)
+			bad := queue("orders", protocol.HealthStalled, 5)
+			d.none("at first", d.look(m, bad))
+			d.pager.set(func(w http.ResponseWriter, r *http.Request) {
+				if r.Host == "hooks.slack.com" {
+					tc.answer(w, r)
+				}
+			})
+			is := func(host string) func(string) bool {
+				return func(got string) bool { return strings.HasPrefix(got, host) }
+			}
+			for minute := range 3 {
+				got := d.look(m, bad)
+				if !slices.ContainsFunc(got, is("hooks.slack.com")) || slices.ContainsFunc(got, is("alerts.example.com")) != (minute == 0) {
+					t.Errorf("in minute %d sent was %q", minute, got)
+				}
+			}
+			d.pager.set(nil)
+			d.one("when it works", d.look(m, bad), "hooks.slack.com", "fires")
+			d.none("a minute later", d.look(m, bad))
+			log := d.log.String()
+			if strings.Count(log, "alerts cannot be sent") != 1 || !strings.Contains(log, tc.says) || strings.Count(log, "alerts are sent again") != 1 {
+				t.Errorf("the log has\n%s", log)
+			}
+			if strings.Contains(log, "secret") {
+				t.Errorf("the log has the secret:\n%s", log)
+			}
+		})
+	}
+}
+
+// TestChannelThatHangs is given up, and told again.
+func TestChannelThatHangs(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", slack)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	d.none("at first", d.look(m, bad))
+	release := make(chan struct{})
+	defer close(release)
+	d.pager.set(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	d.one("it hangs", d.look(m, bad), "fires")
+	d.pager.set(nil)
+	d.one("it works", d.look(m, bad), "fires")
+}
+
+// TestRetryAfter: a channel that asks to be left alone is.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", slack)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	d.none("at first", d.look(m, bad))
+	d.pager.set(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	d.one("it is asked once", d.look(m, bad))
+	d.pager.set(nil)
+	d.none("and left alone", d.look(m, bad)) // no hour has passed by the machine's clock
+	if log := d.log.String(); !strings.Contains(log, "it answered 429") {
+		t.Errorf("the log has\n%s", log)
+	}
+}
+
+// TestManyAlertsAreOneMessage, of ten lines and a count.
+func TestManyAlertsAreOneMessage(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled, waiting>3", slack, discord, webhook)
+	var queues []string
+	for i := range 15 {
+		queues = append(queues, queue(fmt.Sprintf("q%02d", i), protocol.HealthStalled, i))
+	}
+	d.none("at first", d.look(m, queues...))
+	got := d.look(m, queues...)
+	if len(got) != 3 {
+		t.Fatalf("sent was %q", got)
+	}
+	for _, text := range got {
+		host, body, _ := strings.Cut(text, " ")
+		switch {
+		case strings.HasPrefix(host, "alerts.example.com"):
+			var doc struct{ Alerts []any }
+			if err := json.Unmarshal([]byte(body), &doc); err != nil || len(doc.Alerts) != 26 {
+				t.Errorf("%d alerts, %v", len(doc.Alerts), err)
+			}
+		case !strings.Contains(body, "26 alerts fire") || !strings.Contains(body, "and 16 more") || strings.Count(body, "🔴") != 10:
+			t.Errorf("sent was %s", text)
+		}
+	}
+}
+
+// TestLostReporterInhibitsItsQueues: nothing is known of them, and that is said once.
+func TestLostReporterInhibitsItsQueues(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("lost, stalled, shop/*:waiting>3, blog/*:lost", slack)
+	var b view.Builder
+	docs := []view.Document{{Key: "pulse:queues:shop:sqs", Data: []byte(`{"timestamp":1764000000000,"app":"shop","source":"sqs","queues":[{"name":"a","driver":"sqs","metrics":{"waiting":5}},{"name":"b","driver":"sqs","metrics":{"waiting":5}}]}`)}}
+	b.Build(d.now, docs)
+	docs[0].Data, docs[0].SeenAt = nil, d.now.UnixMilli()
+	var got []string
+	for range 3 {
+		d.now = d.now.Add(time.Minute)
+		if err := m.Look(t.Context(), b.Build(d.now, docs)); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, d.pager.take()...)
+	}
+	d.one("in three minutes", got, "1 alert fires", "the reporter sqs of shop (lost)", "of 2 queues")
+}
+
+// TestPagerDutyGetsAnEventEach, and one that ends it.
+func TestPagerDutyGetsAnEventEach(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", pagerDuty)
+	a, b, good := queue("a", protocol.HealthStalled, 5), queue("b", protocol.HealthStalled, 5), queue("a", protocol.HealthOK, 0)
+	d.none("at first", d.look(m, a, b))
+	events := d.look(m, a, b)
+	if len(events) != 2 || !strings.HasPrefix(events[0], "events.pagerduty.com/v2/enqueue ") {
+		t.Fatalf("sent was %q", events)
+	}
+	type event struct {
+		RoutingKey  string `json:"routing_key"`
+		EventAction string `json:"event_action"`
+		DedupKey    string `json:"dedup_key"`
+		Payload     struct{ Summary, Source, Severity, Timestamp string }
+	}
+	read := func(text string) (e event) {
+		_, body, _ := strings.Cut(text, " ")
+		if err := json.Unmarshal([]byte(body), &e); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	first, second := read(events[0]), read(events[1])
+	if first.EventAction != "trigger" || first.RoutingKey != "secretsecret" || first.DedupKey == second.DedupKey || first.Payload.Severity != "critical" ||
+		first.Payload.Source != "shop" || !strings.Contains(first.Payload.Summary, "sqs/a") || first.Payload.Timestamp != "2026-11-27T03:01:00Z" {
+		t.Errorf("the first event is %+v", first)
+	}
+	d.none("over for a minute", d.look(m, good, b))
+	ends := d.look(m, good, b)
+	d.one("over", ends)
+	if end := read(ends[0]); end.EventAction != "resolve" || end.DedupKey != first.DedupKey {
+		t.Errorf("its end is %+v", end)
+	}
+}
+
+// TestEventsThatWereTakenAreNotSentAgain: the third of three fails.
+func TestEventsThatWereTakenAreNotSentAgain(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", pagerDuty)
+	queues := []string{queue("a", protocol.HealthStalled, 5), queue("b", protocol.HealthStalled, 5), queue("c", protocol.HealthStalled, 5)}
+	d.none("at first", d.look(m, queues...))
+	n := 0
+	d.pager.set(func(w http.ResponseWriter, _ *http.Request) {
+		if n++; n == 3 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	if got := d.look(m, queues...); len(got) != 3 {
+		t.Errorf("sent was %q", got)
+	}
+	d.one("the third again", d.look(m, queues...), "sqs/c")
+}
+
+// TestHostileNames: nothing that a queue is called reaches out of its line.
+func TestHostileNames(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var b view.Builder
+	name := `<!channel> @everyone \n\u202e*x* &`
+	docs := []view.Document{{Key: "pulse:queues:shop:sqs", Data: []byte(`{"timestamp":1764000000000,"app":"shop","source":"sqs","queues":[{"name":"` + name + `","driver":"sqs","metrics":{"waiting":5}}]}`)}}
+	waiting := d.manager("waiting>3", slack, discord, webhook)
+	for range 2 {
+		d.now = d.now.Add(time.Minute)
+		docs[0].Data = bytes.Replace(docs[0].Data, []byte("1764000000000"), fmt.Appendf(nil, "%d", d.now.UnixMilli()), 1)
+		if err := waiting.Look(t.Context(), b.Build(d.now, docs)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range d.pager.take() {
+		host, body, _ := strings.Cut(text, " ")
+		var doc struct {
+			Text, Content   string
+			AllowedMentions struct{ Parse []string } `json:"allowed_mentions"`
+			Alerts          []struct {
+				Annotations struct{ Summary string }
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &doc); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case strings.HasPrefix(host, "hooks.slack.com"):
+			if strings.Contains(doc.Text, "<!channel>") || strings.Count(doc.Text, "\n") != 2 || strings.ContainsRune(doc.Text, '\u202e') {
+				t.Errorf("Slack gets %q", doc.Text)
+			}
+		case strings.HasPrefix(host, "discord.com"):
+			if doc.AllowedMentions.Parse == nil || len(doc.AllowedMentions.Parse) > 0 || strings.Count(doc.Content, "\n") != 2 {
+				t.Errorf("Discord gets %q", body)
+			}
+		default:
+			if len(doc.Alerts) != 1 || strings.Contains(doc.Alerts[0].Annotations.Summary, "\n") {
+				t.Errorf("the webhook gets %s", body)
+			}
+		}
+	}
+}
+
+// TestChannelsThatAreRefused: no error shows the secret.
+func TestChannelsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"http://hooks.slack.com/services/secret": "its channel 1: it takes https://",
+		slack + ",ftp://secret":                  "its channel 2: it takes https://",
+		"https://%zzsecret":                      "it takes https://",
+		"secret":                                 "it takes https://",
+		"sns:secret":                             "no ARN of a topic",
+		"pagerduty:":                             "no integration key",
+		"pagerduty:sec ret":                      "no integration key",
+		slack + "," + slack:                      "there twice",
+	} {
+		if _, err := alert.ParseChannels(text, nil, nil); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// TestTest sends an alert, and its end, to each channel.
+func TestTest(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", slack, pagerDuty)
+	if err := m.Test(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.pager.take(); len(got) != 4 || !strings.Contains(got[0], "this is a test") || !strings.Contains(got[3], `"resolve"`) {
+		t.Errorf("sent was %q", got)
+	}
+	d.pager.set(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	if err := m.Test(t.Context()); err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "channel 1 (slack at hooks.slack.com): it answered 403") {
+		t.Errorf("it says %v", err)
+	}
+	if err := d.manager("stalled").Test(t.Context()); err == nil || !strings.Contains(err.Error(), "PULSE_ALERTS is not set") {
+		t.Errorf("without channels it says %v", err)
+	}
+}
+
+// TestConditions: what each looks at, of a queue with these numbers and of a server. The number that is not known is
+// no look.
+func TestConditions(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	sent := func(rule, row, server string) []string {
+		t.Helper()
+		d.redis.Client.Del(t.Context(), protocol.AlertsKey)
+		m := d.manager(rule, slack)
+		for range 2 {
+			d.now = d.now.Add(time.Minute)
+			now := d.now.UnixMilli()
+			docs := []view.Document{
+				{Key: "pulse:queues:shop:sqs", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"sqs","queues":[{"name":"orders","driver":"sqs",%s}]}`, now, strings.ReplaceAll(row, "NOW", fmt.Sprint(now)))},
+				{Key: "pulse:server:shop:web-1", Data: fmt.Appendf(nil, `{"timestamp":%d,"system":{%s},"meta":{"app_name":"shop"}}`, now, server)},
+				{Key: "pulse:trend:shop", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","queues":{"sqs/orders":{"health":"growing","reason":"more wait","trend":{"drain_seconds":7200}}}}`, now)},
+			}
+			var b view.Builder
+			if err := m.Look(t.Context(), b.Build(d.now, docs)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return d.pager.take()
+	}
+	const full, bare = `"metrics":{"waiting":5365,"active":0,"failed":12},"meta":{"oldest_at":1764000000000}`, `"metrics":{"waiting":0}`
+	const busy, mute = `"cpu_usage":97.4,"memory_total":100,"memory_free":4`, `"hostname":"web-1"`
+	for rule, says := range map[string]string{
+		"waiting>5364": "sqs/orders of shop (waiting>5364), since", "waiting>5000": "5,365 wait, more than 5,000", "failed>10": "12 have failed, more than 10",
+		"oldest>10m": "the oldest job has waited", "drain>1h": "it is empty in 2.0 h at this rate, later than 60 min", "growing": "more wait",
+		"cpu>90": "web-1 of shop (cpu>90)", "mem>95": "96 % of its memory is used, more than 95 %", "shop/ord*:growing": "sqs/orders", "*/web-*:cpu>97": "web-1",
+	} {
+		d.one(rule, sent(rule, full, busy), strings.ReplaceAll(strings.ReplaceAll(says, ">", "&gt;"), "&", `\u0026`))
+	}
+	for _, rule := range []string{"waiting>5365", "failed>12", "stalled", "failing", "idle", "lost", "cpu>98", "mem>96", "shop/mail:growing", "blog/*:growing", "shop/web-2:cpu>1"} {
+		d.none(rule, sent(rule, full, busy))
+	}
+	for _, rule := range []string{"waiting>0", "failed>0", "oldest>1s", "idle", "cpu>0", "mem>0"} {
+		d.none(rule+" of what is not known", sent(rule, bare, mute))
+	}
+	d.one("idle", sent("idle", `"metrics":{"waiting":0,"active":0}`, mute), "no job waits and none is active")
+}
+
+// TestSNS: a topic gets a subject and the same text.
+func TestSNS(t *testing.T) {
+	t.Parallel()
+	const topic = "arn:aws:sns:eu-west-1:123456789012:alerts"
+	var got []string
+	channels, err := alert.ParseChannels("sns:"+topic, nil, func(_ context.Context, topicARN, subject, text string) error {
+		got = append(got, topicARN+"|"+subject+"|"+text)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &alert.Manager{Channels: channels, Log: slog.New(slog.DiscardHandler)}
+	if err := m.Test(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || !strings.HasPrefix(got[0], topic+"|Gravito Pulse: 1 alert fires|Gravito Pulse: 1 alert fires\n🔴 test/alerts of pulse") {
+		t.Errorf("published was %q", got)
+	}
+}

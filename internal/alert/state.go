@@ -1,0 +1,165 @@
+package alert
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"time"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// state is an alert as Redis keeps it. Times are Unix ms.
+type state struct {
+	Phase  phase  `json:"state"`
+	Rule   string `json:"rule"`
+	App    string `json:"app"`
+	Kind   string `json:"kind"` // "queue", "reporter" or "server"
+	Key    string `json:"key"`  // of the queue in the view, of the reporter or the server in its app
+	Reason string `json:"reason,omitempty"`
+	// Value is the number that the rule looks at, if there is one.
+	Value *float64 `json:"value,omitempty"`
+	Since int64    `json:"since"` // when it was first so
+	Seen  int64    `json:"seen"`  // when it was last so
+	Looks int      `json:"looks"` // how often in a row it was so, while it is pending
+	Clear int      `json:"clear"` // how often in a row it was not, while it fires
+	// Sent is, by channel, when it was last told that the alert fires, and has not been told that it is over.
+	Sent map[string]int64 `json:"sent,omitempty"`
+	// Trying is, by channel, when a manager began to tell it. It may have ended before it knew whether it could.
+	Trying map[string]int64 `json:"trying,omitempty"`
+}
+
+// phase is how far an alert is.
+type phase string
+
+const (
+	pending  phase = "pending"  // it is so, but not for long enough
+	firing   phase = "firing"   // it is worth telling
+	resolved phase = "resolved" // it is over, and not everybody has been told
+)
+
+const (
+	// surelyOver is how many looks in a row must see no trouble before it is over.
+	surelyOver = 2
+	// surelyThere is how many must see it before it is there.
+	surelyThere = 2
+	// maxGap is the longest time between two looks that count as in a row.
+	maxGap = 150 * time.Second
+	// trialLife is how long another manager may take to tell a channel. After that it has ended.
+	trialLife = 2 * time.Minute
+)
+
+// id is the same for each look at the same object by the same rule.
+func (s *state) id() string { return s.Rule + "\x00" + s.App + "\x00" + s.Kind + "\x00" + s.Key }
+
+// fingerprint is a short name of an id: the field in Redis, and PagerDuty's dedup_key.
+func (s *state) fingerprint() string {
+	sum := sha256.Sum256([]byte(s.id()))
+	return hex.EncodeToString(sum[:8])
+}
+
+// advance moves an alert on by a look. It returns false where nothing is left of it.
+func (s *state) advance(v verdict, lasts time.Duration, now int64) bool {
+	switch s.Phase {
+	case pending:
+		switch v {
+		case isSo:
+			if now-s.Seen > maxGap.Milliseconds() { // what was between is not known
+				s.Since, s.Looks = now, 0
+			}
+			s.Looks++
+			s.Seen = now
+			if s.Looks >= surelyThere && now-s.Since >= lasts.Milliseconds() {
+				s.Phase, s.Clear = firing, 0
+			}
+		case isClose, isNot:
+			s.Phase = resolved // somebody may not know yet that it was over the last time
+		case unknown:
+		}
+	case firing:
+		switch v {
+		case isSo:
+			s.Seen, s.Clear = now, 0
+		case isClose:
+			s.Clear = 0
+		case isNot:
+			if s.Clear++; s.Clear >= surelyOver {
+				s.Phase = resolved
+			}
+		case unknown:
+		}
+	case resolved:
+		if v == isSo { // it is back before everybody was told that it was over
+			s.Phase, s.Since, s.Seen, s.Looks, s.Clear = pending, now, now, 1, 0
+		}
+	}
+	return s.Phase != resolved || len(s.Sent) > 0
+}
+
+// isDue reports whether a channel is to be told of s now.
+func (s *state) isDue(channel string, repeat time.Duration, now int64) bool {
+	if began := s.Trying[channel]; began != 0 && now-began < trialLife.Milliseconds() {
+		return false // another manager is at it
+	}
+	sent := s.Sent[channel]
+	switch s.Phase {
+	case firing:
+		return sent == 0 || now-sent >= repeat.Milliseconds()
+	case resolved:
+		return sent != 0
+	case pending:
+	}
+	return false
+}
+
+// told notes that a channel has been told of s as it was, with phase.
+func (s *state) told(channel string, as phase, now int64) {
+	delete(s.Trying, channel)
+	if as == resolved {
+		delete(s.Sent, channel)
+		return
+	}
+	if s.Sent == nil {
+		s.Sent = map[string]int64{}
+	}
+	s.Sent[channel] = now
+}
+
+func (s *state) clone() *state {
+	c := *s
+	c.Sent, c.Trying = maps.Clone(s.Sent), maps.Clone(s.Trying)
+	return &c
+}
+
+const (
+	// maxAlerts bounds the alerts that there are at a time, maxState one of them in Redis.
+	maxAlerts = 2000
+	maxState  = 8 << 10
+	maxReason = 500
+)
+
+func (s *state) encode() string {
+	s.Reason = protocol.Shorten(s.Reason, maxReason)
+	data, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // it is texts and numbers that JSON has
+	}
+	return string(data)
+}
+
+// decodeState reads a field of the hash. Others may have written it: what isn't an alert is nil.
+func decodeState(field, text string) *state {
+	if len(text) > maxState {
+		return nil
+	}
+	var s state
+	if err := json.Unmarshal([]byte(text), &s); err != nil || s.fingerprint() != field {
+		return nil
+	}
+	switch s.Phase {
+	case pending, firing, resolved:
+		return &s
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package alert
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestMachine: each letter is a look in a minute: x it is so, c it is close, . it is not, ? it is not known, and -
+// nobody looked. After each look the alert is pending (p), firing (F), resolved (r) or not there (.).
+func TestMachine(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		lasts time.Duration
+		looks string
+		want  string
+	}{
+		"one look is none":                        {0, "x.", "p."},
+		"two looks fire":                          {0, "xx", "pF"},
+		"for its duration":                        {5 * time.Minute, "xxxxxx", "pppppF"},
+		"it was not for a minute":                 {2 * time.Minute, "xx.xxx", "pp.ppF"},
+		"close to it is not it":                   {0, "xcxx", "p.pF"},
+		"not known is no look":                    {3 * time.Minute, "x?xx", "pppF"},
+		"nor is a gap":                            {3 * time.Minute, "x-xx", "p-pF"},
+		"but what is long ago doesn't count":      {3 * time.Minute, "x--xxxx", "p--pppF"},
+		"nor what was not known for long":         {3 * time.Minute, "x??xxxx", "ppppppF"},
+		"over after two looks":                    {0, "xx..", "pFFr"},
+		"one look without is nothing":             {0, "xx.x.x", "pFFFFF"},
+		"close to it is not over":                 {0, "xx.c.c", "pFFFFF"},
+		"not known is not over":                   {0, "xx.?.", "pFFFr"},
+		"nor is it known again after a gap":       {0, "xx.----.", "pFF----r"},
+		"back before all were told":               {0, "xx..xx", "pFFrpF"},
+		"back for a moment before all were told":  {0, "xx..x.", "pFFrpr"},
+		"over, and told":                          {0, "xx..?", "pFFrr"},
+		"a duration of less than a minute, twice": {30 * time.Second, "xx", "pF"},
+	} {
+		s := &state{}
+		got := ""
+		for i, look := range tc.looks {
+			now := int64(1_764_000_000_000) + int64(i)*time.Minute.Milliseconds()
+			v := map[rune]verdict{'x': isSo, 'c': isClose, '.': isNot, '?': unknown}[look]
+			switch {
+			case look == '-':
+				got += "-"
+				continue
+			case s.Phase == "" && v == isSo:
+				s = &state{Phase: pending, Since: now, Seen: now, Looks: 1}
+			case s.Phase != "" && !s.advance(v, tc.lasts, now):
+				s = &state{}
+			}
+			if s.Phase == firing && s.Sent == nil {
+				s.told("a", firing, now)
+			}
+			got += map[phase]string{"": ".", pending: "p", firing: "F", resolved: "r"}[s.Phase]
+		}
+		if got != tc.want {
+			t.Errorf("%s: after %s it is %s, want %s", name, tc.looks, got, tc.want)
+		}
+	}
+}
+
+// TestDeadBand: a number must fall well below its limit before the alert is over.
+func TestDeadBand(t *testing.T) {
+	t.Parallel()
+	rules, err := ParseRules("waiting>1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[float64]verdict{1001: isSo, 1000: isClose, 901: isClose, 900: isNot, 0: isNot} {
+		if got := rules[0].judge(look{known: true, value: value}); got != want {
+			t.Errorf("%v is %v, want %v", value, got, want)
+		}
+	}
+	if got := rules[0].judge(look{value: 5000}); got != unknown {
+		t.Errorf("what is not known is %v", got)
+	}
+}
+
+// TestDue: who is told when.
+func TestDue(t *testing.T) {
+	t.Parallel()
+	const now = 1_764_000_000_000
+	ago := func(d time.Duration) map[string]int64 { return map[string]int64{"a": now - d.Milliseconds()} }
+	for name, tc := range map[string]struct {
+		s    state
+		want bool
+	}{
+		"pending":                             {state{Phase: pending}, false},
+		"firing":                              {state{Phase: firing}, true},
+		"firing, told another":                {state{Phase: firing, Sent: map[string]int64{"b": now}}, true},
+		"firing, told":                        {state{Phase: firing, Sent: ago(time.Hour)}, false},
+		"firing, told long ago":               {state{Phase: firing, Sent: ago(4 * time.Hour)}, true},
+		"another is at it":                    {state{Phase: firing, Trying: ago(time.Minute)}, false},
+		"another was, and ended":              {state{Phase: firing, Trying: ago(2 * time.Minute)}, true},
+		"resolved":                            {state{Phase: resolved, Sent: ago(time.Minute)}, true},
+		"resolved, and told so":               {state{Phase: resolved, Sent: map[string]int64{"b": now}}, false},
+		"resolved, nobody knew":               {state{Phase: resolved}, false},
+		"resolved, another is at it":          {state{Phase: resolved, Sent: ago(time.Hour), Trying: ago(0)}, false},
+		"pending again, of what was not over": {state{Phase: pending, Sent: ago(time.Hour)}, false},
+	} {
+		if got := tc.s.isDue("a", 4*time.Hour, now); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestStatesOfOthersAreLeftOut: what is in Redis may be rubbish.
+func TestStatesOfOthersAreLeftOut(t *testing.T) {
+	t.Parallel()
+	s := &state{Phase: firing, Rule: "lost", App: "shop", Kind: "reporter", Key: "sqs", Since: 1, Reason: strings.Repeat("x", 5000), Sent: map[string]int64{"a": 1}}
+	text := s.encode()
+	if diff := cmp.Diff(s, decodeState(s.fingerprint(), text)); diff != "" || len(s.Reason) > maxReason+3 {
+		t.Errorf("it is read as (-want +got):\n%s", diff)
+	}
+	for name, bad := range map[string][2]string{
+		"no JSON": {s.fingerprint(), "{"}, "a list": {s.fingerprint(), "[]"}, "another's": {"0123456789abcdef", text},
+		"no phase": {s.fingerprint(), strings.Replace(text, "firing", "burning", 1)}, "large": {s.fingerprint(), text + strings.Repeat(" ", maxState)},
+	} {
+		if got := decodeState(bad[0], bad[1]); got != nil {
+			t.Errorf("%s is read as %+v", name, got)
+		}
+	}
+}
