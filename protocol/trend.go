@@ -13,7 +13,21 @@ type Trends struct {
 	Timestamp int64 // of the reading they were made of, Unix ms
 	App       string
 	Queues    map[string]Verdict // by the queue's key in the view, such as "sqs/orders"
+	Alerts    map[string]Alert   // those that fire, by fingerprint
 }
+
+// Alert is a rule that has held for long enough to tell somebody.
+type Alert struct {
+	Rule   string // such as "stalled 5m"
+	Kind   string // what it is about: "queue", "reporter" or "server"
+	Key    string // of the queue in the view, of the reporter or the server
+	Reason string // why, in a sentence; may be empty
+	Since  int64  // when it was first so, Unix ms
+	Sent   int64  // when a channel was last told, Unix ms; 0 is not yet
+}
+
+// maxAlerts is how many alerts of an app are read.
+const maxAlerts = 1000
 
 // TrendTTL is how long verdicts live. They are renewed every minute.
 const TrendTTL = 3 * time.Minute
@@ -81,6 +95,11 @@ func (t Trend) AppendJSON(dst []byte) []byte {
 // Encode checks t and returns it as JSON.
 func (t *Trends) Encode() ([]byte, error) {
 	errs := []error{checkTimestamp(t.Timestamp), CheckName("app", t.App)}
+	for fingerprint, a := range t.Alerts {
+		if a.Rule == "" || a.Kind == "" {
+			errs = append(errs, errors.New("the alert "+quote(fingerprint)+" has no rule or no kind"))
+		}
+	}
 	for key, v := range t.Queues {
 		if !v.Health.known() {
 			errs = append(errs, errors.New("the health of "+quote(key)+" is "+quote(string(v.Health))+": it takes ok, growing, stalled, failing, paused or unknown"))
@@ -94,7 +113,30 @@ func (t *Trends) Encode() ([]byte, error) {
 	for _, key := range slices.Sorted(maps.Keys(t.Queues)) {
 		dst = t.Queues[key].appendJSON(appendMember(dst, key))
 	}
-	return append(dst, "}}"...), nil
+	dst = append(dst, '}')
+	if len(t.Alerts) > 0 {
+		dst = append(appendMember(dst, "alerts"), '{')
+		for _, fingerprint := range slices.Sorted(maps.Keys(t.Alerts)) {
+			dst = t.Alerts[fingerprint].AppendJSON(appendMember(dst, fingerprint))
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, '}'), nil
+}
+
+// AppendJSON appends a to dst.
+func (a Alert) AppendJSON(dst []byte) []byte {
+	dst = AppendText(appendMember(append(dst, '{'), "rule"), a.Rule)
+	dst = AppendText(appendMember(dst, "kind"), a.Kind)
+	dst = AppendText(appendMember(dst, "key"), a.Key)
+	if a.Reason != "" {
+		dst = AppendText(appendMember(dst, "reason"), a.Reason)
+	}
+	dst = appendIntMember(dst, "since", a.Since)
+	if a.Sent != 0 {
+		dst = appendIntMember(dst, "sent", a.Sent)
+	}
+	return append(dst, '}')
 }
 
 func (v Verdict) appendJSON(dst []byte) []byte {
@@ -132,7 +174,37 @@ func DecodeTrends(data []byte) (Trends, error) {
 			}
 		}
 	}
+	for fingerprint, value := range doc.Object("alerts").All() {
+		if len(t.Alerts) < maxAlerts && len(fingerprint) <= maxName {
+			if a := readAlert(value); a.Rule != "" && a.Kind != "" {
+				if t.Alerts == nil {
+					t.Alerts = map[string]Alert{}
+				}
+				t.Alerts[string(fingerprint)] = a
+			}
+		}
+	}
 	return t, nil
+}
+
+func readAlert(value []byte) (a Alert) {
+	for name, value := range members(value) {
+		switch string(name) {
+		case "rule":
+			a.Rule = cut(readText(value))
+		case "kind":
+			a.Kind = cut(readText(value))
+		case "key":
+			a.Key = Shorten(readText(value), maxQueueKey)
+		case "reason":
+			a.Reason = cut(readText(value))
+		case "since":
+			a.Since = readCount(value).value
+		case "sent":
+			a.Sent = readCount(value).value
+		}
+	}
+	return a
 }
 
 func readVerdict(value []byte) (v Verdict) {

@@ -28,7 +28,19 @@ var anyTrends = rapid.Custom(func(t *rapid.T) Trends {
 			Trend:  trends.Draw(t, "trend"),
 		}
 	})
+	alerts := rapid.Custom(func(t *rapid.T) Alert {
+		text := rapid.StringN(1, 20, 100)
+		return Alert{
+			Rule: text.Draw(t, "rule"), Kind: text.Draw(t, "kind"), Key: text.Draw(t, "key"), Reason: rapid.StringN(0, 20, 100).Draw(t, "reason"),
+			Since: counts.Draw(t, "since"), Sent: counts.Draw(t, "sent"),
+		}
+	})
+	fires := rapid.MapOfN(rapid.StringMatching(`[0-9a-f]{16}`), alerts, 0, 3).Draw(t, "alerts")
+	if len(fires) == 0 {
+		fires = nil
+	}
 	return Trends{
+		Alerts:    fires,
 		Timestamp: rapid.Int64Range(minTimestamp, maxTimestamp).Draw(t, "timestamp"),
 		App:       rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9._@-]{0,20}`).Draw(t, "app"),
 		Queues:    rapid.MapOfN(rapid.StringN(1, 40, 200), verdicts, 0, 5).Draw(t, "queues"),
@@ -65,13 +77,14 @@ func TestTrendsThatAreNotOursHideNoOther(t *testing.T) {
 		"sqs/b":{"health":"excellent"}, "sqs/c":[], "sqs/d":null, "` + long + `":{"health":"ok"},
 		"sqs/e":{"health":"ok","trend":[1],"reason":"` + long + `"},
 		"sqs/f":{"health":"ok","trend":{"waiting_per_min":-2.5,"drain_seconds":60,"drain_range":[1,2,3]}},
-		"sqs/g":{"health":"ok","trend":{"waiting_per_min":"1","drain_range":[1]}}}}`))
+		"sqs/g":{"health":"ok","trend":{"waiting_per_min":"1","drain_range":[1]}}},
+		"alerts":{"a":{"rule":"lost","kind":"reporter","key":"sqs","since":-1,"sent":"x","more":1},"b":{"kind":"queue"},"c":[],"d":null}}`))
 	want := Trends{Timestamp: noon, App: "shop", Queues: map[string]Verdict{
 		"sqs/a": {Health: HealthGrowing},
 		"sqs/e": {Health: HealthOK, Reason: cut(long)},
 		"sqs/f": {Health: HealthOK, Trend: Trend{WaitingPerMin: new(-2.5), DrainSeconds: new(int64(60))}},
 		"sqs/g": {Health: HealthOK},
-	}}
+	}, Alerts: map[string]Alert{"a": {Rule: "lost", Kind: "reporter", Key: "sqs"}}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("%v\n%s", err, diff)
 	}
@@ -105,6 +118,7 @@ func TestWrongTrends(t *testing.T) {
 		{Timestamp: 1, App: "shop"},
 		{Timestamp: noon, App: "a b"},
 		{Timestamp: noon, App: "shop", Queues: map[string]Verdict{"sqs/a": {Health: "excellent"}}},
+		{Timestamp: noon, App: "shop", Alerts: map[string]Alert{"a": {Kind: "queue"}}},
 	} {
 		if _, err := trends.Encode(); err == nil {
 			t.Errorf("%v is written", trends)
@@ -114,7 +128,7 @@ func TestWrongTrends(t *testing.T) {
 
 // FuzzDecodeTrends guards that what can be read can be written, and is then read as the same.
 func FuzzDecodeTrends(f *testing.F) {
-	f.Add([]byte(`{"timestamp":1764000000000,"app":"shop","queues":{"sqs/a":{"health":"growing","reason":"why","trend":{"waiting_per_min":-1.5,"drain_seconds":60,"drain_range":[50,70]}}}}`))
+	f.Add([]byte(`{"timestamp":1764000000000,"app":"shop","queues":{"sqs/a":{"health":"growing","reason":"why","trend":{"waiting_per_min":-1.5,"drain_seconds":60,"drain_range":[50,70]}}},"alerts":{"a":{"rule":"lost","kind":"reporter","key":"sqs","since":1,"sent":2}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		read, err := DecodeTrends(data)
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/logonce"
 	"github.com/gravito-framework/pulse/internal/view"
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 // Keeper keeps the states of alerts, so that a manager that starts anew goes on where another ended.
@@ -93,6 +94,25 @@ func (m *Manager) Look(ctx context.Context, v *view.View) error {
 		return nil
 	}
 	return m.tell(ctx, due, now, newMark)
+}
+
+// Firing are the alerts that fired at the last look, by app and fingerprint.
+func (m *Manager) Firing() map[string]map[string]protocol.Alert {
+	apps := map[string]map[string]protocol.Alert{}
+	for _, s := range m.states {
+		if s.Phase != firing {
+			continue
+		}
+		if apps[s.App] == nil {
+			apps[s.App] = map[string]protocol.Alert{}
+		}
+		a := protocol.Alert{Rule: s.Rule, Kind: s.Kind, Key: s.Key, Reason: s.Reason, Since: s.Since}
+		for _, at := range s.Sent {
+			a.Sent = max(a.Sent, at)
+		}
+		apps[s.App][s.fingerprint()] = a
+	}
+	return apps
 }
 
 // load reads the states, by id.

@@ -180,6 +180,11 @@ func TestTellsOnceAndWhenItIsOver(t *testing.T) {
 	d.none("at first", d.look(m, bad))
 	d.none("after a minute", d.look(m, bad))
 	d.one("after two", d.look(m, bad), "hooks.slack.com/services/T0/B0/secret ", "1 alert fires", "🔴 sqs/orders of shop (stalled 2m), since 03:01 UTC: 5 wait", "https://pulse.example.com")
+	for fingerprint, a := range m.Firing()["shop"] {
+		if want := (protocol.Alert{Rule: "stalled 2m", Kind: "queue", Key: "sqs/orders", Reason: "5 wait", Since: d.now.Add(-2 * time.Minute).UnixMilli(), Sent: d.now.UnixMilli()}); a != want || fingerprint == "" {
+			t.Errorf("what fires is %+v, want %+v", a, want)
+		}
+	}
 	for range 10 {
 		d.none("it lasts", d.look(m, bad))
 	}
@@ -188,6 +193,9 @@ func TestTellsOnceAndWhenItIsOver(t *testing.T) {
 	d.none("it is over for a minute", d.look(m, good))
 	d.one("and for two", d.look(m, good), "1 alert is over", "✅ sqs/orders of shop (stalled 2m) is over; it began at 03:01 UTC")
 	d.none("nothing is left", d.look(m, good))
+	if len(m.Firing()) > 0 {
+		t.Errorf("there still fires %v", m.Firing())
+	}
 	if n := d.redis.Client.HLen(t.Context(), protocol.AlertsKey).Val(); n != 1 {
 		t.Errorf("Redis keeps %v", d.redis.Client.HGetAll(t.Context(), protocol.AlertsKey).Val())
 	}

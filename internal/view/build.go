@@ -57,8 +57,8 @@ type known struct {
 	problems  []Problem
 	queues    []*Queue // all of them with one status
 	server    *Server
-	verdicts  map[string]protocol.Verdict // of the recorder, by the queue's key in the view; nil in other documents
-	cost      int64                       // about what it takes, in bytes
+	verdicts  *protocol.Trends // of the recorder; nil in other documents
+	cost      int64            // about what it takes, in bytes
 }
 
 const (
@@ -132,6 +132,9 @@ func (b *Builder) View(now time.Time) *View {
 	for _, k := range sorted {
 		k.addQueues(v, now, judged[k.app])
 		k.addServer(v, now)
+	}
+	for name, app := range v.Apps {
+		app.setAlerts(judged[name])
 	}
 	v.Problems = append(v.Problems, b.said...)
 	v.addProblems(sorted, now)
@@ -310,9 +313,12 @@ func (k *known) setServer(h *protocol.Heartbeat) {
 }
 
 func (k *known) setVerdicts(t *protocol.Trends) {
-	k.app, k.timestamp, k.verdicts = t.App, t.Timestamp, t.Queues
+	k.app, k.timestamp, k.verdicts = t.App, t.Timestamp, t
 	for key, verdict := range t.Queues {
 		k.cost += verdictCost + int64(len(key)+sizeOf(verdict.Reason))
+	}
+	for _, a := range t.Alerts {
+		k.cost += verdictCost + int64(sizeOf(a.Rule)+sizeOf(a.Key)+sizeOf(a.Reason))
 	}
 }
 
@@ -392,27 +398,27 @@ func (k *known) clockProblem(now time.Time) string {
 }
 
 // verdicts are those of the recorder that are not too old to be true, by app.
-func verdicts(docs []*known, now time.Time) map[string]*known {
-	judged := map[string]*known{}
+func verdicts(docs []*known, now time.Time) map[string]*protocol.Trends {
+	judged := map[string]*protocol.Trends{}
 	for _, k := range docs {
 		if same := judged[k.app]; k.verdicts != nil && !k.lost && now.UnixMilli()-k.timestamp <= protocol.TrendTTL.Milliseconds() &&
-			(same == nil || k.timestamp > same.timestamp) {
-			judged[k.app] = k
+			(same == nil || k.timestamp > same.Timestamp) {
+			judged[k.app] = k.verdicts
 		}
 	}
 	return judged
 }
 
 // verdict is the recorder's on a queue. Where there is none the health is not known.
-func (k *known) verdict(key string) (v protocol.Verdict) {
-	if k != nil {
-		v = k.verdicts[key]
+func verdict(t *protocol.Trends, key string) (v protocol.Verdict) {
+	if t != nil {
+		v = t.Queues[key]
 	}
 	v.Health = cmp.Or(v.Health, protocol.HealthUnknown)
 	return v
 }
 
-func (k *known) addQueues(v *View, now time.Time, judged *known) {
+func (k *known) addQueues(v *View, now time.Time, judged *protocol.Trends) {
 	if !k.reports {
 		if k.lost && k.server == nil && protocol.KindOf(k.key) == protocol.KindQueues { // nothing but its key is left of it
 			v.app(k.app).addSource(k.id, Lost, k.seenAt)
@@ -429,7 +435,7 @@ func (k *known) addQueues(v *View, now time.Time, judged *known) {
 			// queue has a name that ends with another's source.
 			key += "@" + row.Source
 		}
-		row = row.judgedAs(judged.verdict(key))
+		row = row.judgedAs(verdict(judged, key))
 		k.queues[i] = row
 		// The same queue twice from one source: agents on several hosts. The newest snapshot wins.
 		if same := app.Queues[key]; same == nil || newer(row.Status, row.at, same.Status, same.at) {
@@ -476,6 +482,33 @@ func (q *Queue) judgedAs(v protocol.Verdict) *Queue {
 	judged := *q
 	judged.Health, judged.Reason, judged.Trend = v.Health, v.Reason, v.Trend
 	return &judged
+}
+
+func (a *App) setAlerts(t *protocol.Trends) {
+	if t == nil || len(t.Alerts) == 0 {
+		return
+	}
+	a.Alerts = make(map[string]Alert, len(t.Alerts))
+	for fingerprint, alert := range t.Alerts {
+		a.Alerts[fingerprint] = Alert(alert)
+	}
+}
+
+// Judge returns v with other verdicts, by app, as the recorder needs it that has just made them. v stays as it is.
+func (v *View) Judge(judged map[string]*protocol.Trends) *View {
+	out := *v
+	out.Apps = make(map[string]*App, len(v.Apps))
+	for name, app := range v.Apps {
+		now := *app
+		now.Queues = make(map[string]*Queue, len(app.Queues))
+		for key, q := range app.Queues {
+			now.Queues[key] = q.judgedAs(verdict(judged[name], key))
+		}
+		now.Alerts = nil
+		now.setAlerts(judged[name])
+		out.Apps[name] = &now
+	}
+	return &out
 }
 
 func newer(status Status, at int64, otherStatus Status, otherAt int64) bool {

@@ -59,6 +59,9 @@ func (a *App) write(w *writer) {
 	writeMap(w, "sources", a.Sources)
 	writeMap(w, "queues", a.Queues)
 	writeMap(w, "servers", a.Servers)
+	if len(a.Alerts) > 0 {
+		writeMap(w, "alerts", a.Alerts)
+	}
 	w.close()
 }
 

@@ -17,7 +17,7 @@ func (v *View) Narrow(app, driver, q string) *View {
 			continue
 		}
 		part := newApp()
-		part.Sources = a.Sources
+		part.Sources, part.Alerts = a.Sources, a.Alerts
 		for key, queue := range a.Queues {
 			if (driver == "" || queue.isOf(driver)) && (has(name) || has(queue.Name)) {
 				part.Queues[key] = queue

@@ -30,6 +30,11 @@ func Patch(prev, next *View) []byte {
 				patchMap(w, "sources", was.Sources, is.Sources, w.patchSource)
 				patchMap(w, "queues", was.Queues, is.Queues, w.patchQueue)
 				patchMap(w, "servers", was.Servers, is.Servers, w.patchServer)
+				if len(is.Alerts) == 0 && len(was.Alerts) > 0 {
+					w.null("alerts")
+				} else {
+					patchMap(w, "alerts", was.Alerts, is.Alerts, w.patchAlert)
+				}
 			})
 		}
 		for name := range prev.Apps {
@@ -62,7 +67,7 @@ func (w *writer) part(name string, fill func()) {
 	w.close()
 }
 
-// row is a source, a queue or a server. Two rows are equal where their JSON is.
+// row is a source, a queue, a server or an alert. Two rows are equal where their JSON is.
 type row interface{ appendJSON(dst []byte) []byte }
 
 // patchMap writes the patch of a map of rows. Only those that differ are looked into.
@@ -145,6 +150,19 @@ func (w *writer) patchQueue(prev, next *Queue) {
 		w.changedKnown("failed", prev.Metrics.Failed, next.Metrics.Failed)
 	})
 	w.patchMeta(prev.Meta, next.Meta)
+}
+
+func (w *writer) patchAlert(prev, next Alert) {
+	w.changedText("rule", prev.Rule, next.Rule)
+	w.changedText("kind", prev.Kind, next.Kind)
+	w.changedText("key", prev.Key, next.Key)
+	w.changedOptional("reason", prev.Reason, next.Reason)
+	w.changedInt("since", prev.Since, next.Since)
+	if next.Sent == 0 && prev.Sent != 0 {
+		w.null("sent")
+	} else {
+		w.changedInt("sent", prev.Sent, next.Sent)
+	}
 }
 
 func (w *writer) patchTrend(prev, next *protocol.Trend) {

@@ -108,7 +108,15 @@ func drawDocument(t *rapid.T, now time.Time) Document {
 				"trend":  json.RawMessage(rapid.SampledFrom([]string{"{}", "null", `{"waiting_per_min":-1.5}`, `{"drain_seconds":60,"drain_range":[50,70]}`, `{"drain_range":[1,2]}`}).Draw(t, "trend")),
 			}
 		}
-		text, err := json.Marshal(map[string]any{"timestamp": at, "app": app, "queues": verdicts})
+		alerts := map[string]any{}
+		for range rapid.IntRange(0, 2).Draw(t, "alerts") {
+			alerts[rapid.SampledFrom([]string{"01", "02", "constructor"}).Draw(t, "fingerprint")] = map[string]any{
+				"rule": rapid.SampledFrom([]string{"lost", "stalled 5m"}).Draw(t, "rule"), "kind": rapid.SampledFrom([]string{"queue", "server"}).Draw(t, "kind"),
+				"key": queues.Draw(t, "key"), "reason": rapid.SampledFrom([]string{"", "why"}).Draw(t, "reason"),
+				"since": rapid.IntRange(0, 1).Draw(t, "since"), "sent": rapid.IntRange(0, 2).Draw(t, "sent"),
+			}
+		}
+		text, err := json.Marshal(map[string]any{"timestamp": at, "app": app, "queues": verdicts, "alerts": alerts})
 		if err != nil {
 			t.Fatal(err)
 		}

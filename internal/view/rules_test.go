@@ -440,6 +440,27 @@ func TestRecorderIsTheJudge(t *testing.T) {
 	}
 }
 
+// TestJudgedViewIsAsIfTheVerdictsHadBeenRead: what the recorder sees is what viewers will.
+func TestJudgedViewIsAsIfTheVerdictsHadBeenRead(t *testing.T) {
+	t.Parallel()
+	rows := snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1}},{"name":"new","driver":"sqs","metrics":{"waiting":1}}`)
+	text := judged("shop", 0, `"sqs/q":{"health":"growing","reason":"more wait","trend":{"drain_seconds":5}}`).Data
+	text = append(text[:len(text)-1], `,"alerts":{"0123":{"rule":"growing","kind":"queue","key":"sqs/q","since":5}}}`...)
+	trends, err := protocol.DecodeTrends(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := build(rows, judged("shop", 0, `"sqs/q":{"health":"ok"},"sqs/new":{"health":"ok"}`))
+	was := encoded(t, before)
+	got, want := encoded(t, before.Judge(map[string]*protocol.Trends{"shop": &trends})), encoded(t, build(rows, doc("pulse:trend:shop", string(text))))
+	if diff := cmp.Diff(want, got); diff != "" || !strings.Contains(got, `"alerts":{"0123":`) {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if is := encoded(t, before); is != was {
+		t.Errorf("the view was\n%s\nand is\n%s", was, is)
+	}
+}
+
 // TestLostQueueHasNoVerdict also guards that a verdict that is gone leaves the rows, and says why.
 func TestLostQueueHasNoVerdict(t *testing.T) {
 	t.Parallel()

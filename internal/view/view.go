@@ -36,13 +36,19 @@ type LostRows struct {
 	Servers int `json:"servers"`
 }
 
-// App is one app: its reporters, keyed by source, its queues, keyed by driver and name, and its servers, keyed
-// by id.
+// App is one app: its reporters, keyed by source, its queues, keyed by driver and name, its servers, keyed by id, and
+// the alerts that fire, keyed by fingerprint.
 type App struct {
 	Sources map[string]*Source `json:"sources"`
 	Queues  map[string]*Queue  `json:"queues"`
 	Servers map[string]*Server `json:"servers"`
+	Alerts  map[string]Alert   `json:"alerts,omitempty"`
 }
+
+// Alert is one of the recorder's.
+type Alert protocol.Alert
+
+func (a Alert) appendJSON(dst []byte) []byte { return protocol.Alert(a).AppendJSON(dst) }
 
 // Source is a reporter of queues. It has the members that change with each report even while its queues are
 // idle, so that the rows don't change and a patch of idle queues is small.
