@@ -72,6 +72,8 @@ type Host struct {
 // Aggregator are the settings of functions/aggregator.
 type Aggregator struct {
 	Common
+	// Recording is for an aggregator that records. In Lambda none does.
+	Recording
 	Redis  *redisconn.Address
 	Listen string
 	Token  string
@@ -122,6 +124,9 @@ func NewAggregator(get Getenv) (Aggregator, error) {
 	s := Aggregator{Common: r.common(), Redis: r.needRedis(), Token: r.get("PULSE_TOKEN")}
 	if n := utf8.RuneCountInString(s.Token); n > 0 && n < minToken {
 		r.add("PULSE_TOKEN has %d characters: it takes at least %d that cannot be guessed, such as the output of: openssl rand -hex 32", n, minToken)
+	}
+	if !InLambda(get) {
+		s.Recording = r.recording()
 	}
 	s.Listen = r.or("PULSE_LISTEN", "127.0.0.1:8787")
 	host, port, err := net.SplitHostPort(s.Listen)
@@ -215,6 +220,11 @@ func (r *reader) reporting(source string, publish bool) Reporting {
 }
 
 func (r *reader) duration(name string, otherwise time.Duration) time.Duration {
+	return r.durationWithin(name, otherwise, time.Second, protocol.IndexLife, "1s to 24h")
+}
+
+// durationWithin reads a duration. bounds is how an error says from where to where it goes.
+func (r *reader) durationWithin(name string, otherwise, least, most time.Duration, bounds string) time.Duration {
 	text := r.get(name)
 	if text == "" {
 		return otherwise
@@ -224,8 +234,8 @@ func (r *reader) duration(name string, otherwise time.Duration) time.Duration {
 	case err != nil:
 		r.wrong(name, "a duration with its unit, such as 5s or 1m")
 		return 0
-	case d < time.Second || d > protocol.IndexLife:
-		r.wrong(name, "a duration from 1s to 24h")
+	case d < least || d > most:
+		r.wrong(name, "a duration from "+bounds)
 		return 0
 	}
 	return d

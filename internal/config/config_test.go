@@ -39,6 +39,7 @@ var programs = map[string]func(env) (any, error){
 	"redis-reporter": func(e env) (any, error) { return NewRedisReporter(context.Background(), e.get, true) },
 	"host":           func(e env) (any, error) { return NewHost(e.get, true) },
 	"aggregator":     func(e env) (any, error) { return NewAggregator(e.get) },
+	"recorder":       func(e env) (any, error) { return NewRecorder(e.get) },
 }
 
 func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
@@ -97,6 +98,16 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 
 		{"host", env{}, noApp + "\n" + noRedis},
 		{"host", forSQS.with(env{"PULSE_INTERVAL": "5 s"}), `PULSE_INTERVAL is "5 s": it takes ` + duration},
+
+		{"recorder", env{}, noRedis},
+		{"recorder", forAggregator.with(env{"PULSE_HISTORY": "30m"}), `PULSE_HISTORY is "30m": it takes a duration from 1h to 168h`},
+		{"recorder", forAggregator.with(env{"PULSE_HISTORY": "1 day"}), `PULSE_HISTORY is "1 day": it takes ` + duration},
+		{"recorder", forAggregator.with(env{"PULSE_ALERT_REPEAT": "1s"}), `PULSE_ALERT_REPEAT is "1s": it takes a duration from 1m to 168h`},
+		{"recorder", forAggregator.with(env{"PULSE_ALERT_RULES": "stalled 5"}), `PULSE_ALERT_RULES: "stalled 5": "5" is no duration that it takes: one with its unit, up to 24h, such as 5m`},
+		{"recorder", forAggregator.with(env{"PULSE_PUBLIC_URL": "pulse.example.com"}), "PULSE_PUBLIC_URL is no address of a page: it takes where the dashboard is, such as https://pulse.example.com, without a login"},
+		{"recorder", forAggregator.with(env{"PULSE_PUBLIC_URL": "https://me:sesame@pulse.example.com"}), "PULSE_PUBLIC_URL is no address of a page: it takes where the dashboard is, such as https://pulse.example.com, without a login"},
+		{"recorder", forAggregator.with(env{"PULSE_ALERTS": "http://hooks.slack.com/sesame"}), "PULSE_ALERTS: its channel 1: it takes https://hooks.slack.com/…, https://discord.com/api/webhooks/…, pagerduty:KEY, sns:arn:aws:sns:…, or any other https:// address, which gets Alertmanager's webhook JSON"},
+		{"aggregator", forAggregator.with(env{"PULSE_ALERT_RULES": "dead"}), `PULSE_ALERT_RULES: "dead": there is no condition "dead": it takes stalled, lost, failing, growing, idle, waiting>N, failed>N, oldest>D, drain>D, cpu>N or mem>N`},
 
 		{"aggregator", env{}, noRedis},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "8787"}), `PULSE_LISTEN is "8787": it takes ` + address},

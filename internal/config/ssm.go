@@ -15,7 +15,10 @@ import (
 
 // secrets are the variables that may name an SSM parameter instead of holding its value, so that no template
 // and no function's configuration holds the secret.
-var secrets = []string{"PULSE_REDIS_URL", "PULSE_MONITOR_REDIS_URL", "PULSE_TOKEN"}
+var secrets = []string{"PULSE_REDIS_URL", "PULSE_MONITOR_REDIS_URL", "PULSE_TOKEN", alertsVariable}
+
+// alertsVariable is a list: each item of it may name a parameter.
+const alertsVariable = "PULSE_ALERTS"
 
 const ssmPrefix = "ssm:"
 
@@ -23,12 +26,19 @@ const ssmPrefix = "ssm:"
 // parameter of AWS Systems Manager, which it reads once, now.
 func WithSSM(ctx context.Context, get Getenv) (Getenv, error) {
 	var names []string
-	of := map[string]string{} // the parameter of each variable
+	of := map[string][]string{} // the items of each variable that names a parameter
 	for _, variable := range secrets {
-		if name, ok := strings.CutPrefix(get(variable), ssmPrefix); ok {
-			of[variable] = name
-			if !slices.Contains(names, name) {
-				names = append(names, name)
+		items := []string{get(variable)}
+		if variable == alertsVariable {
+			items = strings.Split(items[0], ",")
+		}
+		for i, item := range items {
+			items[i] = strings.TrimSpace(item)
+			if name, ok := strings.CutPrefix(items[i], ssmPrefix); ok {
+				of[variable] = items
+				if !slices.Contains(names, name) {
+					names = append(names, name)
+				}
 			}
 		}
 	}
@@ -49,14 +59,20 @@ func WithSSM(ctx context.Context, get Getenv) (Getenv, error) {
 	for _, p := range out.Parameters {
 		values[aws.ToString(p.Name)+aws.ToString(p.Selector)] = aws.ToString(p.Value)
 	}
-	for variable, name := range of {
-		if _, ok := values[name]; !ok {
-			return nil, &Error{[]error{fmt.Errorf("%s is %q: there is no SSM parameter %s in this account and region", variable, get(variable), name)}}
+	read := map[string]string{} // the variables, with the parameters' values
+	for variable, items := range of {
+		for i, item := range items {
+			if name, ok := strings.CutPrefix(item, ssmPrefix); ok {
+				if items[i], ok = values[name]; !ok {
+					return nil, &Error{[]error{fmt.Errorf("%s is %q: there is no SSM parameter %s in this account and region", variable, item, name)}}
+				}
+			}
 		}
+		read[variable] = strings.Join(items, ",")
 	}
 	return func(variable string) string {
-		if name, ok := of[variable]; ok {
-			return values[name]
+		if value, ok := read[variable]; ok {
+			return value
 		}
 		return get(variable)
 	}, nil

@@ -161,3 +161,19 @@ func TestAnEncryptedParameterOfMotosSSM(t *testing.T) {
 		t.Errorf("%q, %v", get("PULSE_REDIS_URL"), err)
 	}
 }
+
+// TestEachChannelMayBeAParameter: the list itself is no secret, its items are.
+func TestEachChannelMayBeAParameter(t *testing.T) {
+	f := &fakeSSM{parameters: map[string]string{"/pulse/slack": "https://hooks.slack.com/services/sesame", "/pulse/pager": "pagerduty:sesame"}}
+	f.start(t)
+	get, err := WithSSM(t.Context(), env{"PULSE_ALERTS": "ssm:/pulse/slack, https://example.com/hook , ssm:/pulse/pager"}.get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := get("PULSE_ALERTS"), "https://hooks.slack.com/services/sesame,https://example.com/hook,pagerduty:sesame"; got != want {
+		t.Errorf("the channels are %s, want %s", got, want)
+	}
+	if _, err := WithSSM(t.Context(), env{"PULSE_ALERTS": "https://example.com/sesame,ssm:/pulse/none"}.get); err == nil || strings.Contains(err.Error(), "sesame") || !strings.Contains(err.Error(), "/pulse/none") {
+		t.Errorf("without a parameter: %v", err)
+	}
+}

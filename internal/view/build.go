@@ -18,6 +18,8 @@ type Document struct {
 	SeenAt int64  // when the key was last seen, Unix ms
 	Data   []byte // nil where the key is gone
 	Err    error  // why it could not be read
+	// Last is what a key that is gone last held, if that is known. A builder that has seen the key knows better.
+	Last *protocol.QueueSnapshot
 }
 
 // Builder makes views: [Builder.Add] takes a reading's documents one by one, and [Builder.Finish] makes a view
@@ -221,6 +223,9 @@ func (b *Builder) read(d Document) *known {
 		// It may be readable again in a moment: until then its last numbers grow stale.
 		k.problem(d.Err.Error())
 		return k
+	}
+	if d.Last != nil && !k.reports && k.server == nil {
+		k.setSnapshot(d.Last, nil)
 	}
 	kind := protocol.KindOf(d.Key)
 	since := time.UnixMilli(d.SeenAt).UTC().Format("2006-01-02 15:04:05 UTC")
