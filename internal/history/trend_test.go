@@ -250,12 +250,12 @@ func TestThroughput(t *testing.T) {
 		counter []Point
 		want    Throughput
 	}{
-		"a reset counts nothing": {minutes(0, 100, 200, 0, 100, 0, 100), Throughput{ProcessedPerMin: new(100.0), WaitSeconds: new(int64(180))}},
-		"nothing is finished":   {minutes(7, 7, 7, 7, 7), Throughput{ProcessedPerMin: new(0.0)}},
-		"too little is known":   {minutes(0, 100, 200, 300), Throughput{}},
-		"no counter":            {nil, Throughput{}},
-		"what was an hour ago":  {append(minutes(0, 100, 200, 300, 400, 500), Point{start + 60*minuteMS, 900}), Throughput{}},
-		"a gap is no slow hour": {append([]Point{{start - 5*minuteMS, 0}}, minutes(900, 910, 920, 930)...), Throughput{}},
+		"a reset counts nothing": {minutes(100, 0, 100, 0, 100, 0, 100, 0, 100, 0), Throughput{ProcessedPerMin: new(100.0), WaitSeconds: new(int64(180))}},
+		"nothing is finished":    {minutes(7, 7, 7, 7, 7), Throughput{ProcessedPerMin: new(0.0)}},
+		"too little is known":    {minutes(0, 100, 200, 300), Throughput{}},
+		"no counter":             {nil, Throughput{}},
+		"what was an hour ago":   {append(minutes(0, 100, 200, 300, 400, 500), Point{start + 60*minuteMS, 900}), Throughput{}},
+		"a gap is no slow hour":  {append([]Point{{start - 5*minuteMS, 0}}, minutes(900, 910, 920, 930)...), Throughput{}},
 	} {
 		if diff := cmp.Diff(c.want, ThroughputOf(c.counter, 300, &Trend{})); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", name, diff)
