@@ -57,9 +57,8 @@ type Decoder struct {
 	Wants func(Key) bool
 
 	roster
-	isBroken bool // an entry is missing since the last keyframe
-	looks    []int64
-	series   map[Key]*series
+	looks  []int64
+	series map[Key]*series
 	// For the next keyframe: the memory of the roster before this one.
 	spare roster
 	key   []byte
@@ -75,7 +74,8 @@ type change struct {
 
 // Add reads an entry. id is the first part of its id in the stream, Unix ms.
 //
-// An error is about this entry: it, and what builds on it until the next keyframe, are a gap. It never panics, and
+// An error is about this entry: it, and what builds on it until the next keyframe, are a gap. An entry that somebody
+// else wrote between two of ours does no harm. It never panics, and
 // never keeps more than 50 times the entry's size beside 16 MiB of names.
 func (d *Decoder) Add(id int64, entry []byte) error {
 	minute := id / minuteMS
@@ -90,7 +90,6 @@ func (d *Decoder) Add(id int64, entry []byte) error {
 		err = d.readDelta(r, minute, len(entry))
 	}
 	if err != nil {
-		d.isBroken = true
 		return entryError(id, err)
 	}
 	d.at = minute
@@ -156,7 +155,7 @@ func (d *Decoder) readKeyframe(r *reader, minute int64, size int) error {
 			d.note(s, minute)
 		}
 	}
-	d.roster, d.spare, d.isBroken = next, d.roster, false
+	d.roster, d.spare = next, d.roster
 	return nil
 }
 
@@ -193,9 +192,10 @@ func (d *Decoder) readDelta(r *reader, minute int64, size int) error {
 	if r.err != nil {
 		return r.err
 	}
-	if d.isBroken || d.keyframeAt == 0 || d.at != before || d.keyframeAt != keyframeAt {
+	if d.keyframeAt == 0 || d.at != before || d.keyframeAt != keyframeAt {
 		return ErrNoKeyframe
 	}
+	d.keyframeAt = 0 // until all of it is done
 	old := len(d.slots)
 	number := -1
 	for range r.count(int64(old)) {
@@ -230,8 +230,12 @@ func (d *Decoder) readDelta(r *reader, minute int64, size int) error {
 		d.setLost(s, before)
 		d.note(s, minute)
 	}
+	if r.err != nil {
+		return r.err
+	}
+	d.keyframeAt = keyframeAt
 	d.deltaSize += size
-	return r.err
+	return nil
 }
 
 // readRecord reads what [writer.record] wrote. It takes the texts of a queue that is known already.
@@ -400,18 +404,19 @@ func (r *reader) change(s *state) {
 		}
 	}
 	for number := range numbers {
-		if op&(1<<number) != 0 {
-			difference, size := binary.Varint(r.data)
-			if size <= 0 {
-				r.fail(errCut)
-				return
-			}
-			r.data = r.data[size:]
-			s.n[number] += difference
-			if s.n[number] < 0 || s.n[number] > protocol.MaxCount {
-				r.fail(errTooMuch)
-				return
-			}
+		if op&(1<<number) == 0 {
+			continue
+		}
+		difference, size := binary.Varint(r.data)
+		if size <= 0 {
+			r.fail(errCut)
+			return
+		}
+		r.data = r.data[size:]
+		s.n[number] += difference
+		if s.n[number] < 0 || s.n[number] > protocol.MaxCount {
+			r.fail(errTooMuch)
+			return
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 // The first two bytes of an entry: the format's version, and what kind of entry it is.
@@ -37,9 +39,6 @@ func NewEncoder(life time.Duration, from *Decoder) *Encoder {
 	e := &Encoder{keyframeEvery: max(1, int64(life/2/time.Minute)), isAdded: map[Key]bool{}}
 	if from != nil {
 		e.roster = from.roster
-		if from.isBroken {
-			e.Restart()
-		}
 		for i := range e.slots {
 			e.slots[i].series = nil
 		}
@@ -206,16 +205,14 @@ func (e *Encoder) stateOf(s *Sample, minute int64) (st state, seen int64) {
 }
 
 // clone copies the texts, so that they don't keep the document alive that they are a part of.
-func (id identity) clone() identity {
-	usual := id.hasUsualKey()
-	id.key = Key(strings.Clone(string(id.key)))
-	if usual {
-		id.name = string(id.key[len(id.key)-len(id.name):])
+func (id *identity) clone() identity {
+	c := identity{Key(strings.Clone(string(id.key))), "", strings.Clone(id.metaDriver), strings.Clone(id.source), protocol.Driver(strings.Clone(string(id.driver)))}
+	if id.hasUsualKey() {
+		c.name = string(c.key[len(c.key)-len(id.name):])
 	} else {
-		id.name = strings.Clone(id.name)
+		c.name = strings.Clone(id.name)
 	}
-	id.metaDriver, id.source = strings.Clone(id.metaDriver), strings.Clone(id.source)
-	return id
+	return c
 }
 
 // writer appends the parts of an entry.

@@ -2,10 +2,12 @@ package history
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -234,12 +236,12 @@ func busy(r *rand.Rand, samples []Sample, n int) {
 	}
 }
 
-// dayOf records a day of minutes in which so many of the queues change.
-func dayOf(samples []Sample, changes int) []written {
+// record records minutes in which so many of the queues change.
+func record(samples []Sample, changes, minutes int) []written {
 	r := rand.New(rand.NewPCG(1, 2))
 	e := NewEncoder(day, nil)
 	var stream []written
-	for minute := range int64(1440) {
+	for minute := range int64(minutes) {
 		busy(r, samples, changes)
 		data, _ := e.Encode(entryAt(minute), samples)
 		stream = append(stream, written{entryAt(minute), slices.Clone(data)})
@@ -251,17 +253,17 @@ func TestMemoryInRedis(t *testing.T) {
 	server := servertest.Redis(t)
 	ctx := context.Background()
 	for _, c := range []struct {
-		queues, changes int
-		most            int64 // bytes
+		queues, changes, minutes int
+		most                     int64 // bytes
 	}{
-		{1_000, 100, 3 << 20},
-		{10_000, 0, 3 << 19},
-		{1, 1, 128 << 10},
+		{1_000, 100, 1440, 3 << 20},
+		{10_000, 0, 720, 3 << 18}, // half a day: the other half is the same
+		{1, 1, 1440, 128 << 10},
 	} {
 		key := fmt.Sprintf("pulse:history:app-%d", c.queues)
 		pipe := server.Client.Pipeline()
 		keyframes, bytes := 0, 0
-		for _, w := range dayOf(queues(c.queues), c.changes) {
+		for _, w := range record(queues(c.queues), c.changes, c.minutes) {
 			pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, ID: EntryID(w.id), Values: []any{Field, w.data}})
 			if w.data[1] == keyframe {
 				keyframes++
@@ -275,15 +277,15 @@ func TestMemoryInRedis(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%d queues, %d changes a minute: a day takes %.2f MiB of Redis, %.2f MiB of entries, %d keyframes", c.queues, c.changes, float64(used)/(1<<20), float64(bytes)/(1<<20), keyframes)
+		t.Logf("%d queues, %d changes a minute: %d minutes take %.2f MiB of Redis, %.2f MiB of entries, %d keyframes", c.queues, c.changes, c.minutes, float64(used)/(1<<20), float64(bytes)/(1<<20), keyframes)
 		if used > c.most {
 			t.Errorf("%d queues, %d changes a minute: %d bytes, at most %d are due", c.queues, c.changes, used, c.most)
 		}
 		entries, err := server.Client.XRange(ctx, key, "-", "+").Result()
-		if err != nil || len(entries) != 1440 {
+		if err != nil || len(entries) != c.minutes {
 			t.Fatalf("%d entries: %v", len(entries), err)
 		}
-		err = server.Client.XAdd(ctx, &redis.XAddArgs{Stream: key, ID: entries[1439].ID, Values: []any{Field, ""}}).Err()
+		err = server.Client.XAdd(ctx, &redis.XAddArgs{Stream: key, ID: entries[c.minutes-1].ID, Values: []any{Field, ""}}).Err()
 		if err == nil || !strings.Contains(err.Error(), "equal or smaller") {
 			t.Errorf("a second recorder's entry of the same minute: %v", err)
 		}
@@ -293,7 +295,7 @@ func TestMemoryInRedis(t *testing.T) {
 // A keyframe is never older than half a history: trimming to the keyframe of the oldest minute keeps at most half a
 // history more.
 func TestKeyframesComeInTime(t *testing.T) {
-	stream := dayOf(queues(1_000), 0)
+	stream := record(queues(300), 0, 1440)
 	var at []int64
 	for _, w := range stream {
 		if w.data[1] == keyframe {
@@ -311,7 +313,7 @@ func TestKeyframesComeInTime(t *testing.T) {
 // A reader from cold reads about twice a keyframe at most.
 func TestDeltasDoNotOutweighTheirKeyframe(t *testing.T) {
 	frame, deltas := 0, 0
-	for _, w := range dayOf(queues(200), 60) {
+	for _, w := range record(queues(200), 60, 300) {
 		if w.data[1] == keyframe {
 			frame, deltas = len(w.data), 0
 		} else if deltas += len(w.data); deltas > frame {
@@ -322,7 +324,7 @@ func TestDeltasDoNotOutweighTheirKeyframe(t *testing.T) {
 
 func TestAMissedEntryIsAGapUntilTheNextKeyframe(t *testing.T) {
 	samples := queues(50)
-	stream := dayOf(samples, 1)
+	stream := record(samples, 1, 300)
 	second := slices.IndexFunc(stream[1:], func(w written) bool { return w.data[1] == keyframe }) + 1
 	for name, spoil := range map[string]func(w written) written{
 		"missing":         func(written) written { return written{} },
@@ -346,7 +348,11 @@ func TestAMissedEntryIsAGapUntilTheNextKeyframe(t *testing.T) {
 				}
 			}
 		}
-		if want := second - 3; failed != want && !(name == "missing" && failed == want-1) {
+		want := second - 3
+		if name == "missing" {
+			want--
+		}
+		if failed != want {
 			t.Errorf("%s: %d entries could not be read: %d are due", name, failed, want)
 		}
 		got := d.Columns(samples[0].Key, start, second+5).Waiting
@@ -404,15 +410,16 @@ func TestALostQueueKeepsItsLastNumbers(t *testing.T) {
 }
 
 func TestWhatHistoryDoesNotHold(t *testing.T) {
-	negative, long, binary := queue("negative", -1), queue(strings.Repeat("x", maxText), 1), queue("\xff", 1)
-	good := queue("good", 1)
+	negative, long, noText := queue("negative", -1), queue(strings.Repeat("x", maxText), 1), queue("\xff", 1)
+	good, moved, fresh := queue("good", 1), queue("good", 1), queue("new", 1)
+	moved.Source = "another"
 	for _, first := range []bool{true, false} {
 		e := NewEncoder(day, nil)
 		if !first { // in a delta
 			e.Encode(entryAt(0), append(queues(200), good))
 		}
-		data, leftOut := e.Encode(entryAt(1), []Sample{negative, good, long, good, binary})
-		if leftOut != 4 || (data[1] == keyframe) != first {
+		data, leftOut := e.Encode(entryAt(1), []Sample{negative, good, long, good, moved, fresh, fresh, noText})
+		if leftOut != 6 || (data[1] == keyframe) != first {
 			t.Errorf("kind %q: %d left out", data[1], leftOut)
 		}
 	}
@@ -426,11 +433,84 @@ func TestWhatHistoryDoesNotHold(t *testing.T) {
 	if err := d.Add(entryAt(0), data); err != nil || leftOut == 0 || len(d.slots)+leftOut != len(many) {
 		t.Errorf("%d left out, %d read: %v", leftOut, len(d.slots), err)
 	}
+	// Others come in a delta that would have room for them, beside the names that are gone.
+	for i := range 10 {
+		many[i] = queue(fmt.Sprint("other", i, strings.Repeat("x", 1000)), 1)
+	}
+	data, _ = e.Encode(entryAt(1), many[:4000])
+	if err := d.Add(entryAt(1), data); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestColumnsJSON(t *testing.T) {
 	if got := string(Column{3, Absent, 0}.AppendJSON(nil)); got != "[3,null,0]" {
 		t.Error(got)
+	}
+}
+
+// What only a hostile program, or a broken one, would write.
+func TestHostileEntries(t *testing.T) {
+	frame, _ := NewEncoder(day, nil).Encode(entryAt(0), []Sample{queue("a", 7), queue("b", 7)})
+	text := func(s string) string { return string(rune(len(s))) + s }
+	record := "\x00\x00" + text("c") + "\x00" + text("sqs") + "\x00" + text("") + "\x02" + "\x05"
+	for name, c := range map[string]struct{ entry, want string }{
+		"more queues than bytes":     {"\x01K\xa0\x8d\x06", "cut off"},
+		"more queues than there may": {"\x01K\xff\xff\x7f", "too large"},
+		"a queue twice":              {"\x01K\x02" + record + "\x00\x01\x00\x01\x02\x02\x05", "twice"},
+		"more after its queues":      {"\x01K\x01" + record + "\x00", "more than its queues"},
+		"unknown flags":              {"\x01K\x01\x40" + record[1:], "flags"},
+		"a name that is no text":     {"\x01K\x01" + strings.Replace(record, "c", "\xff", 1), "no text"},
+		"a source that is no text":   {"\x01K\x01" + strings.Replace(record, "sqs", "\xff\xff\xff", 1), "no text"},
+		"a text that never came":     {"\x01K\x01" + strings.Replace(record, "\x02\x05", "\x03\x05", 1), "too large"},
+		"drops one that isn't there": {"\x01D\x01\x01\x03\x00\x00\x00", "too large"},
+		"drops one after the last":   {"\x01D\x01\x01\x02\x01\x00\x00", "dropped"},
+		"adds one that is there":     {"\x01D\x01\x01\x00\x01" + strings.Replace(strings.Replace(record, "c", "a", 1), text("sqs"), text("bullmq"), 1), "twice"},
+		"changes one twice":          {"\x01D\x01\x01\x00\x00\x01\x01\x02\x00\x01\x02", "changes"},
+		"changes nothing":            {"\x01D\x01\x01\x00\x00\x00\x00", "changes"},
+		"changes what is unknown":    {"\x01D\x01\x01\x00\x00\x00\x40", "changes"},
+		"changes flags to unknown":   {"\x01D\x01\x01\x00\x00\x00\x20\x40", "flags"},
+		"less than no jobs":          {"\x01D\x01\x01\x00\x00\x00\x01\x7f", "too large"},
+		"a keyframe in the future":   {"\x01D\x01\x02\x00\x00", "not read"},
+		"an unknown kind":            {"\x01X", "kind"},
+		"too large":                  {"\x01K" + strings.Repeat("x", maxEntry), "bytes"},
+	} {
+		var d Decoder
+		if err := d.Add(entryAt(0), frame); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := d.Add(entryAt(1), []byte(c.entry))
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "2025-11-24T16:01:00Z") {
+			t.Errorf("%s: %v: want one with %q", name, err, c.want)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 && len(c.entry) < 1<<20 {
+			t.Errorf("%s: %d bytes for %d", name, took, len(c.entry))
+		}
+		// After half a change nothing can be built on it, not even the right entry. All else is as if it weren't there.
+		isHalf := strings.HasPrefix(c.entry, "\x01D") && !errors.Is(err, ErrNoKeyframe)
+		err = d.Add(entryAt(1), []byte("\x01D\x01\x01\x00\x00\x01\x01\x02"))
+		if errors.Is(err, ErrNoKeyframe) != isHalf || err != nil && !isHalf {
+			t.Errorf("%s: the next entry: %v", name, err)
+		}
+		next, _ := NewEncoder(day, &d).Encode(entryAt(2), []Sample{queue("a", 7), queue("b", 7)})
+		if isHalf && next[1] != keyframe {
+			t.Errorf("%s: an encoder that goes on from it begins with %q", name, next[1])
+		}
+	}
+	var d Decoder
+	all := binary.AppendUvarint(nil, uint64(start/minuteMS))
+	first := slices.Concat([]byte("\x01D"), all, all, []byte("\x00\x01"+record))
+	if err := d.Add(start, first); !errors.Is(err, ErrNoKeyframe) {
+		t.Errorf("a first entry that builds on the year 1970: %v", err)
+	}
+	if err := errors.Join(d.Add(entryAt(0), frame), d.Add(entryAt(0), frame)); err == nil || !strings.Contains(err.Error(), "not later") {
+		t.Errorf("an entry twice: %v", err)
+	}
+	if err := d.Add(entryAt(1), []byte("\x01D\x01\x01\x00\x00\x01\x01\x02")); err != nil {
+		t.Errorf("the one after it: %v", err)
 	}
 }
 
@@ -485,7 +565,7 @@ func BenchmarkDecodeADay(b *testing.B) {
 	for _, c := range []struct{ queues, wanted int }{{100, 100}, {1_000, 100}} {
 		b.Run(fmt.Sprintf("%d_of_%d_queues", c.wanted, c.queues), func(b *testing.B) {
 			samples := queues(c.queues)
-			stream := dayOf(samples, c.queues/10)
+			stream := record(samples, c.queues/10, 1440)
 			wanted := map[Key]bool{}
 			for _, s := range samples[:c.wanted] {
 				wanted[s.Key] = true

@@ -131,8 +131,8 @@ func (s *Sample) state() (st state) {
 }
 
 // isUsable reports whether history can keep it.
-func (st *state) isUsable() bool {
-	for _, n := range st.n {
+func (s *state) isUsable() bool {
+	for _, n := range s.n {
 		if n < 0 || n > protocol.MaxCount {
 			return false
 		}
@@ -149,12 +149,12 @@ func (id *identity) isUsable() bool {
 	return true
 }
 
-// sample is the sample that id and st were made of, last seen at a minute.
-func (st *state) sample(id *identity, seen int64) Sample {
+// sample is the sample that id and s were made of, last seen at a minute.
+func (s *state) sample(id *identity, seen int64) Sample {
 	return Sample{
 		Key: id.key, Name: id.name, Driver: id.driver, MetaDriver: id.metaDriver, Source: id.source,
-		Metrics: protocol.Metrics{Waiting: st.n[waiting], Active: st.get(active), Delayed: st.get(delayed), Failed: st.get(failed)},
-		Workers: st.get(workers), Paused: st.flags&isPaused != 0, Lost: st.flags&isLost != 0, Seen: seen * minuteMS,
+		Metrics: protocol.Metrics{Waiting: s.n[waiting], Active: s.get(active), Delayed: s.get(delayed), Failed: s.get(failed)},
+		Workers: s.get(workers), Paused: s.flags&isPaused != 0, Lost: s.flags&isLost != 0, Seen: seen * minuteMS,
 	}
 }
 
