@@ -499,11 +499,15 @@ func (a *App) setAlerts(t *protocol.Trends) {
 	}
 }
 
-// Judge returns v with other verdicts, by app, as the recorder needs it that has just made them. v stays as it is.
+// Judge returns v with other verdicts on some apps, as the recorder needs it that has just made them. v stays as it is.
 func (v *View) Judge(judged map[string]*protocol.Trends) *View {
 	out := *v
 	out.Apps = make(map[string]*App, len(v.Apps))
 	for name, app := range v.Apps {
+		out.Apps[name] = app
+		if judged[name] == nil {
+			continue
+		}
 		now := *app
 		now.Queues = make(map[string]*Queue, len(app.Queues))
 		for key, q := range app.Queues {

@@ -1,0 +1,343 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/alert"
+	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/logonce"
+	"github.com/gravito-framework/pulse/internal/view"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Recorder records what a view shows. It is for one goroutine.
+type Recorder struct {
+	// View takes a reading of Redis. Its error is that Redis doesn't answer.
+	View  func(ctx context.Context) (*view.View, error)
+	Store *Store
+	// Alerts looks at each view; nil is no alerts.
+	Alerts *alert.Manager
+	Log    *slog.Logger
+
+	apps     map[string]*app
+	troubles logonce.Troubles
+}
+
+// app is what is remembered of an app between two looks.
+type app struct {
+	encoder *history.Encoder
+	windows map[history.Key]*history.Window
+	at      int64            // of the last entry, Unix ms; 0 is none
+	trends  *protocol.Trends // of the last look; nil before the first
+}
+
+const (
+	// owned is the name of what recorders claim.
+	owned = "recorder"
+	// retry is how soon a look that failed is tried again.
+	retry = 10 * time.Second
+	// lookLimit bounds one look, alerts included.
+	lookLimit = 50 * time.Second
+	// maxApps bounds the apps of which history is kept: each is two keys more.
+	maxApps = 1000
+	// trendLooks is how far back a recorder reads that has just started, for its first trends.
+	trendLooks = 16 * time.Minute
+	// cannotRecord is the one kind of trouble, for the log: each try may fail for another reason.
+	cannotRecord = "cannot record"
+)
+
+// Summary is what one look did.
+type Summary struct {
+	Apps       int   `json:"apps"`
+	Queues     int   `json:"queues"`
+	Firing     int   `json:"firing"` // alerts
+	DurationMS int64 `json:"duration_ms"`
+}
+
+// Run records every minute until ctx ends, as long as no other recorder has claimed to. It doesn't fail: what went
+// wrong is in the log, once.
+func (r *Recorder) Run(ctx context.Context, owner string) {
+	isClaimed, isStandingBy := false, false
+	for next := time.Now(); wait(ctx, next); {
+		began := time.Now()
+		next = began.Add(retry)
+		isMine, err := r.own(ctx, owner, isClaimed)
+		switch {
+		case err == nil && !isMine:
+			if !isStandingBy {
+				r.Log.Info("another recorder records; this one goes on where it ends")
+			}
+			r.apps = nil // what is remembered gets old
+			next = nextLook(began)
+		case err == nil:
+			isClaimed = true
+			var at time.Time
+			if at, _, err = r.record(ctx); err == nil {
+				next = began.Add(nextLook(at).Sub(at)) // by Redis' clock
+			}
+		}
+		isStandingBy = err == nil && !isMine
+		r.logTrouble(ctx, err)
+	}
+}
+
+// nextLook is when to look again after a look at a time: in the middle of the next minute, so that clocks which are
+// not quite the same see the same minutes.
+func nextLook(at time.Time) time.Time { return at.Truncate(time.Minute).Add(90 * time.Second) }
+
+func wait(ctx context.Context, until time.Time) bool {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}
+
+func (r *Recorder) own(ctx context.Context, owner string, isClaimed bool) (bool, error) {
+	if !isClaimed {
+		return true, r.Store.owners.Claim(ctx, owned, owner, time.Minute)
+	}
+	return r.Store.owners.Renew(ctx, owned, owner, time.Minute)
+}
+
+// Once records once, as the newest recorder.
+func (r *Recorder) Once(ctx context.Context, owner string) (Summary, error) {
+	began := time.Now()
+	if _, err := r.own(ctx, owner, false); err != nil {
+		return Summary{}, err
+	}
+	_, sum, err := r.record(ctx)
+	sum.DurationMS = time.Since(began).Milliseconds()
+	return sum, err
+}
+
+func (r *Recorder) logTrouble(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		if r.troubles.Gone(cannotRecord) {
+			r.Log.Info("records again")
+		}
+	case ctx.Err() != nil: // it was told to stop
+	default:
+		if isWorthALine, times := r.troubles.There(cannotRecord, time.Now()); isWorthALine {
+			r.Log.Warn("cannot record; will try again until it works", "error", protocol.Shorten(err.Error(), 1000), "times", times)
+		}
+	}
+}
+
+// record takes a look, and returns when it was by Redis' clock.
+func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	v, err := r.View(ctx)
+	if err != nil {
+		return time.Now(), sum, err
+	}
+	now := v.GeneratedAt
+	at = time.UnixMilli(now)
+	names := slices.Sorted(maps.Keys(v.Apps))
+	names = names[:min(len(names), maxApps)]
+	if err := r.remember(ctx, now, names); err != nil {
+		return at, sum, err
+	}
+	judged := make(map[string]*protocol.Trends, len(names))
+	records := make([]record, 0, len(names))
+	for _, name := range names {
+		app := r.apps[name]
+		if app.at >= minuteOf(now) { // there was a look in this minute, by this recorder or another
+			if app.trends != nil {
+				judged[name] = app.trends
+			}
+			continue
+		}
+		samples := samplesOf(v.Apps[name])
+		sum.Queues += len(samples)
+		app.judge(name, now, samples)
+		judged[name] = app.trends
+		entry, _ := app.encoder.Encode(now, samples) // what it leaves out no chart shows
+		keyframeAt, err := history.KeyframeOf(now, entry)
+		records = append(records, record{app: name, entry: slices.Clone(entry), isKeyframe: err == nil && keyframeAt == minuteOf(now)})
+	}
+	sum.Apps = len(records)
+	if len(records) == 0 {
+		return at, sum, nil
+	}
+	alertErr := r.alert(ctx, v.Judge(judged), judged, &sum)
+	return at, sum, errors.Join(alertErr, r.keep(ctx, now, records))
+}
+
+func minuteOf(ms int64) int64 { return ms - ms%time.Minute.Milliseconds() }
+
+// alert lets the alerts look, and adds those that fire to the verdicts.
+func (r *Recorder) alert(ctx context.Context, v *view.View, judged map[string]*protocol.Trends, sum *Summary) error {
+	if r.Alerts == nil {
+		return nil
+	}
+	err := r.Alerts.Look(ctx, v)
+	for app, fires := range r.Alerts.Firing() {
+		sum.Firing += len(fires)
+		if t := judged[app]; t != nil {
+			t.Alerts = fires
+		}
+	}
+	return err
+}
+
+// keep writes the records.
+func (r *Recorder) keep(ctx context.Context, now int64, records []record) error {
+	var keyframes []string
+	for i := range records {
+		rec := &records[i]
+		var err error
+		if rec.trends, err = r.apps[rec.app].trends.Encode(); err != nil {
+			return fmt.Errorf("encode the verdicts on %s: %w", rec.app, err)
+		}
+		if rec.isKeyframe {
+			keyframes = append(keyframes, rec.app)
+		}
+	}
+	wrote, err := r.Store.write(ctx, now, records)
+	for _, rec := range records {
+		if wrote[rec.app] {
+			r.apps[rec.app].at = minuteOf(now)
+		} else {
+			r.apps[rec.app].encoder.Restart() // what it says now builds on what is not there
+		}
+	}
+	if err == nil {
+		err = r.Store.trim(ctx, now, keyframes)
+	}
+	return err
+}
+
+// remember reads the history of the apps that this recorder doesn't know, or not as it is now, and forgets those
+// that are gone.
+func (r *Recorder) remember(ctx context.Context, now int64, names []string) error {
+	if r.apps == nil {
+		r.apps = map[string]*app{}
+	}
+	if err := r.forget(ctx, names); err != nil {
+		return err
+	}
+	newest, err := r.Store.newest(ctx, names)
+	if err != nil {
+		return err
+	}
+	var unknown []string
+	for _, name := range names {
+		if newest[name] > now+future.Milliseconds() {
+			if err := r.Store.remove(ctx, name); err != nil {
+				return err
+			}
+			delete(r.apps, name)
+			newest[name] = 0
+		}
+		if known := r.apps[name]; known == nil || known.at != newest[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	decoders, err := r.Store.History(ctx, now-trendLooks.Milliseconds(), allOf(unknown))
+	if err != nil {
+		return err
+	}
+	for name, dec := range decoders {
+		a := &app{windows: map[history.Key]*history.Window{}, at: newest[name], encoder: history.NewEncoder(r.Store.life, dec)}
+		for s := range dec.Last() {
+			w := dec.Window(s.Key)
+			a.windows[s.Key] = &w
+		}
+		if dec.At() != newest[name] {
+			a.encoder.Restart() // the newest entry could not be read
+		}
+		r.apps[name] = a
+	}
+	return nil
+}
+
+func allOf(apps []string) map[string]Wants {
+	wants := make(map[string]Wants, len(apps))
+	for _, app := range apps {
+		wants[app] = nil
+	}
+	return wants
+}
+
+// forget forgets the apps that are no longer in the view: their last queue was lost a day ago.
+func (r *Recorder) forget(ctx context.Context, names []string) error {
+	var gone []string
+	for name := range r.apps {
+		if _, is := slices.BinarySearch(names, name); !is {
+			gone = append(gone, name)
+			delete(r.apps, name)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return r.Store.forget(ctx, gone)
+}
+
+// judge adds a look to the app's windows, and makes a verdict of each.
+func (a *app) judge(name string, now int64, samples []history.Sample) {
+	t := &protocol.Trends{Timestamp: now, App: name, Queues: make(map[string]protocol.Verdict, len(samples))}
+	windows := make(map[history.Key]*history.Window, len(samples)) // without those of queues that are gone
+	for i := range samples {
+		s := &samples[i]
+		w := a.windows[s.Key]
+		if w == nil {
+			w = new(history.Window)
+		}
+		windows[s.Key] = w
+		w.Add(now, s)
+		if s.Lost {
+			continue
+		}
+		health, reason := w.Judge(s)
+		t.Queues[string(s.Key)] = protocol.Verdict{Health: protocol.Health(health), Reason: reason, Trend: trendOf(w.Trend())}
+	}
+	a.windows, a.trends = windows, t
+}
+
+// trendOf is t with a rate in thousandths: a patch should not carry digits that mean nothing.
+func trendOf(t history.Trend) protocol.Trend {
+	out := protocol.Trend{DrainSeconds: t.DrainSeconds, DrainRange: t.DrainRange}
+	if rate := t.WaitingPerMin; rate != nil {
+		out.WaitingPerMin = new(math.Round(*rate*1000)/1000 + 0) // no -0
+	}
+	return out
+}
+
+// samplesOf are the queues of an app, in the order of their keys.
+func samplesOf(a *view.App) []history.Sample {
+	samples := make([]history.Sample, 0, len(a.Queues))
+	for _, key := range slices.Sorted(maps.Keys(a.Queues)) {
+		q := a.Queues[key]
+		s := history.Sample{
+			Key: history.Key(key), Name: q.Name, Driver: q.Driver, Source: q.Source, Metrics: q.Metrics,
+			Paused: q.IsPaused(), DeadLetters: q.IsDeadLetterQueue(), Lost: q.Status == view.Lost, Seen: q.ReportedAt(),
+		}
+		if q.Driver == protocol.DriverOther {
+			if name := q.DriverName(); name != string(protocol.DriverOther) {
+				s.MetaDriver = name
+			}
+		}
+		if n, ok := q.Meta.Int("workers"); ok {
+			s.Workers = &n
+		}
+		samples = append(samples, s)
+	}
+	return samples
+}

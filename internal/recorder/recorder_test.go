@@ -1,0 +1,410 @@
+package recorder_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gravito-framework/pulse/internal/alert"
+	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/publish"
+	"github.com/gravito-framework/pulse/internal/recorder"
+	"github.com/gravito-framework/pulse/internal/redisconn"
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/internal/view"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// desk is a Redis and what recorders there see, minute by minute.
+type desk struct {
+	t     *testing.T
+	redis *servertest.RedisServer
+	store *recorder.Store
+	log   *bytes.Buffer
+	now   time.Time
+	docs  []view.Document
+	err   error // of the next views
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	d := &desk{t: t, redis: servertest.Redis(t), log: &bytes.Buffer{}, now: time.Now().Truncate(time.Minute).Add(-30 * time.Minute)}
+	address, err := redisconn.Parse(d.redis.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := address.Client(t.Context()) // as the programs have it: with bounds
+	t.Cleanup(func() { _ = client.Close() })
+	d.store = recorder.NewStore(client, "redis", 24*time.Hour)
+	return d
+}
+
+func (d *desk) recorder() *recorder.Recorder {
+	var b view.Builder
+	return &recorder.Recorder{
+		View: func(context.Context) (*view.View, error) {
+			if d.err != nil {
+				return nil, d.err
+			}
+			return b.Build(d.now, d.docs), nil
+		},
+		Store: d.store, Log: slog.New(slog.NewTextHandler(d.log, nil)),
+	}
+}
+
+// shop are the documents of an app with one queue.
+func (d *desk) shop(metrics string) []view.Document {
+	return []view.Document{{Key: "pulse:queues:shop:sqs", SeenAt: d.now.UnixMilli(), Data: fmt.Appendf(nil,
+		`{"timestamp":%d,"app":"shop","source":"sqs","queues":[{"name":"orders","driver":"sqs","metrics":{%s},"meta":{"workers":0}}]}`, d.now.UnixMilli(), metrics)}}
+}
+
+// look records a minute later.
+func (d *desk) look(r *recorder.Recorder, metrics string) recorder.Summary {
+	d.t.Helper()
+	d.now = d.now.Add(time.Minute)
+	if metrics != "" {
+		d.docs = d.shop(metrics)
+	}
+	sum, err := r.Once(d.t.Context(), "me")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return sum
+}
+
+// waiting is the column of the last minutes.
+func (d *desk) waiting(app string, key history.Key, minutes int) history.Column {
+	d.t.Helper()
+	from := d.now.Add(-time.Duration(minutes-1) * time.Minute).UnixMilli()
+	got, err := d.store.History(d.t.Context(), from, map[string]recorder.Wants{app: nil})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return got[app].Columns(key, from, minutes).Waiting
+}
+
+func (d *desk) verdict() protocol.Verdict {
+	d.t.Helper()
+	text, err := d.redis.Client.Get(d.t.Context(), "pulse:trend:shop").Bytes()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	trends, err := protocol.DecodeTrends(text)
+	if err != nil || trends.App != "shop" || trends.Timestamp != d.now.UnixMilli() {
+		d.t.Fatalf("the verdicts are %s, %v", text, err)
+	}
+	return trends.Queues["sqs/orders"]
+}
+
+func counts(waiting int) string { return fmt.Sprintf(`"waiting":%d,"active":3,"failed":0`, waiting) }
+
+func TestRecordsWhatItSees(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	want := history.Column{}
+	for i := range 10 {
+		d.look(r, counts(100-5*i))
+		want = append(want, int64(100-5*i))
+	}
+	if diff := cmp.Diff(want, d.waiting("shop", "sqs/orders", 10)); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	v := d.verdict()
+	if v.Health != protocol.HealthOK || v.Trend.WaitingPerMin == nil || *v.Trend.WaitingPerMin != -5 || v.Trend.DrainSeconds == nil || *v.Trend.DrainSeconds != 660 {
+		t.Errorf("the verdict is %+v, %v", v, v.Trend)
+	}
+	for key, least := range map[string]time.Duration{"pulse:history:shop": 23 * time.Hour, "pulse:trend:shop": 2 * time.Minute} {
+		if ttl := d.redis.Client.TTL(t.Context(), key).Val(); ttl < least {
+			t.Errorf("%s lives for %v", key, ttl)
+		}
+	}
+	if _, err := d.redis.Client.ZScore(t.Context(), protocol.IndexKey, "pulse:trend:shop").Result(); err != nil {
+		t.Errorf("the index doesn't have the verdicts: %v", err)
+	}
+}
+
+// TestRestartGoesOn: a recorder that starts anew, as a function does, has the trend at once.
+func TestRestartGoesOn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for i := range 8 {
+		d.look(d.recorder(), counts(100-5*i))
+	}
+	if v := d.verdict(); v.Trend.WaitingPerMin == nil || *v.Trend.WaitingPerMin != -5 {
+		t.Errorf("the verdict is %+v", v)
+	}
+	if diff := cmp.Diff(history.Column{80, 75, 70, 65}, d.waiting("shop", "sqs/orders", 4)); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	if n := d.redis.Client.XLen(t.Context(), "pulse:history:shop").Val(); n != 8 {
+		t.Errorf("history has %d entries", n)
+	}
+}
+
+// TestTwoRecordersWriteOneHistory, also where they take turns and each remembers what the other didn't see.
+func TestTwoRecordersWriteOneHistory(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	a, b := d.recorder(), d.recorder()
+	for i, r := range []*recorder.Recorder{a, a, b, b, b, a, b, a} {
+		d.look(r, counts(10*i))
+		if sum, err := a.Once(t.Context(), "a"); err != nil || sum.Apps != 0 { // a second look in one minute
+			t.Errorf("it recorded %+v, %v", sum, err)
+		}
+	}
+	if diff := cmp.Diff(history.Column{0, 10, 20, 30, 40, 50, 60, 70}, d.waiting("shop", "sqs/orders", 8)); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+}
+
+// TestAMinuteWithoutALookIsAGap, and so is one in which Redis refuses.
+func TestAMinuteWithoutALookIsAGap(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	d.look(r, counts(1))
+	d.now = d.now.Add(time.Minute)
+	d.look(r, counts(3))
+	d.now = d.now.Add(time.Minute)
+	d.docs = d.shop(counts(4))
+	full := func(bytes string) {
+		t.Helper()
+		if err := d.redis.Client.ConfigSet(t.Context(), "maxmemory", bytes).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full("1")
+	if _, err := r.Once(t.Context(), "me"); err == nil || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("a full Redis: %v", err)
+	}
+	full("0")
+	d.look(r, counts(5))
+	d.look(r, counts(6))
+	if diff := cmp.Diff(history.Column{1, history.Absent, 3, history.Absent, 5, 6}, d.waiting("shop", "sqs/orders", 6)); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+}
+
+// TestLargeHistory: an entry that is larger than a connection reads at once has several fields.
+func TestLargeHistory(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	var rows []string
+	for i := range 5000 {
+		rows = append(rows, fmt.Sprintf(`{"name":"%d-%s","driver":"sqs","metrics":{"waiting":%d}}`, i*7919, strings.Repeat("x", i%50), i))
+	}
+	for minute := range 3 {
+		rows[17] = fmt.Sprintf(`{"name":"last","driver":"sqs","metrics":{"waiting":%d}}`, minute)
+		d.docs = []view.Document{{Key: "pulse:queues:shop:sqs", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"sqs","queues":[%s]}`, d.now.UnixMilli(), strings.Join(rows, ","))}}
+		d.look(r, "")
+	}
+	if diff := cmp.Diff(history.Column{0, 1, 2}, d.waiting("shop", "sqs/last", 3)); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	first := d.redis.Client.XRangeN(t.Context(), "pulse:history:shop", "-", "+", 1).Val()
+	if len(first) != 1 || len(first[0].Values) < 2 {
+		t.Errorf("the first entry has %d fields", len(first[0].Values))
+	}
+}
+
+// TestColdStartShowsLostQueues: a reader that has just started has their last numbers from history.
+func TestColdStartShowsLostQueues(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.docs = d.shop(counts(5365))
+	d.docs = append(d.docs, view.Document{Key: "pulse:queues:shop", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","queues":[{"name":"jobs","driver":"celery","metrics":{"waiting":2,"failed":1},"meta":{"paused":true}}]}`, d.now.UnixMilli())})
+	d.look(d.recorder(), "")
+	seen := d.now
+	d.now = d.now.Add(time.Hour)
+	gone := []view.Document{{Key: "pulse:queues:shop:sqs", SeenAt: seen.UnixMilli()}, {Key: "pulse:queues:shop", SeenAt: seen.UnixMilli()}, {Key: "pulse:queues:never", SeenAt: seen.UnixMilli()}}
+	read := d.store.WithLastNumbers(func(_ context.Context, _ time.Time, add func(view.Document) bool) (time.Duration, error) {
+		for _, doc := range gone {
+			add(doc)
+		}
+		return 0, nil
+	})
+	var b view.Builder
+	for range 2 { // the second reading is of a builder that remembers
+		if _, err := read(t.Context(), d.now, b.Add); err != nil {
+			t.Fatal(err)
+		}
+		v := b.Finish(d.now)
+		orders, jobs := v.Apps["shop"].Queues["sqs/orders"], v.Apps["shop"].Queues["celery/jobs"]
+		if orders == nil || jobs == nil {
+			t.Fatalf("it shows %v", v.Apps["shop"].Queues)
+		}
+		if orders.Status != view.Lost || orders.Metrics.Waiting != 5365 || orders.Source != "sqs" || *orders.Metrics.Active != 3 || v.Totals.Lost.Queues != 2 {
+			t.Errorf("orders is %+v", orders)
+		}
+		if jobs.Driver != protocol.DriverOther || !jobs.IsPaused() || jobs.Metrics.Active != nil || *jobs.Metrics.Failed != 1 {
+			t.Errorf("jobs is %+v", jobs)
+		}
+		if s := v.Apps["shop"].Sources["sqs"]; s.Status != view.Lost || s.Timestamp != seen.Truncate(time.Minute).UnixMilli() {
+			t.Errorf("its reporter is %+v", s)
+		}
+	}
+}
+
+// TestLostQueuesStayInHistory: a recorder that starts anew doesn't drop what it has never seen alive.
+func TestLostQueuesStayInHistory(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.look(d.recorder(), counts(7))
+	d.docs[0].Data = nil
+	for range 3 {
+		r := d.recorder()
+		var b view.Builder
+		read := d.store.WithLastNumbers(func(_ context.Context, _ time.Time, add func(view.Document) bool) (time.Duration, error) {
+			add(d.docs[0])
+			return 0, nil
+		})
+		r.View = func(ctx context.Context) (*view.View, error) {
+			if _, err := read(ctx, d.now, b.Add); err != nil {
+				return nil, err
+			}
+			return b.Finish(d.now), nil
+		}
+		d.look(r, "")
+	}
+	got, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for s := range got["shop"].Last() {
+		n++
+		if s.Key != "sqs/orders" || !s.Lost || s.Metrics.Waiting != 7 || s.Seen != d.now.Add(-3*time.Minute).UnixMilli() {
+			t.Errorf("history has %+v", s)
+		}
+	}
+	if n != 1 {
+		t.Errorf("history has %d queues", n)
+	}
+}
+
+// TestRubbishInTheHistory: what others wrote keeps no app from being recorded, and no neighbour.
+func TestRubbishInTheHistory(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(d *desk) error{
+		"another's entry": func(d *desk) error {
+			return d.redis.Client.Do(t.Context(), "XADD", "pulse:history:shop", fmt.Sprint(d.now.UnixMilli()), "p", "rubbish", "x", "y").Err()
+		},
+		"an entry of the future": func(d *desk) error {
+			return d.redis.Client.Do(t.Context(), "XADD", "pulse:history:shop", fmt.Sprint(d.now.Add(24*time.Hour).UnixMilli()), "p", "rubbish").Err()
+		},
+		"a list": func(d *desk) error { return d.redis.Client.RPush(t.Context(), "pulse:history:shop", "x").Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			if err := write(d); err != nil {
+				t.Fatal(err)
+			}
+			r := d.recorder()
+			for i := range 6 {
+				d.now = d.now.Add(time.Minute)
+				d.docs = append(d.shop(counts(10*i)), view.Document{Key: "pulse:queues:blog", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"blog","queues":[{"name":"q","driver":"sqs","metrics":{"waiting":1}}]}`, d.now.UnixMilli())})
+				if _, err := r.Once(t.Context(), "me"); (err != nil) != (name == "a list") {
+					t.Errorf("it says %v", err)
+				}
+			}
+			if got := d.waiting("blog", "sqs/q", 6); !cmp.Equal(got, history.Column{1, 1, 1, 1, 1, 1}) {
+				t.Errorf("the neighbour has %v", got)
+			}
+			if v := d.verdict(); v.Trend.WaitingPerMin == nil || *v.Trend.WaitingPerMin != 10 {
+				t.Errorf("the verdict is %+v", v)
+			}
+			if name != "a list" {
+				if got := d.waiting("shop", "sqs/orders", 5); !cmp.Equal(got, history.Column{10, 20, 30, 40, 50}) {
+					t.Errorf("it has %v", got)
+				}
+			}
+		})
+	}
+}
+
+// TestHistoryIsTrimmed: what is older than its life goes, as far as nothing younger builds on it.
+func TestHistoryIsTrimmed(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.store = recorder.NewStore(d.redis.Client, "redis", time.Hour)
+	r := d.recorder()
+	for i := range 200 {
+		d.look(r, counts(i%7+1))
+	}
+	n := d.redis.Client.XLen(t.Context(), "pulse:history:shop").Val()
+	if n < 60 || n > 100 {
+		t.Errorf("history has %d entries", n)
+	}
+	if got := d.waiting("shop", "sqs/orders", 60); got[0] == history.Absent || got[59] == history.Absent {
+		t.Errorf("the last hour is %v", got)
+	}
+}
+
+// TestAppThatIsGoneIsForgotten: nobody misses its verdicts.
+func TestAppThatIsGoneIsForgotten(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	d.look(r, counts(1))
+	d.docs = nil
+	d.look(r, "")
+	if members := d.redis.Client.ZRange(t.Context(), protocol.IndexKey, 0, -1).Val(); len(members) > 0 {
+		t.Errorf("the index has %v", members)
+	}
+}
+
+// TestAlertsSeeTheVerdictOfThisMinute, and what fires is part of it.
+func TestAlertsSeeTheVerdictOfThisMinute(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	rules, err := alert.ParseRules("stalled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Alerts = &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
+	const stuck = `"waiting":5,"active":0`
+	for minute, want := range []int{0, 0, 1, 1} {
+		if sum := d.look(r, stuck); sum.Firing != want {
+			t.Errorf("in minute %d fire %d, want %d", minute, sum.Firing, want)
+		}
+	}
+	trends, err := protocol.DecodeTrends([]byte(d.redis.Client.Get(t.Context(), "pulse:trend:shop").Val()))
+	if err != nil || len(trends.Alerts) != 1 {
+		t.Fatalf("%+v, %v", trends, err)
+	}
+	for _, a := range trends.Alerts {
+		if a.Rule != "stalled" || a.Key != "sqs/orders" || !strings.Contains(a.Reason, "5 wait, nothing is active and no worker is connected") {
+			t.Errorf("what fires is %+v", a)
+		}
+	}
+}
+
+// TestRunSaysOnceAndGoesOn: a Redis that doesn't answer is logged once.
+func TestRunSaysOnceAndGoesOn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.docs, d.err = d.shop(counts(1)), errors.New("connection refused")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.recorder().Run(ctx, "me")
+	}()
+	servertest.Eventually(t, "a claim", func() bool { return d.redis.Client.Get(t.Context(), "pulse:owner:recorder").Val() == "me" })
+	cancel()
+	<-ended
+	if strings.Count(d.log.String(), "cannot record; will try again") != 1 || !strings.Contains(d.log.String(), "connection refused") {
+		t.Errorf("the log has\n%s", d.log)
+	}
+}
