@@ -76,7 +76,7 @@ type change struct {
 //
 // An error is about this entry: it, and what builds on it until the next keyframe, are a gap. An entry that somebody
 // else wrote between two of ours does no harm. It never panics, and
-// never keeps more than 50 times the entry's size beside 16 MiB of names.
+// never keeps more than 100 times the entry's size beside 16 MiB of names.
 func (d *Decoder) Add(id int64, entry []byte) error {
 	minute := id / minuteMS
 	r, kind, err := open(entry)

@@ -585,3 +585,36 @@ func BenchmarkDecodeADay(b *testing.B) {
 		})
 	}
 }
+
+// History outlives the program that wrote it. Where this fails, entries of older programs can't be read: the version is
+// due to change, or the format isn't. docs/protocol.md describes these bytes.
+func TestTheFormatStays(t *testing.T) {
+	list := Sample{
+		Key: "redis-list/mail@b", Name: "mail", Driver: protocol.DriverOther, MetaDriver: "redis-list", Source: "b",
+		Metrics: protocol.Metrics{Waiting: 300}, Workers: new(int64(2)), Paused: true, Lost: true, Seen: entryAt(-5),
+	}
+	orders, mail := queue("orders", 7), queue("ordered", 0)
+	e := NewEncoder(day, nil)
+	for i, want := range []string{
+		"\x01K\x03" +
+			"\x05\x00\x07ordered\x00\x06bullmq\x00\x00\x00\x05redis\x00\x00\x00" +
+			"\x05\x05\x01s\x01\x02\x03\x07\x00\x00" +
+			"\xb8\x00\x04mail\x00\x05other\x00\x0aredis-list\x00\x01b\x11redis-list/mail@b\xac\x02\x02\x05",
+		"\x01D\x01\x01" + "\x01\x02" + "\x01\x00\x00\x01n\x00\x03sqs\x00\x00\x00\x02eu\x09" + "\x00\x01\x06" + "\x00\x22\x07\x06",
+		"\x01D\x03\x04" + "\x00\x00" + "\x01\x20\x27",
+	} {
+		samples, minute := []Sample{orders, mail, list}, int64(0)
+		if i > 0 {
+			mail.Metrics.Waiting = 3
+			orders.Metrics.Active, orders.Metrics.Delayed = new(int64(3)), new(int64)
+			samples, minute = []Sample{orders, mail, {Key: "sqs/n", Name: "n", Driver: protocol.DriverSQS, Source: "eu", Metrics: protocol.Metrics{Waiting: 9}}}, 1
+		}
+		if i > 1 {
+			orders.Lost, minute = true, 4
+			samples[0] = orders
+		}
+		if got, _ := e.Encode(entryAt(minute), samples); string(got) != want {
+			t.Errorf("entry %d:\n got %q\nwant %q", i, got, want)
+		}
+	}
+}
