@@ -1,6 +1,6 @@
 // Command aggregator serves one view of everything that is reported: the dashboard at /, JSON at /api/v1/view, a
 // stream at /api/v1/stream. It runs in Lambda behind a Function URL or an HTTP API, and elsewhere as an HTTP
-// server.
+// server that is a recorder, too.
 package main
 
 import (
@@ -28,5 +28,6 @@ func run(ctx context.Context) error {
 		return err
 	}
 	log := s.Logger(os.Stderr)
-	return runtime.HTTP(ctx, wiring.Aggregator(ctx, s, log), s.Listen, log)
+	handler, recorder := wiring.Aggregator(ctx, s, log)
+	return runtime.HTTPAndRecorder(ctx, handler, recorder, s.Listen, log)
 }

@@ -28,15 +28,18 @@ func (c Column) AppendJSON(dst []byte) []byte {
 	return append(dst, ']')
 }
 
-// MarshalJSON implements [encoding/json.Marshaler].
-func (c Column) MarshalJSON() ([]byte, error) { return c.AppendJSON(nil), nil }
-
 // Columns are a queue's counts over time, as charts take them.
 type Columns struct {
-	Waiting Column `json:"waiting"`
-	Active  Column `json:"active"`
-	Delayed Column `json:"delayed"`
-	Failed  Column `json:"failed"`
+	Waiting, Active, Delayed, Failed Column
+}
+
+// AppendJSON appends c as an object.
+func (c *Columns) AppendJSON(dst []byte) []byte {
+	dst = c.Waiting.AppendJSON(append(dst, `{"waiting":`...))
+	dst = c.Active.AppendJSON(append(dst, `,"active":`...))
+	dst = c.Delayed.AppendJSON(append(dst, `,"delayed":`...))
+	dst = c.Failed.AppendJSON(append(dst, `,"failed":`...))
+	return append(dst, '}')
 }
 
 // Columns are the counts of a queue in so many minutes, the first that of the Unix ms from. A queue that history

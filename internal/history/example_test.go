@@ -1,7 +1,6 @@
 package history_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -31,14 +30,14 @@ func Example() {
 		if minute == 5 {
 			trend := window.Trend()
 			health, _ := window.Judge(&orders)
-			fmt.Println(string(trend.AppendJSON(nil)), health)
+			fmt.Println(string(trend.Trend.AppendJSON(nil)), health)
 		}
 		if err := decoder.Add(at, entry); err != nil {
 			fmt.Println(err)
 		}
 	}
-	columns, _ := json.Marshal(decoder.Columns("bullmq/orders", noon, 6))
-	fmt.Println(string(columns))
+	columns := decoder.Columns("bullmq/orders", noon, 6)
+	fmt.Println(string(columns.AppendJSON(nil)))
 	// Output:
 	// {"waiting_per_min":-100,"drain_seconds":240,"drain_range":[240,240]} ok
 	// {"waiting":[900,800,null,600,500,400],"active":[2,2,null,2,2,2],"delayed":[null,null,null,null,null,null],"failed":[null,null,null,null,null,null]}

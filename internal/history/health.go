@@ -3,19 +3,8 @@ package history
 import (
 	"math"
 	"strconv"
-)
 
-// Health is how a queue does, in one word.
-type Health string
-
-// The healths. If several are true the first of them counts. A lost queue is paused or unknown.
-const (
-	Paused  Health = "paused"  // its owner paused it
-	Stalled Health = "stalled" // jobs wait, and nobody works
-	Failing Health = "failing" // jobs fail, minute after minute
-	Growing Health = "growing" // more jobs come than are done
-	OK      Health = "ok"
-	Unknown Health = "unknown" // lost, or seen too rarely for a claim
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 const (
@@ -28,7 +17,8 @@ const (
 )
 
 // Judge says how the queue does of which s is the sample that was added last, and why in a sentence. The reason is
-// empty where there is nothing to say.
+// empty where there is nothing to say. If several healths are true the first of these counts; a lost queue is paused or
+// unknown.
 //
 //   - Stalled: in the newest look and in the one a minute before jobs wait, nothing is active and no worker is
 //     connected, and there are not fewer jobs now. One look may be at a job that just came. A driver that cannot count
@@ -40,39 +30,39 @@ const (
 //   - Growing: see [IsGrowing].
 //   - A dead-letter queue is neither stalled nor growing: nobody is meant to work on it.
 //   - A queue in which no job waits is ok at once. Others are unknown until there are two looks.
-func (w *Window) Judge(s *Sample) (health Health, reason string) {
+func (w *Window) Judge(s *Sample) (health protocol.Health, reason string) {
 	jobs := s.Metrics.Waiting
 	switch {
 	case s.Paused && s.Lost:
-		return Paused, "it was paused when it was last reported"
+		return protocol.HealthPaused, "it was paused when it was last reported"
 	case s.Lost:
-		return Unknown, "its reporter's key is gone: the reporter stopped, or cannot reach Redis; these are its last numbers"
+		return protocol.HealthUnknown, "its reporter's key is gone: the reporter stopped, or cannot reach Redis; these are its last numbers"
 	case s.Paused && jobs > 0:
-		return Paused, "it is paused, and " + wait(jobs)
+		return protocol.HealthPaused, "it is paused, and " + wait(jobs)
 	case s.Paused:
-		return Paused, "it is paused"
+		return protocol.HealthPaused, "it is paused"
 	case w.isStalled() && !s.DeadLetters:
-		return Stalled, stalledReason(s)
+		return protocol.HealthStalled, stalledReason(s)
 	}
 	if more := w.newlyFailed(); more > 0 {
-		return Failing, group(more) + " more failed in the last " + strconv.Itoa(failingMinutes) + " minutes: " + group(w.look(0).failed) + " in all"
+		return protocol.HealthFailing, group(more) + " more failed in the last " + strconv.Itoa(failingMinutes) + " minutes: " + group(w.look(0).failed) + " in all"
 	}
 	var buf [maxPoints]Point
 	points := w.points(&buf)
 	switch {
 	case s.DeadLetters && jobs > 0:
-		return OK, "a dead-letter queue: " + wait(jobs) + " for a person"
+		return protocol.HealthOK, "a dead-letter queue: " + wait(jobs) + " for a person"
 	case s.DeadLetters:
-		return OK, ""
+		return protocol.HealthOK, ""
 	case IsGrowing(points):
 		perMin := fitOf(points[len(points)-shortPoints:]).rate
-		return Growing, "about " + group(max(1, int64(math.Round(perMin)))) + " more a minute: " + wait(jobs)
+		return protocol.HealthGrowing, "about " + group(max(1, int64(math.Round(perMin)))) + " more a minute: " + wait(jobs)
 	case jobs > 0 && !w.hasTwoLooks():
-		return Unknown, "it was looked at once so far: a judgement takes two looks, a minute apart"
+		return protocol.HealthUnknown, "it was looked at once so far: a judgement takes two looks, a minute apart"
 	case jobs > 0 && isZero(s.Metrics.Active) && s.Workers != nil && *s.Workers > 0:
-		return OK, wait(jobs) + " and nothing is active, but " + group(*s.Workers) + plural(*s.Workers, " worker is connected", " workers are connected")
+		return protocol.HealthOK, wait(jobs) + " and nothing is active, but " + group(*s.Workers) + plural(*s.Workers, " worker is connected", " workers are connected")
 	}
-	return OK, ""
+	return protocol.HealthOK, ""
 }
 
 // isIdle reports whether jobs wait and nobody seems to work.

@@ -48,50 +48,50 @@ func TestHealth(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		looks  []Sample
-		want   Health
+		want   protocol.Health
 		reason string
 	}{
-		{"nobody works", []Sample{now(5365, 0, 0, 0), now(5365, 0, 0, 0)}, Stalled, "5,365 wait, nothing is active and no worker is connected"},
-		{"nothing is active, workers unknown", []Sample{now(1, 0, 0, absent), now(1, 0, 0, absent)}, Stalled, "1 waits and nothing is active"},
-		{"no workers, active unknown", []Sample{now(2, absent, 0, 0), now(3, absent, 0, 0)}, Stalled, "3 wait and no worker is connected"},
-		{"neither can be counted", []Sample{now(2, absent, 0, absent), now(3, absent, 0, absent)}, OK, ""},
-		{"workers that do nothing are no dead workers", []Sample{now(5365, 0, 0, 4), now(5365, 0, 0, 4)}, OK, "5,365 wait and nothing is active, but 4 workers are connected"},
-		{"overload", []Sample{now(5365, 4, 0, 4), now(5365, 4, 0, 4)}, OK, ""},
-		{"a job that just came", []Sample{now(0, 0, 0, 0), now(1, 0, 0, 0)}, OK, ""},
-		{"seen once", []Sample{now(1, 0, 0, 0)}, Unknown, "it was looked at once so far: a judgement takes two looks, a minute apart"},
-		{"seen twice, long apart", []Sample{now(1, 0, 0, 0), gap, gap, now(1, 0, 0, 0)}, Unknown, "it was looked at once so far: a judgement takes two looks, a minute apart"},
-		{"a missed minute", []Sample{now(1, 0, 0, 0), gap, now(1, 0, 0, 0)}, Stalled, "1 waits, nothing is active and no worker is connected"},
-		{"fewer wait", []Sample{now(9, 0, 0, absent), now(8, 0, 0, absent)}, OK, ""},
-		{"just resumed", []Sample{paused(now(9, 0, 0, 0)), now(9, 0, 0, 0)}, OK, ""},
-		{"empty, seen once", []Sample{now(0, 0, 0, 0)}, OK, ""},
-		{"busy, seen once", []Sample{now(1, 2, 0, 2)}, Unknown, "it was looked at once so far: a judgement takes two looks, a minute apart"},
+		{"nobody works", []Sample{now(5365, 0, 0, 0), now(5365, 0, 0, 0)}, protocol.HealthStalled, "5,365 wait, nothing is active and no worker is connected"},
+		{"nothing is active, workers unknown", []Sample{now(1, 0, 0, absent), now(1, 0, 0, absent)}, protocol.HealthStalled, "1 waits and nothing is active"},
+		{"no workers, active unknown", []Sample{now(2, absent, 0, 0), now(3, absent, 0, 0)}, protocol.HealthStalled, "3 wait and no worker is connected"},
+		{"neither can be counted", []Sample{now(2, absent, 0, absent), now(3, absent, 0, absent)}, protocol.HealthOK, ""},
+		{"workers that do nothing are no dead workers", []Sample{now(5365, 0, 0, 4), now(5365, 0, 0, 4)}, protocol.HealthOK, "5,365 wait and nothing is active, but 4 workers are connected"},
+		{"overload", []Sample{now(5365, 4, 0, 4), now(5365, 4, 0, 4)}, protocol.HealthOK, ""},
+		{"a job that just came", []Sample{now(0, 0, 0, 0), now(1, 0, 0, 0)}, protocol.HealthOK, ""},
+		{"seen once", []Sample{now(1, 0, 0, 0)}, protocol.HealthUnknown, "it was looked at once so far: a judgement takes two looks, a minute apart"},
+		{"seen twice, long apart", []Sample{now(1, 0, 0, 0), gap, gap, now(1, 0, 0, 0)}, protocol.HealthUnknown, "it was looked at once so far: a judgement takes two looks, a minute apart"},
+		{"a missed minute", []Sample{now(1, 0, 0, 0), gap, now(1, 0, 0, 0)}, protocol.HealthStalled, "1 waits, nothing is active and no worker is connected"},
+		{"fewer wait", []Sample{now(9, 0, 0, absent), now(8, 0, 0, absent)}, protocol.HealthOK, ""},
+		{"just resumed", []Sample{paused(now(9, 0, 0, 0)), now(9, 0, 0, 0)}, protocol.HealthOK, ""},
+		{"empty, seen once", []Sample{now(0, 0, 0, 0)}, protocol.HealthOK, ""},
+		{"busy, seen once", []Sample{now(1, 2, 0, 2)}, protocol.HealthUnknown, "it was looked at once so far: a judgement takes two looks, a minute apart"},
 
-		{"paused", []Sample{now(1000, 0, 0, 0), paused(now(1000, 0, 0, 0))}, Paused, "it is paused, and 1,000 wait"},
-		{"paused and empty", []Sample{paused(now(0, 0, 0, 0))}, Paused, "it is paused"},
-		{"paused and lost", []Sample{paused(lost(now(9, 0, 0, 0)))}, Paused, "it was paused when it was last reported"},
-		{"lost", []Sample{now(9, 0, 0, 0), now(9, 0, 0, 0), lost(now(9, 0, 0, 0))}, Unknown, "its reporter's key is gone: the reporter stopped, or cannot reach Redis; these are its last numbers"},
-		{"back", []Sample{now(9, 0, 0, 0), lost(now(9, 0, 0, 0)), now(9, 0, 0, 0)}, Stalled, "9 wait, nothing is active and no worker is connected"},
-		{"a dead-letter queue", []Sample{deadLetters(now(9, 0, absent, absent)), deadLetters(now(9, 0, absent, absent))}, OK, "a dead-letter queue: 9 wait for a person"},
-		{"an empty dead-letter queue", []Sample{deadLetters(now(0, 0, absent, absent))}, OK, ""},
-		{"a dead-letter queue that gets more", deadGrows, OK, "a dead-letter queue: 140 wait for a person"},
+		{"paused", []Sample{now(1000, 0, 0, 0), paused(now(1000, 0, 0, 0))}, protocol.HealthPaused, "it is paused, and 1,000 wait"},
+		{"paused and empty", []Sample{paused(now(0, 0, 0, 0))}, protocol.HealthPaused, "it is paused"},
+		{"paused and lost", []Sample{paused(lost(now(9, 0, 0, 0)))}, protocol.HealthPaused, "it was paused when it was last reported"},
+		{"lost", []Sample{now(9, 0, 0, 0), now(9, 0, 0, 0), lost(now(9, 0, 0, 0))}, protocol.HealthUnknown, "its reporter's key is gone: the reporter stopped, or cannot reach Redis; these are its last numbers"},
+		{"back", []Sample{now(9, 0, 0, 0), lost(now(9, 0, 0, 0)), now(9, 0, 0, 0)}, protocol.HealthStalled, "9 wait, nothing is active and no worker is connected"},
+		{"a dead-letter queue", []Sample{deadLetters(now(9, 0, absent, absent)), deadLetters(now(9, 0, absent, absent))}, protocol.HealthOK, "a dead-letter queue: 9 wait for a person"},
+		{"an empty dead-letter queue", []Sample{deadLetters(now(0, 0, absent, absent))}, protocol.HealthOK, ""},
+		{"a dead-letter queue that gets more", deadGrows, protocol.HealthOK, "a dead-letter queue: 140 wait for a person"},
 
-		{"fails each minute", failures(10, 11, 12), Failing, "2 more failed in the last 5 minutes: 12 in all"},
-		{"fails every other minute", failures(1000, 1001, 1001, 1002, 1002), Failing, "2 more failed in the last 5 minutes: 1,002 in all"},
-		{"a burst that is over", failures(0, 500, 500, 500), OK, ""},
-		{"failed six minutes ago", failures(0, 1, 2, 2, 2, 2, 2, 2), OK, ""},
-		{"failed five minutes ago", failures(0, 1, 2, 2, 2, 2), Failing, "2 more failed in the last 5 minutes: 2 in all"},
-		{"a number that is estimated", failures(3000, 2925, 3071, 2988, 3102), OK, ""},
-		{"failed jobs are tidied up while more come", failures(100, 110, 107, 120), Failing, "23 more failed in the last 5 minutes: 120 in all"},
-		{"a number that is estimated, and happens to rise", failures(3000, 3071, 3020, 3102), OK, ""},
-		{"failed jobs are retried", failures(100, 90, 80), OK, ""},
-		{"failed unknown", []Sample{now(0, 1, absent, absent), now(0, 1, 5, absent), now(0, 1, absent, absent)}, OK, ""},
-		{"unknown now", []Sample{now(0, 1, 5, absent), now(0, 1, 6, absent), now(0, 1, 7, absent), now(0, 1, absent, absent)}, OK, ""},
-		{"unknown for a minute", []Sample{now(0, 1, 5, absent), now(0, 1, 6, absent), now(0, 1, absent, absent), now(0, 1, 0, absent), now(0, 1, 7, absent)}, Failing, "8 more failed in the last 5 minutes: 7 in all"},
-		{"a rise over a gap", []Sample{now(0, 1, 0, 1), gap, gap, now(0, 1, 50, 1), now(0, 1, 51, 1)}, OK, ""},
-		{"stalled comes before failing", []Sample{now(5, 0, 1, 0), now(5, 0, 2, 0), now(5, 0, 3, 0)}, Stalled, "5 wait, nothing is active and no worker is connected"},
+		{"fails each minute", failures(10, 11, 12), protocol.HealthFailing, "2 more failed in the last 5 minutes: 12 in all"},
+		{"fails every other minute", failures(1000, 1001, 1001, 1002, 1002), protocol.HealthFailing, "2 more failed in the last 5 minutes: 1,002 in all"},
+		{"a burst that is over", failures(0, 500, 500, 500), protocol.HealthOK, ""},
+		{"failed six minutes ago", failures(0, 1, 2, 2, 2, 2, 2, 2), protocol.HealthOK, ""},
+		{"failed five minutes ago", failures(0, 1, 2, 2, 2, 2), protocol.HealthFailing, "2 more failed in the last 5 minutes: 2 in all"},
+		{"a number that is estimated", failures(3000, 2925, 3071, 2988, 3102), protocol.HealthOK, ""},
+		{"failed jobs are tidied up while more come", failures(100, 110, 107, 120), protocol.HealthFailing, "23 more failed in the last 5 minutes: 120 in all"},
+		{"a number that is estimated, and happens to rise", failures(3000, 3071, 3020, 3102), protocol.HealthOK, ""},
+		{"failed jobs are retried", failures(100, 90, 80), protocol.HealthOK, ""},
+		{"failed unknown", []Sample{now(0, 1, absent, absent), now(0, 1, 5, absent), now(0, 1, absent, absent)}, protocol.HealthOK, ""},
+		{"unknown now", []Sample{now(0, 1, 5, absent), now(0, 1, 6, absent), now(0, 1, 7, absent), now(0, 1, absent, absent)}, protocol.HealthOK, ""},
+		{"unknown for a minute", []Sample{now(0, 1, 5, absent), now(0, 1, 6, absent), now(0, 1, absent, absent), now(0, 1, 0, absent), now(0, 1, 7, absent)}, protocol.HealthFailing, "8 more failed in the last 5 minutes: 7 in all"},
+		{"a rise over a gap", []Sample{now(0, 1, 0, 1), gap, gap, now(0, 1, 50, 1), now(0, 1, 51, 1)}, protocol.HealthOK, ""},
+		{"stalled comes before failing", []Sample{now(5, 0, 1, 0), now(5, 0, 2, 0), now(5, 0, 3, 0)}, protocol.HealthStalled, "5 wait, nothing is active and no worker is connected"},
 
-		{"grows", grows, Growing, "about 1,200 more a minute: 12,400 wait"},
-		{"failing comes before growing", failGrowing(grows), Failing, "5 more failed in the last 5 minutes: 7 in all"},
+		{"grows", grows, protocol.HealthGrowing, "about 1,200 more a minute: 12,400 wait"},
+		{"failing comes before growing", failGrowing(grows), protocol.HealthFailing, "5 more failed in the last 5 minutes: 7 in all"},
 	} {
 		var w Window
 		for i, s := range c.looks {
@@ -131,9 +131,9 @@ func TestAWindowKeepsEnough(t *testing.T) {
 		if diff := cmp.Diff(want, got, sameTrend); diff != "" {
 			t.Fatalf("minute %d: -want +got:\n%s", minute, diff)
 		}
-		if health, _ := w.Judge(&s); (health == Growing) != IsGrowing(points) {
+		if health, _ := w.Judge(&s); (health == protocol.HealthGrowing) != IsGrowing(points) {
 			t.Fatalf("minute %d: %s", minute, health)
-		} else if health == Growing {
+		} else if health == protocol.HealthGrowing {
 			growing++
 		}
 		switch got.Direction {
@@ -169,15 +169,15 @@ func TestTwoLooksInOneMinuteAreOne(t *testing.T) {
 	first, second := now(9, 0, 0, 0), now(9, 0, 0, 0)
 	w.Add(entryAt(0), &first)
 	w.Add(entryAt(0)+30_000, &second)
-	if health, _ := w.Judge(&second); health != Unknown || w.n != 1 {
+	if health, _ := w.Judge(&second); health != protocol.HealthUnknown || w.n != 1 {
 		t.Errorf("%s, %d looks", health, w.n)
 	}
 	w.Add(entryAt(1), &second)
-	if health, _ := w.Judge(&second); health != Stalled {
+	if health, _ := w.Judge(&second); health != protocol.HealthStalled {
 		t.Error(health)
 	}
 	w.Add(entryAt(1-(1<<16)+1), &second) // the clock was set back
-	if health, _ := w.Judge(&second); health != Unknown {
+	if health, _ := w.Judge(&second); health != protocol.HealthUnknown {
 		t.Error(health)
 	}
 }
@@ -207,7 +207,7 @@ func TestAWindowComesBackFromHistory(t *testing.T) {
 			windows[i].Add(entryAt(minute), &samples[i])
 		}
 	}
-	healths := map[Health]bool{}
+	healths := map[protocol.Health]bool{}
 	for i := range samples {
 		s := &samples[i]
 		w := d.Window(s.Key)

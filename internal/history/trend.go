@@ -3,7 +3,6 @@ package history
 import (
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -43,49 +42,16 @@ const (
 	DirectionDown
 )
 
-// Trend is how fast the number of waiting jobs changes, and when none will be left. What is not known is nil, and
-// absent from the JSON.
+// Trend is how fast the number of waiting jobs changes, and when none will be left.
 type Trend struct {
-	// WaitingPerMin is the change in jobs a minute, 0 for a constant, nil where there is no clear direction.
-	WaitingPerMin *float64 `json:"waiting_per_min,omitempty"`
-	// DrainSeconds is in how many seconds no job will wait, if it goes on like this. It is nil where that is longer
-	// than a day.
-	DrainSeconds *int64 `json:"drain_seconds,omitempty"`
-	// DrainRange are the least and the most seconds that the rate's 95 % interval allows.
-	DrainRange *[2]int64 `json:"drain_range,omitempty"`
-	Direction  Direction `json:"-"`
+	protocol.Trend // DrainSeconds is nil where that is longer than a day
+
+	Direction Direction
 
 	// Of the fit that was taken: the rate's 95 % interval in jobs a minute, and the minutes it spans.
 	low, high, window *float64
 	why               string // why something is unknown
 }
-
-// IsZero reports whether nothing is known, so that a row can do without a trend.
-func (t *Trend) IsZero() bool { return t.WaitingPerMin == nil && t.DrainSeconds == nil }
-
-// AppendJSON appends t as the view's member "trend": {"waiting_per_min": -12.5, "drain_seconds": 340, "drain_range":
-// [240, 660]}. A rate is rounded to thousandths, because a patch should not carry digits that mean nothing.
-func (t *Trend) AppendJSON(dst []byte) []byte {
-	dst = append(dst, '{')
-	if t.WaitingPerMin != nil {
-		dst = append(dst, `"waiting_per_min":`...)
-		dst = strconv.AppendFloat(dst, math.Round(*t.WaitingPerMin*1000)/1000+0, 'f', -1, 64) // + 0: no "-0"
-	}
-	if t.DrainSeconds != nil {
-		if t.WaitingPerMin != nil {
-			dst = append(dst, ',')
-		}
-		dst = strconv.AppendInt(append(dst, `"drain_seconds":`...), *t.DrainSeconds, 10)
-	}
-	if t.DrainRange != nil {
-		dst = strconv.AppendInt(append(dst, `,"drain_range":[`...), t.DrainRange[0], 10)
-		dst = append(strconv.AppendInt(append(dst, ','), t.DrainRange[1], 10), ']')
-	}
-	return append(dst, '}')
-}
-
-// MarshalJSON implements [encoding/json.Marshaler].
-func (t *Trend) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
 
 // TrendOf is the trend of points, which are in the order of their times, about one a minute. Only those after the
 // newest gap and of the last 15 minutes count.
@@ -118,7 +84,7 @@ func TrendOf(points []Point) Trend {
 }
 
 func trendOf(f fit, waiting int64) Trend {
-	t := Trend{WaitingPerMin: &f.rate, Direction: DirectionUp, low: &f.low, high: &f.high, window: &f.minutes}
+	t := Trend{Trend: protocol.Trend{WaitingPerMin: &f.rate}, Direction: DirectionUp, low: &f.low, high: &f.high, window: &f.minutes}
 	if f.high < 0 {
 		t.Direction = DirectionDown
 	}

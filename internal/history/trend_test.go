@@ -68,23 +68,6 @@ func TestTrendVectors(t *testing.T) {
 	}
 }
 
-func TestTrendAsTheViewShowsIt(t *testing.T) {
-	for want, trend := range map[string]Trend{
-		`{}`: {},
-		`{"waiting_per_min":-12.5,"drain_seconds":340,"drain_range":[240,660]}`: {WaitingPerMin: new(-12.5), DrainSeconds: new(int64(340)), DrainRange: &[2]int64{240, 660}},
-		`{"waiting_per_min":0}`:      {WaitingPerMin: new(math.Copysign(0, -1))},
-		`{"waiting_per_min":33.333}`: {WaitingPerMin: new(100.0 / 3)},
-		`{"drain_seconds":0}`:        {DrainSeconds: new(int64)},
-	} {
-		if got, _ := json.Marshal(&trend); string(got) != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-		if trend.IsZero() != (want == "{}") {
-			t.Errorf("%s: IsZero is %t", want, trend.IsZero())
-		}
-	}
-}
-
 // runs draws one to 20 points, one a minute or with one minute missed.
 func runs(most int64) *rapid.Generator[[]Point] {
 	return rapid.Custom(func(t *rapid.T) []Point {

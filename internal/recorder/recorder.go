@@ -306,18 +306,17 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 			continue
 		}
 		health, reason := w.Judge(s)
-		t.Queues[string(s.Key)] = protocol.Verdict{Health: protocol.Health(health), Reason: reason, Trend: trendOf(w.Trend())}
+		t.Queues[string(s.Key)] = protocol.Verdict{Health: health, Reason: reason, Trend: trendOf(w.Trend())}
 	}
 	a.windows, a.trends = windows, t
 }
 
 // trendOf is t with a rate in thousandths: a patch should not carry digits that mean nothing.
 func trendOf(t history.Trend) protocol.Trend {
-	out := protocol.Trend{DrainSeconds: t.DrainSeconds, DrainRange: t.DrainRange}
 	if rate := t.WaitingPerMin; rate != nil {
-		out.WaitingPerMin = new(math.Round(*rate*1000)/1000 + 0) // no -0
+		t.WaitingPerMin = new(math.Round(*rate*1000)/1000 + 0) // no -0
 	}
-	return out
+	return t.Trend
 }
 
 // samplesOf are the queues of an app, in the order of their keys.

@@ -1,7 +1,7 @@
 // Package runtime runs the programs, each as a Lambda function or as a plain process, from the same binary.
 //
-// [Main] is the whole of a program's main function. Inside, a reporter calls [Reporter] and the aggregator calls
-// [HTTP]; both find out where they run.
+// [Main] is the whole of a program's main function. Inside, a reporter calls [Reporter], the recorder [Recorder] and
+// the aggregator [HTTP]; all find out where they run.
 //
 // A program ends on SIGINT and SIGTERM, with status 0. It ends with 2 where the environment or the
 // command line is wrong, and else with 1 and a sentence on stderr.
@@ -10,18 +10,23 @@ package runtime
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gravito-framework/pulse/internal/config"
+	"github.com/gravito-framework/pulse/internal/recorder"
 	"github.com/gravito-framework/pulse/internal/reporter"
 )
 
@@ -59,14 +64,50 @@ func Reporter(ctx context.Context, r *reporter.Reporter) error {
 		r.Run(ctx, "")
 		return nil
 	}
-	lambda.StartWithOptions(func(ctx context.Context, _ json.RawMessage) (reporter.Summary, error) {
+	onSchedule(ctx, func(ctx context.Context, owner string) (reporter.Summary, error) { return r.Run(ctx, owner), nil })
+	return nil
+}
+
+// Recorder runs r: in Lambda once for each event, with the request's id as the owner; elsewhere every minute until
+// ctx ends.
+func Recorder(ctx context.Context, r *recorder.Recorder) error {
+	if !InLambda() {
+		r.Log.Info("records once a minute; it says no more unless something is wrong")
+		r.Run(ctx, rand.Text())
+		return nil
+	}
+	onSchedule(ctx, r.Once)
+	return nil
+}
+
+// HTTPAndRecorder is [HTTP] with a recorder beside it, until ctx ends; nil is none.
+func HTTPAndRecorder(ctx context.Context, handler http.Handler, r *recorder.Recorder, listen string, log *slog.Logger) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if r != nil {
+		group.Go(func() error { r.Run(ctx, rand.Text()); return nil })
+	}
+	group.Go(func() error { return HTTP(ctx, handler, listen, log) })
+	return group.Wait()
+}
+
+// onSchedule answers the events of a schedule. What it returns is JSON, for who looks at the function's log.
+func onSchedule[S any](ctx context.Context, answer func(ctx context.Context, owner string) (S, error)) {
+	lambda.StartWithOptions(func(ctx context.Context, _ json.RawMessage) (S, error) {
 		owner := "unknown"
 		if lc, ok := lambdacontext.FromContext(ctx); ok {
 			owner = lc.AwsRequestID
 		}
-		return r.Run(ctx, owner), nil
+		return answer(ctx, owner)
 	}, lambda.WithContext(ctx))
-	return nil
+}
+
+// PrintOnce writes what once returns to w, as JSON for a person to read.
+func PrintOnce[S any](ctx context.Context, w io.Writer, once func(ctx context.Context, owner string) (S, error)) error {
+	done, err := once(ctx, rand.Text())
+	if err != nil {
+		return err
+	}
+	return WriteJSON(w, func() ([]byte, error) { return json.Marshal(done) })
 }
 
 // Once polls once and writes the snapshot to w, as JSON for a person to read. It also logs the snapshot's

@@ -99,6 +99,7 @@ func run(ctx context.Context) error {
 		group.Go(func() error { r.Run(ctx, ""); return nil })
 	}
 	group.Go(func() error { heartbeats.Run(ctx); return nil })
-	group.Go(func() error { return runtime.HTTP(ctx, wiring.Aggregator(ctx, s, log), s.Listen, log) })
+	handler, records := wiring.Aggregator(ctx, s, log)
+	group.Go(func() error { return runtime.HTTPAndRecorder(ctx, handler, records, s.Listen, log) })
 	return group.Wait()
 }
