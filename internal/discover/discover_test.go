@@ -438,6 +438,44 @@ func TestAReaderThatMayNotWriteRemembersByItself(t *testing.T) {
 	}
 }
 
+// TestWhileWritesArePausedAllIsRead, and one thing is said: that others do not learn what this reader found.
+func TestWhileWritesArePausedAllIsRead(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	server.Client.Set(ctx, "pulse:queues:shop", text, 0)
+	if err := server.Client.Do(ctx, "CLIENT", "PAUSE", "600000", "WRITE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	r := New(connect(t, server.Addr), "redis", manyKeys)
+	for i := range 2 {
+		docs := read(t, r, noon.Add(time.Duration(i)*time.Second))
+		if d := docs["pulse:queues:shop"]; d.Err != nil || string(d.Data) != text {
+			t.Errorf("reading %d: the document is %q, %v", i, d.Data, d.Err)
+		}
+		if d := docs[protocol.IndexKey]; d.Err == nil || d.Err.Error() != notTaken || len(docs) != 2 {
+			t.Errorf("reading %d: documents are %v", i, docs)
+		}
+	}
+	hungAt := r.hungAt
+	if read(t, r, noon.Add(2*time.Second)); r.hungAt != hungAt {
+		t.Error("it has tried again at once")
+	}
+	if err := server.Client.Do(ctx, "CLIENT", "UNPAUSE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.hungAt = hungAt.Add(-notAgainFor) // instead of waiting
+	if docs := read(t, r, noon.Add(3*time.Second)); len(docs) != 1 {
+		t.Errorf("when writes go on, documents are %v", docs)
+	}
+	if at := server.Client.ZScore(ctx, protocol.IndexKey, "pulse:queues:shop").Val(); at != float64(noon.Add(3*time.Second).UnixMilli()) {
+		t.Errorf("when writes go on, the index has %v", at)
+	}
+	if n := server.Client.HLen(ctx, scanKey).Val(); n != 1 {
+		t.Errorf("how far the walk has come is there for %d nodes", n)
+	}
+}
+
 func TestLargeValuesAreReadWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
