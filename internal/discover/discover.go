@@ -74,6 +74,7 @@ type Reader struct {
 type knownKey struct {
 	at    int64 // when it was last seen, Unix ms
 	noted int64 // when this reader noted it in the index
+	index int64 // when it was seen by what the index said at the last reading; 0 is that it was not in there
 	since int64 // the reading from which on it was always read; 0 is that it was not read at the last one
 	size  int   // of its value
 	bad   bool  // nothing in its value could be read
@@ -281,6 +282,9 @@ func (r *Reader) index(ctx context.Context, local time.Time) (now time.Time, ind
 			index[key] = max(index[key], min(int64(m.Score), now.UnixMilli()))
 		}
 	}
+	if err == nil && len(members) < r.maxKeys {
+		r.forgetRemoved(index)
+	}
 	if len(members) == r.maxKeys {
 		r.problems[fmt.Sprintf("it holds %d keys or more: what was seen before %s is not shown", r.maxKeys,
 			time.UnixMilli(int64(members[len(members)-1].Score)).UTC().Format("15:04 UTC"))] = protocol.IndexKey
@@ -290,6 +294,22 @@ func (r *Reader) index(ctx context.Context, local time.Time) (now time.Time, ind
 		r.notes = append(r.notes, func(pipe redis.Pipeliner) { removeFromIndex(ctx, pipe, members, rubbish) })
 	}
 	return now, index, nil
+}
+
+// forgetRemoved forgets the keys that are gone and that somebody has removed from the index since the last reading. An
+// index in which no key kept its time is another one, or none: somebody deleted it, and nothing is forgotten.
+func (r *Reader) forgetRemoved(index map[string]int64) {
+	isSame := false
+	for key, k := range r.known {
+		isSame = isSame || k.index != 0 && k.index == index[key]
+	}
+	for key, k := range r.known {
+		if isSame && k.index != 0 && index[key] == 0 && k.since == 0 {
+			delete(r.known, key)
+			delete(index, key)
+		}
+		k.index = index[key]
+	}
 }
 
 // forgetOld forgets the keys that were seen last before a time, and of too many the oldest.

@@ -601,6 +601,47 @@ func TestAKeyThatHoldsNothingIsNotLost(t *testing.T) {
 }
 
 // Where all reporters are foreign no other program trims it.
+// TestWhatSomebodyRemovesFromTheIndexLeaves, where it is gone; what lives stays, and so does all if the index itself is
+// deleted.
+func TestWhatSomebodyRemovesFromTheIndexLeaves(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(*redis.Client){
+		"one key": func(c *redis.Client) {
+			c.ZRem(context.Background(), protocol.IndexKey, "pulse:queues:gone", "pulse:queues:lives")
+		},
+		"all": func(c *redis.Client) { c.Del(context.Background(), protocol.IndexKey) },
+	} {
+		server := servertest.Redis(t)
+		ctx := t.Context()
+		r := New(server.Client, "redis", manyKeys)
+		at := noon
+		expect := func(when string, want ...string) {
+			t.Helper()
+			at = at.Add(time.Second)
+			if diff := cmp.Diff(want, keys(read(t, r, at))); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", name, when, diff)
+			}
+		}
+		all := []string{"pulse:queues:gone", "pulse:queues:lives", "pulse:queues:shop"}
+		for _, key := range all {
+			server.Client.Set(ctx, key, text, 0)
+		}
+		expect("at first", all...)
+		server.Client.Del(ctx, "pulse:queues:gone")
+		expect("one is gone", all...)
+		expect("one has been gone", all...)
+		remove(server.Client)
+		left := all
+		if name == "one key" {
+			left = all[1:]
+		}
+		expect("removed", left...)
+		at = at.Add(noteEvery)
+		expect("what lives is noted again", left...)
+		expect("and then", left...)
+	}
+}
+
 func TestTheIndexIsTrimmedByItsReaderToo(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
