@@ -447,7 +447,10 @@ func TestWhileWritesArePausedAllIsRead(t *testing.T) {
 	if err := server.Client.Do(ctx, "CLIENT", "PAUSE", "600000", "WRITE").Err(); err != nil {
 		t.Fatal(err)
 	}
-	r := New(connect(t, server.Addr), "redis", manyKeys)
+	// Without a limit of its own: a reading whose writes have none would not end.
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DisableIdentity: true, ReadTimeout: -1, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { client.Close() })
+	r := New(client, "redis", manyKeys)
 	for i := range 2 {
 		docs := read(t, r, noon.Add(time.Duration(i)*time.Second))
 		if d := docs["pulse:queues:shop"]; d.Err != nil || string(d.Data) != text {

@@ -27,10 +27,9 @@ func TestWhichAnswersProveThatRedisServes(t *testing.T) {
 	}
 	do("ACL", "SETUSER", "ada", "on", ">sesame", "~*", "+@all", "-ping")
 	do("ACL", "SETUSER", "bob", "on", ">sesame", "~*", "+@all")
-	ask := func(user string) error { return clientOf(t, "redis://"+user+"@"+server.Addr).Ping(ctx).Err() }
 	expect := func(user, answer string, serves bool) {
 		t.Helper()
-		err := ask(user)
+		err := clientOf(t, "redis://"+user+"@"+server.Addr).Ping(t.Context()).Err()
 		if Serves(err) != serves || !strings.HasPrefix(fmt.Sprint(err), answer) {
 			t.Errorf("%s: %v: it serves: %v", user, err, Serves(err))
 		}
