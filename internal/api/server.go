@@ -22,6 +22,7 @@ import (
 	"github.com/gravito-framework/pulse/internal/dashboard"
 	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/recorder"
+	"github.com/gravito-framework/pulse/internal/redisconn"
 )
 
 // Server is the aggregator's routes.
@@ -53,6 +54,7 @@ type Server struct {
 	streams   *semaphore.Weighted // one each
 	requests  *semaphore.Weighted // one each
 	private   *semaphore.Weighted // bytes of the budget
+	noSlow    slowTroubles
 }
 
 // Handler is the server's routes, behind the token.
@@ -198,14 +200,14 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	ping := s.pings.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(others, pingTimeout)
 		defer cancel()
-		return nil, s.Ping(ctx)
+		return redisconn.Serves(s.Ping(ctx)), nil
 	})
 	state := "down" // why is in the log: this route takes no token
 	select {
 	case <-r.Context().Done():
 		return
 	case answer := <-ping:
-		if answer.Err == nil {
+		if serves, _ := answer.Val.(bool); serves {
 			state = "up"
 		}
 	}

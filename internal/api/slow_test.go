@@ -3,13 +3,16 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/probes/recorder"
 )
@@ -191,4 +194,63 @@ func TestSlowEntriesNeedRedisAndALogin(t *testing.T) {
 	if a := call(t, http.MethodGet, url+path, header("Authorization", "Bearer sesame")); a.status != http.StatusOK {
 		t.Errorf("with Redis again: %d %s", a.status, a.body)
 	}
+}
+
+// TestThatSlowEntriesCannotBeReadIsSaidOnce, and the answer is what Redis said, where it said something.
+func TestThatSlowEntriesCannotBeReadIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	var log strings.Builder
+	client := server.Client
+	h := (&api.Server{Redis: client, Log: slog.New(slog.NewTextHandler(&log, nil))}).Handler()
+	ask := func(app string) (detail string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/slow?app="+app, http.NoBody)
+		r.Host = "localhost"
+		h.ServeHTTP(w, r)
+		var p struct{ Detail string }
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return p.Detail
+	}
+	expect := func(when, detail string, lines ...string) {
+		t.Helper()
+		for range 3 {
+			for _, app := range []string{"shop", "bank"} {
+				if got := ask(app); !strings.HasPrefix(got, detail) || (got == "") != (detail == "") {
+					t.Errorf("%s: the answer is %q", when, got)
+				}
+			}
+		}
+		said := strings.Split(strings.TrimSpace(log.String()), "\n")
+		log.Reset()
+		if len(said) != len(lines) && (len(lines) > 0 || said[0] != "") {
+			t.Fatalf("%s: it said\n%s", when, strings.Join(said, "\n"))
+		}
+		for i, line := range lines {
+			if !strings.Contains(said[i], line) {
+				t.Errorf("%s: it said %q, want %q", when, said[i], line)
+			}
+		}
+	}
+	do := func(words ...any) {
+		t.Helper()
+		if err := client.Do(t.Context(), words...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("all is well", "")
+	do("CONFIG", "SET", "replica-serve-stale-data", "no")
+	do("REPLICAOF", "127.0.0.1", "1")
+	expect("without its master", "Redis answers: MASTERDOWN", "MASTERDOWN", "app=bank error=\"MASTERDOWN")
+	server.Stop()
+	expect("down", "Redis does not answer", "connection refused", "app=bank")
+	server.Start()
+	expect("back", "", `level=INFO msg="reads slow entries again" app=shop`, "app=bank")
+	server.Stop()
+	expect("down again, soon after", "Redis does not answer")
+	server.Start()
+	expect("back again", "")
 }

@@ -20,6 +20,8 @@ type fault struct {
 
 	heals  bool                // all is well again before the fault ends, and stays so
 	shows  []string            // each is, sooner or later, in the view: a reason, or the status of rows such as "queues lost"; or either|or
+	slow   string              // how the answer begins, sooner or later, that there are no slow entries and why
+	never  []string            // none is ever in the view: a reason that would not be true
 	says   map[string][]string // each is, sooner or later, in a program's log, or either|or; a program that is not in here says nothing
 	health string              // what /healthz sooner or later says of Redis, and says at the end of the fault; "" is that it may be either
 }
@@ -52,6 +54,7 @@ var anything = map[string][]string{redisReporter: {}, host: {}, aggregator: {}}
 const (
 	lastNumbers  = "Redis has not answered since"
 	nothingSince = "nothing has been reported since"
+	notNoted     = "Redis has not taken this server's own notes"
 )
 
 var faults = []fault{
@@ -59,13 +62,13 @@ var faults = []fault{
 		name: "Killed", short: true, where: single,
 		begin: func(h *house) { h.nodes[0].Stop() },
 		end:   func(h *house) { h.nodes[0].Start() },
-		shows: []string{lastNumbers}, says: everybody("connection refused"), health: "down",
+		shows: []string{lastNumbers}, says: everybody("connection refused"), slow: "Redis does not answer", health: "down",
 	},
 	{
 		name: "Frozen", where: single,
 		begin: func(h *house) { h.signal(h.nodes[0], syscall.SIGSTOP) },
 		end:   func(h *house) { h.signal(h.nodes[0], syscall.SIGCONT) },
-		shows: []string{lastNumbers}, says: everybody(""), health: "down",
+		shows: []string{lastNumbers}, says: everybody(""), slow: "Redis does not answer", health: "down",
 	},
 	{
 		name: "Half-open", where: proxied,
@@ -77,7 +80,7 @@ var faults = []fault{
 		name: "Loading", where: filled, begin: (*house).reload,
 		end: func(h *house) { h.do("CONFIG", "SET", "key-load-delay", "0"); h.answers() },
 		// A server that is busy with its first keys answers nobody: who asks just then hears that first.
-		shows: []string{lastNumbers}, says: everybody("LOADING|timeout|deadline exceeded"), health: "down",
+		shows: []string{lastNumbers}, says: everybody("LOADING|timeout|deadline exceeded"), slow: "Redis answers: LOADING", health: "down",
 	},
 	{
 		name: "Read-only", short: true, where: single,
@@ -92,7 +95,7 @@ var faults = []fault{
 			h.do("REPLICAOF", "127.0.0.1", "1")
 		},
 		end:   func(h *house) { h.do("REPLICAOF", "NO", "ONE") },
-		shows: []string{lastNumbers}, says: onlyReads("MASTERDOWN"), health: "down",
+		shows: []string{lastNumbers}, says: onlyReads("MASTERDOWN"), slow: "Redis answers: MASTERDOWN", health: "down",
 	},
 	{
 		name: "Full", short: true, where: single,
@@ -104,13 +107,13 @@ var faults = []fault{
 		name: "Writes paused", where: single,
 		begin: func(h *house) { h.do("CLIENT", "PAUSE", "600000", "WRITE") },
 		end:   func(h *house) { h.do("CLIENT", "UNPAUSE") },
-		shows: []string{"queues stale|queues lost", "servers stale|servers lost"}, says: anything, health: "up",
+		shows: []string{nothingSince, "queues lost", "servers lost", notNoted}, never: []string{lastNumbers}, says: writers(""), health: "up",
 	},
 	{
 		name: "Login refused", where: single,
 		begin: func(h *house) { h.users("off") },
 		end:   func(h *house) { h.users("on") },
-		shows: []string{lastNumbers}, says: everybody("WRONGPASS"), health: "down",
+		shows: []string{lastNumbers}, says: everybody("WRONGPASS"), slow: "Redis answers: WRONGPASS", health: "down",
 	},
 	{
 		name: "5 s latency", where: proxied,
@@ -128,7 +131,7 @@ var faults = []fault{
 		name: "Cut mid-reply", short: true, where: proxied,
 		begin: func(h *house) { h.proxy.Set(Fault{CutOver: len("+OK\r\n")}) },
 		end:   func(h *house) { h.proxy.Set(Fault{}) },
-		shows: []string{lastNumbers}, says: everybody("EOF"), health: "down",
+		shows: []string{lastNumbers}, says: everybody("EOF"), slow: "Redis does not answer", health: "down",
 	},
 	{
 		name: "Garbage", short: true, where: proxied,
@@ -155,8 +158,7 @@ var faults = []fault{
 		name: "Cluster: a master frozen", where: cluster,
 		begin: func(h *house) { h.signal(h.masterOf("pulse:index"), syscall.SIGSTOP) },
 		end:   func(h *house) { h.signal(h.fallen, syscall.SIGCONT) },
-		// It heals, too, but not yet for good: while the frozen one is there a poll now and then waits for it.
-		says: anything,
+		heals: true, says: anything, health: "up",
 	},
 	{
 		name: "Cluster: slots without a server", where: cluster,

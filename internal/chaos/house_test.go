@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -105,6 +107,40 @@ func (h *house) slowReasons() string {
 	var slow viewJSON // as far as its problems go
 	h.get("/api/v1/slow?app=shop", &slow)
 	return slow.reasons()
+}
+
+// asksForSlow asks for the app's slow entries again and again, and hands over why there are none. Somebody who has
+// the page open does so. It ends when stop is called.
+func (h *house) asksForSlow(heard func(why string)) (stop func()) {
+	ctx, cancel := context.WithCancel(h.t.Context())
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for ctx.Err() == nil {
+			heard(h.whyNoSlow(ctx))
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	})
+	return func() { cancel(); asking.Wait() }
+}
+
+func (h *house) whyNoSlow(ctx context.Context) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.listen+"/api/v1/slow?app=shop", http.NoBody)
+	if err != nil {
+		return err.Error()
+	}
+	r, err := client.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer r.Body.Close()
+	var answer struct{ Detail string }
+	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
+		return err.Error()
+	}
+	return answer.Detail
 }
 
 // health is what /healthz says of Redis.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,7 +86,15 @@ func (f *fault) lasts() time.Duration {
 func (f *fault) befall(h *house) {
 	t := h.t
 	t.Helper()
+	var told sync.Map // why there are no slow entries: any of the answers
+	stop := h.asksForSlow(func(why string) { told.Store(why, true) })
+	t.Cleanup(stop)
 	f.begin(h)
+	isTold := func() bool {
+		is := f.slow == ""
+		told.Range(func(why, _ any) bool { is = is || strings.HasPrefix(why.(string), f.slow); return !is })
+		return is
+	}
 	unseen := slices.Clone(f.shows)
 	missing := ""
 	look := func() bool {
@@ -100,9 +109,14 @@ func (f *fault) befall(h *house) {
 		unseen = slices.DeleteFunc(unseen, func(what string) bool {
 			return slices.ContainsFunc(strings.Split(what, "|"), func(what string) bool { return strings.Contains(reasons, what) || statuses[what] })
 		})
+		for _, never := range f.never {
+			if strings.Contains(reasons, never) {
+				t.Fatalf("%s: the view says what is not so: %s", f.name, reasons)
+			}
+		}
 		h.live()
 		missing = fmt.Sprintf("not in the view: %q, not in the logs: %q; the view says %s%v, /healthz %s", unseen, f.unsaid(h), reasons, statuses, health)
-		return len(unseen) == 0 && f.unsaid(h) == nil && (f.health == "" || health == f.health)
+		return len(unseen) == 0 && f.unsaid(h) == nil && isTold() && (f.health == "" || health == f.health)
 	}
 	isOver := false
 	t.Cleanup(func() {
@@ -116,17 +130,19 @@ func (f *fault) befall(h *house) {
 	}
 	for end := time.Now().Add(f.lasts()); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		look()
+		if f.heals {
+			if wrong := h.isWellSince(0); wrong != "" {
+				t.Fatalf("%s: all was well again, and is not: %s", f.name, wrong)
+			}
+		}
 	}
 	if !look() {
 		t.Errorf("%s: it is no longer to be seen: %s", f.name, missing)
 	}
-	if f.heals {
-		if wrong := h.isWellSince(0); wrong != "" {
-			t.Errorf("%s: all was well again, and is not: %s", f.name, wrong)
-		}
-	}
 	f.end(h)
 	h.recovers()
+	servertest.Eventually(t, "slow entries", func() bool { return h.whyNoSlow(t.Context()) == "" })
+	stop()
 	f.saidOnce(h)
 	isOver = true
 }

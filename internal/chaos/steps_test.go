@@ -38,7 +38,6 @@ var missed = map[string]fault{
 	"aggregator getrange":         {shows: []string{"pulse:queues:shop:reporter: it cannot be read: NOPERM", "pulse:server:shop:host: it cannot be read: NOPERM"}},
 	"aggregator xrevrange":        {shows: []string{"pulse:slow:shop: it cannot be read: NOPERM"}},
 	"aggregator zrevrangebyscore": {shows: []string{lastNumbers}, says: map[string][]string{aggregator: {"the 'zrevrangebyscore' command"}}},
-	"aggregator ping":             {health: "down"},
 }
 
 // unread is that BullMQ's queue cannot be read for want of a command: its row is gone, and the reason stands there.

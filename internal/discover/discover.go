@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -43,6 +44,10 @@ const (
 	// clockTolerance is how far ahead of Redis' time a time in the index may be and still be believed:
 	// the nodes of a cluster have clocks of their own.
 	clockTolerance = time.Minute
+	// writeLimit is how long Redis may take for what a reading writes, notAgainFor how long we write nothing
+	// after it took longer. While writes are paused it answers those who read as ever.
+	writeLimit  = 2 * time.Second
+	notAgainFor = 5 * time.Second
 )
 
 // Reader reads one Redis. It is for one reading at a time.
@@ -57,15 +62,19 @@ type Reader struct {
 	reading int64                // the number of this reading; the first is 1
 	ahead   time.Duration        // how far Redis' clock is ahead of ours
 	skew    publish.Skew
+	hungAt  time.Time // when Redis last did not take our notes in time; zero if it has since
 	// Of one reading:
-	lost     map[string]bool   // a sentence for each node of a cluster that could not be reached
-	problems map[string]string // by reason, the key it is about
+	notes    []func(redis.Pipeliner) // what it writes, at its end
+	living   []*knownKey             // those of which that is a part
+	lost     map[string]bool         // a sentence for each node of a cluster that could not be reached
+	problems map[string]string       // by reason, the key it is about
 }
 
 // knownKey is a key that was there at one of the last readings.
 type knownKey struct {
 	at    int64 // when it was last seen, Unix ms
 	noted int64 // when this reader noted it in the index
+	index int64 // when it was seen by what the index said at the last reading; 0 is that it was not in there
 	since int64 // the reading from which on it was always read; 0 is that it was not read at the last one
 	size  int   // of its value
 	bad   bool  // nothing in its value could be read
@@ -86,7 +95,7 @@ func New(client redis.UniversalClient, name string, maxKeys int) *Reader {
 // A document with an error stands for a key that cannot be read, for a node of a cluster that cannot be
 // reached, and for the first walk of a large Redis while it lasts. err means that Redis could not be asked.
 func (r *Reader) Read(ctx context.Context, local time.Time, add func(view.Document) bool) (ahead time.Duration, err error) {
-	r.lost, r.problems = nil, map[string]string{}
+	r.lost, r.problems, r.notes, r.living = nil, map[string]string{}, nil, nil
 	r.reading++
 	if r.reading == 1 {
 		sent := time.Now()
@@ -99,6 +108,7 @@ func (r *Reader) Read(ctx context.Context, local time.Time, add func(view.Docume
 	if err != nil {
 		return r.ahead, fmt.Errorf("read from %s: %w", r.name, err)
 	}
+	r.write(ctx)
 	if d, ok := r.stillLooking(); ok {
 		add(d)
 	}
@@ -140,7 +150,7 @@ func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Docume
 		return err
 	}
 	maps.Copy(index, found)
-	var living []string
+	var names []string
 	err = r.values(ctx, index, func(d view.Document) {
 		if d.Data == nil && d.Err == nil {
 			r.forget(d.Key)
@@ -151,8 +161,7 @@ func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Docume
 			k := r.see(d.Key)
 			k.at = now.UnixMilli()
 			if k.at-max(index[d.Key], k.noted) >= noteEvery.Milliseconds() {
-				k.noted = k.at
-				living = append(living, d.Key)
+				r.living, names = append(r.living, k), append(names, d.Key)
 			}
 		}
 		readable := add(d)
@@ -160,10 +169,45 @@ func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Docume
 			k.bad = !readable
 		}
 	})
-	if err == nil {
-		r.note(ctx, now, living)
+	if err == nil && len(names) > 0 {
+		r.notes = append(r.notes, func(pipe redis.Pipeliner) { publish.Note(ctx, pipe, now.UnixMilli(), names...) })
 	}
 	return err
+}
+
+// write writes the notes of this reading, in one round trip. What Redis refuses does not matter: a reader that may
+// not write keeps its own memory. Where Redis does not answer in time, write says so, and what was read stays.
+func (r *Reader) write(ctx context.Context) {
+	_, isCluster := r.client.(*redis.ClusterClient) // its client itself leaves a node alone that hangs
+	if len(r.notes) > 0 && (isCluster || time.Since(r.hungAt) >= notAgainFor) {
+		pipe := r.client.Pipeline()
+		for _, note := range r.notes {
+			note(pipe)
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit) // of its own: reading may have taken long
+		defer cancel()
+		r.hungAt = time.Time{}
+		cmds, _ := pipe.Exec(ctx)
+		if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return isTimeout(cmd.Err()) }) {
+			r.hungAt = time.Now()
+		} else {
+			for _, k := range r.living {
+				k.noted = k.at
+			}
+		}
+	}
+	if !r.hungAt.IsZero() {
+		r.problems[notTaken] = protocol.IndexKey
+	}
+}
+
+// notTaken is what is wrong where Redis does not take what a reading writes.
+var notTaken = fmt.Sprintf("Redis has not taken this server's own notes within %v: what is shown is right, and another "+
+	"server that starts finds less at first. It is tried again", writeLimit)
+
+func isTimeout(err error) bool {
+	timeout, is := errors.AsType[net.Error](err)
+	return is && timeout.Timeout()
 }
 
 // see returns what is known of a key, which it makes known first.
@@ -238,15 +282,34 @@ func (r *Reader) index(ctx context.Context, local time.Time) (now time.Time, ind
 			index[key] = max(index[key], min(int64(m.Score), now.UnixMilli()))
 		}
 	}
+	if err == nil && len(members) < r.maxKeys {
+		r.forgetRemoved(index)
+	}
 	if len(members) == r.maxKeys {
 		r.problems[fmt.Sprintf("it holds %d keys or more: what was seen before %s is not shown", r.maxKeys,
 			time.UnixMilli(int64(members[len(members)-1].Score)).UTC().Format("15:04 UTC"))] = protocol.IndexKey
 	}
 	if len(rubbish) > 0 {
 		r.problems[fmt.Sprintf("keys with names longer than %d bytes are removed from it", maxKey)] = protocol.IndexKey
-		r.removeFromIndex(ctx, members, rubbish)
+		r.notes = append(r.notes, func(pipe redis.Pipeliner) { removeFromIndex(ctx, pipe, members, rubbish) })
 	}
 	return now, index, nil
+}
+
+// forgetRemoved forgets the keys that are gone and that somebody has removed from the index since the last reading. An
+// index in which no key kept its time is another one, or none: somebody deleted it, and nothing is forgotten.
+func (r *Reader) forgetRemoved(index map[string]int64) {
+	isSame := false
+	for key, k := range r.known {
+		isSame = isSame || k.index != 0 && k.index == index[key]
+	}
+	for key, k := range r.known {
+		if isSame && k.index != 0 && index[key] == 0 && k.since == 0 {
+			delete(r.known, key)
+			delete(index, key)
+		}
+		k.index = index[key]
+	}
 }
 
 // forgetOld forgets the keys that were seen last before a time, and of too many the oldest.
@@ -264,9 +327,8 @@ func (r *Reader) forgetOld(since int64) {
 
 // removeFromIndex removes members that are too long to send back as names, by their scores. It puts back the
 // others with the same scores.
-func (r *Reader) removeFromIndex(ctx context.Context, members, rubbish []redis.Z) {
+func removeFromIndex(ctx context.Context, pipe redis.Pipeliner, members, rubbish []redis.Z) {
 	scores := make(map[float64]bool, len(rubbish))
-	pipe := r.client.Pipeline()
 	for _, m := range rubbish {
 		if score := strconv.FormatFloat(m.Score, 'f', -1, 64); !scores[m.Score] {
 			pipe.ZRemRangeByScore(ctx, protocol.IndexKey, score, score)
@@ -281,15 +343,5 @@ func (r *Reader) removeFromIndex(ctx context.Context, members, rubbish []redis.Z
 	}
 	if len(others) > 0 {
 		pipe.ZAdd(ctx, protocol.IndexKey, others...)
-	}
-	_, _ = pipe.Exec(ctx) // a reader that may not write sees them again
-}
-
-// note gives the keys that are alive the time now in the index, where their writers did not.
-func (r *Reader) note(ctx context.Context, now time.Time, living []string) {
-	if len(living) > 0 {
-		pipe := r.client.Pipeline()
-		publish.Note(ctx, pipe, now.UnixMilli(), living...)
-		_, _ = pipe.Exec(ctx) // the error does not matter: a reader that may not write keeps its own memory
 	}
 }

@@ -438,6 +438,47 @@ func TestAReaderThatMayNotWriteRemembersByItself(t *testing.T) {
 	}
 }
 
+// TestWhileWritesArePausedAllIsRead, and one thing is said: that others do not learn what this reader found.
+func TestWhileWritesArePausedAllIsRead(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	server.Client.Set(ctx, "pulse:queues:shop", text, 0)
+	if err := server.Client.Do(ctx, "CLIENT", "PAUSE", "600000", "WRITE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	// Without a limit of its own: a reading whose writes have none would not end.
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, DisableIdentity: true, ReadTimeout: -1, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { client.Close() })
+	r := New(client, "redis", manyKeys)
+	for i := range 2 {
+		docs := read(t, r, noon.Add(time.Duration(i)*time.Second))
+		if d := docs["pulse:queues:shop"]; d.Err != nil || string(d.Data) != text {
+			t.Errorf("reading %d: the document is %q, %v", i, d.Data, d.Err)
+		}
+		if d := docs[protocol.IndexKey]; d.Err == nil || d.Err.Error() != notTaken || len(docs) != 2 {
+			t.Errorf("reading %d: documents are %v", i, docs)
+		}
+	}
+	hungAt := r.hungAt
+	if read(t, r, noon.Add(2*time.Second)); r.hungAt != hungAt {
+		t.Error("it has tried again at once")
+	}
+	if err := server.Client.Do(ctx, "CLIENT", "UNPAUSE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.hungAt = hungAt.Add(-notAgainFor) // instead of waiting
+	if docs := read(t, r, noon.Add(3*time.Second)); len(docs) != 1 {
+		t.Errorf("when writes go on, documents are %v", docs)
+	}
+	if at := server.Client.ZScore(ctx, protocol.IndexKey, "pulse:queues:shop").Val(); at != float64(noon.Add(3*time.Second).UnixMilli()) {
+		t.Errorf("when writes go on, the index has %v", at)
+	}
+	if n := server.Client.HLen(ctx, scanKey).Val(); n != 1 {
+		t.Errorf("how far the walk has come is there for %d nodes", n)
+	}
+}
+
 func TestLargeValuesAreReadWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
@@ -563,6 +604,47 @@ func TestAKeyThatHoldsNothingIsNotLost(t *testing.T) {
 }
 
 // Where all reporters are foreign no other program trims it.
+// TestWhatSomebodyRemovesFromTheIndexLeaves, where it is gone; what lives stays, and so does all if the index itself is
+// deleted.
+func TestWhatSomebodyRemovesFromTheIndexLeaves(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(*redis.Client){
+		"one key": func(c *redis.Client) {
+			c.ZRem(context.Background(), protocol.IndexKey, "pulse:queues:gone", "pulse:queues:lives")
+		},
+		"all": func(c *redis.Client) { c.Del(context.Background(), protocol.IndexKey) },
+	} {
+		server := servertest.Redis(t)
+		ctx := t.Context()
+		r := New(server.Client, "redis", manyKeys)
+		at := noon
+		expect := func(when string, want ...string) {
+			t.Helper()
+			at = at.Add(time.Second)
+			if diff := cmp.Diff(want, keys(read(t, r, at))); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", name, when, diff)
+			}
+		}
+		all := []string{"pulse:queues:gone", "pulse:queues:lives", "pulse:queues:shop"}
+		for _, key := range all {
+			server.Client.Set(ctx, key, text, 0)
+		}
+		expect("at first", all...)
+		server.Client.Del(ctx, "pulse:queues:gone")
+		expect("one is gone", all...)
+		expect("one has been gone", all...)
+		remove(server.Client)
+		left := all
+		if name == "one key" {
+			left = all[1:]
+		}
+		expect("removed", left...)
+		at = at.Add(noteEvery)
+		expect("what lives is noted again", left...)
+		expect("and then", left...)
+	}
+}
+
 func TestTheIndexIsTrimmedByItsReaderToo(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)

@@ -146,10 +146,10 @@ func (r *Reader) find(ctx context.Context, now time.Time, index map[string]int64
 		return nil, unreachable
 	}
 	if len(fields) > 0 {
-		pipe := r.client.Pipeline()
-		pipe.HSet(ctx, scanKey, fields...)
-		pipe.Expire(ctx, scanKey, scanLife)
-		_, _ = pipe.Exec(ctx) // a reader that may not write goes on from its own memory
+		r.notes = append(r.notes, func(pipe redis.Pipeliner) {
+			pipe.HSet(ctx, scanKey, fields...)
+			pipe.Expire(ctx, scanKey, scanLife)
+		})
 	}
 	return found, nil
 }

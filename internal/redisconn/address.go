@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -87,9 +88,13 @@ func clusterClient(o *redis.UniversalOptions) redis.UniversalClient {
 	c.ClusterStateReloadInterval = time.Second
 	// A node that hangs must leave time for the others within one poll.
 	c.ReadTimeout = 3 * time.Second
+	var answeredAt atomic.Int64
 	c.NewClient = func(node *redis.Options) *redis.Client {
-		node.Limiter = &breaker{}
-		return redis.NewClient(node)
+		b := &breaker{answeredAt: &answeredAt}
+		node.Limiter = b
+		client := redis.NewClient(node)
+		client.AddHook(b)
+		return client
 	}
 	return redis.NewClusterClient(c)
 }

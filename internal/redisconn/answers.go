@@ -26,6 +26,13 @@ func IsRefusal(err error) bool {
 	return errors.As(err, &refusal) && !errors.Is(err, redis.Nil)
 }
 
+// Serves reports whether Redis answers those who may ask: err, which PING returned, is nil, or a refusal that is about
+// PING alone. That its user may not use PING, that PING has another name there, and that nothing can be saved to
+// disk, prove that Redis serves. That it is loading, busy, without its master or refuses the login does not.
+func Serves(err error) bool {
+	return err == nil || redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "MISCONF") || redis.HasErrorPrefix(err, "unknown command")
+}
+
 // Unreachable says which server could not be reached and why, from err, which must not be a refusal. The same
 // trouble gives the same text: the connection's own port, which changes, is not in it.
 func Unreachable(err error) string {
