@@ -534,7 +534,7 @@ func TestAClockThatIsWrongIsSaidAndHidesNothing(t *testing.T) {
 			}
 			sum := r.Run(within(t, deadlineReserve+time.Second), "request-1")
 			s, problems, err := protocol.DecodeSnapshot([]byte(client.Get(t.Context(), "pulse:queues:shop:redis").Val()))
-			if err != nil || sum.Published < 2 || sum.Published != sum.Polls || len(s.Queues) != 1 {
+			if err != nil || sum.Published < 2 || sum.Published < sum.Polls-1 || len(s.Queues) != 1 { // the end may cut the last poll off
 				t.Fatalf("%+v, %+v, %v", sum, s, err)
 			}
 			for what, at := range map[string]time.Time{"the snapshot's": time.UnixMilli(s.Timestamp), "the adapter's": session.now} {
