@@ -1,11 +1,17 @@
 package protocol
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // AppendJSON appends s to dst, without checking it: [QueueSnapshot.Encode] does. The timestamp
 // comes first, so that publishers can compare it without parsing the rest. encoding/json is not used:
 // it costs a WebAssembly guest a megabyte, and three times the time.
-func (s *QueueSnapshot) AppendJSON(dst []byte) []byte {
+func (s *QueueSnapshot) AppendJSON(dst []byte) []byte { return s.appendUpTo(dst, math.MaxInt) }
+
+// appendUpTo appends s, or what of it has a little more than most bytes: it stops behind the queue that is too much.
+func (s *QueueSnapshot) appendUpTo(dst []byte, most int) []byte {
 	dst = appendIntMember(append(dst, '{'), "timestamp", s.Timestamp)
 	dst = AppendText(appendMember(dst, "app"), s.App)
 	if s.Source != "" {
@@ -19,7 +25,9 @@ func (s *QueueSnapshot) AppendJSON(dst []byte) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = s.Queues[i].AppendJSON(dst)
+		if dst = s.Queues[i].AppendJSON(dst); len(dst) > most {
+			return dst
+		}
 	}
 	dst = append(dst, ']')
 	if len(s.Problems) > 0 {

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -106,5 +107,22 @@ func TestQueuesThatTogetherAreTooLargeLeaveRoomForTheirProblems(t *testing.T) {
 	want := fmt.Sprintf("%d queues are left out: all together are more than 8388608 bytes", all-len(s.Queues))
 	if got := s.Problems[51].Reason; !strings.HasPrefix(got, want) {
 		t.Errorf("%.200s: want %s", got, want)
+	}
+}
+
+// TestWhatIsTooLargeIsNotEncodedFirst has queues whose JSON is 20 times what a document may have.
+func TestWhatIsTooLargeIsNotEncodedFirst(t *testing.T) { //nolint:paralleltest // it counts what the process allocates
+	s := &QueueSnapshot{Timestamp: noon, App: "shop"}
+	for i := range 30_000 {
+		s.Queues = append(s.Queues, Queue{Name: fmt.Sprintf("%05d%s", i, strings.Repeat("\x01", 1000)), Driver: DriverSQS})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if data, err := s.EncodeUsable(); err != nil || len(data) > MaxDocument {
+		t.Fatalf("%d bytes, %v", len(data), err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 8*MaxDocument {
+		t.Errorf("it took %d MiB", took>>20)
 	}
 }

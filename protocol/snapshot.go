@@ -97,9 +97,9 @@ func (s *QueueSnapshot) Encode() ([]byte, error) {
 		return nil, err
 	}
 	const usual = 256 // bytes a queue
-	data := s.AppendJSON(make([]byte, 0, 128+usual*len(s.Queues)))
+	data := s.appendUpTo(make([]byte, 0, min(128+usual*len(s.Queues), MaxDocument)), MaxDocument)
 	if len(data) > MaxDocument {
-		return nil, errors.New("the snapshot of app " + s.App + " has " + strconv.Itoa(len(data)) + " bytes: at most " + strconv.Itoa(MaxDocument) +
+		return nil, errors.New("the snapshot of app " + s.App + " has " + strconv.Itoa(len(data)) + " bytes or more: at most " + strconv.Itoa(MaxDocument) +
 			" can be read; give each reporter fewer queues, with a source of its own")
 	}
 	return data, nil
@@ -122,11 +122,13 @@ func (s *QueueSnapshot) EncodeUsable() ([]byte, error) {
 	}
 	usable := make([]Queue, 0, len(s.Queues)-len(bad))
 	size := 0
+	var row []byte
 	for i := range s.Queues {
 		if bad[i] {
 			continue
 		}
-		if size += len(s.Queues[i].AppendJSON(nil)); size > MaxDocument-spareBytes {
+		row = s.Queues[i].AppendJSON(row[:0])
+		if size += len(row); size > MaxDocument-spareBytes {
 			ps.add("", strconv.Itoa(len(s.Queues)-i)+" queues are left out: all together are more than "+strconv.Itoa(MaxDocument)+
 				" bytes; give each reporter fewer, with a source of its own")
 			break

@@ -210,15 +210,12 @@ func (h *house) isWellSince(at int64) string {
 	return ""
 }
 
-// adapters are the names of what reads a row, as a reason has them.
-var adapters = map[string]string{"bullmq/orders": "bullmq: ", "redis-list/jobs:mail": "redislist: "}
-
-// keepsRows says which row or server of the last numbers is gone without a word.
+// keepsRows says which row or server is gone. There are always the last numbers, at least.
 func (v *viewJSON) keepsRows() error {
 	shop := v.Apps["shop"]
-	for key := range rows {
-		if _, is := shop.Queues[key]; !is && !strings.Contains(v.reasons(), adapters[key]) && !strings.Contains(v.reasons(), "read from redis") {
-			return fmt.Errorf("the row %s is gone, and no reason names it: %q", key, v.reasons())
+	for key, waiting := range rows {
+		if q, is := shop.Queues[key]; !is || q.Metrics["waiting"] != waiting {
+			return fmt.Errorf("the row %s is gone or wrong: %+v; the reasons are %q", key, q, v.reasons())
 		}
 	}
 	if _, is := shop.Servers["host"]; !is {

@@ -23,27 +23,28 @@ var missed = map[string]fault{
 		says:  map[string][]string{redisReporter: {"cannot report", "the 'llen' command; allow +llen"}},
 	},
 
-	"reporter eval": unwritten(redisReporter, "the 'eval' command", "queues lost"),
-	"reporter set":  unwritten(redisReporter, "The user executing the script can't run this command", "queues lost"),
+	"reporter eval": unwritten(redisReporter, "the 'eval' command; allow +eval on ~pulse:queues:shop:reporter (docs/acl.md)", "queues lost"),
+	"reporter set":  unwritten(redisReporter, "NOPERM for SET; allow +set on ~pulse:queues:shop:reporter (docs/acl.md)", "queues lost"),
 	"reporter time": {
 		shows: []string{"allow its user +time"},
 		says:  map[string][]string{redisReporter: {"reports with a problem", "allow its user +time"}},
 	},
-	"reporter zadd":             unwritten(redisReporter, "the 'zadd' command"),
-	"reporter zremrangebyscore": unwritten(redisReporter, "the 'zremrangebyscore' command"),
-	"host set":                  unwritten(host, "the 'set' command", "servers lost"),
-	"host zadd":                 unwritten(host, "the 'zadd' command"),
-	"host zremrangebyscore":     unwritten(host, "the 'zremrangebyscore' command"),
+	"reporter zadd":             unwritten(redisReporter, "the 'zadd' command; allow +zadd on ~pulse:index (docs/acl.md)"),
+	"reporter zremrangebyscore": unwritten(redisReporter, "the 'zremrangebyscore' command; allow +zremrangebyscore on ~pulse:index (docs/acl.md)"),
+	"host set":                  unwritten(host, "the 'set' command; allow +set on ~pulse:server:shop:host (docs/acl.md)", "servers lost"),
+	"host zadd":                 unwritten(host, "the 'zadd' command; allow +zadd on ~pulse:index (docs/acl.md)"),
+	"host zremrangebyscore":     unwritten(host, "the 'zremrangebyscore' command; allow +zremrangebyscore on ~pulse:index (docs/acl.md)"),
 
 	"aggregator getrange":         {shows: []string{"pulse:queues:shop:reporter: it cannot be read: NOPERM", "pulse:server:shop:host: it cannot be read: NOPERM"}},
 	"aggregator xrevrange":        {shows: []string{"pulse:slow:shop: it cannot be read: NOPERM"}},
 	"aggregator zrevrangebyscore": {shows: []string{lastNumbers}, says: map[string][]string{aggregator: {"the 'zrevrangebyscore' command"}}},
 }
 
-// unread is that BullMQ's queue cannot be read for want of a command: its row is gone, and the reason stands there.
+// unread is that BullMQ's queue cannot be read for want of a command: its row says of when its last numbers are, and
+// the reason stands among the problems.
 func unread(command string) fault {
 	why := "the '" + command + "' command; allow +llen"
-	return fault{shows: []string{"bullmq: read queue \"orders\" of bull: NOPERM", why}, says: map[string][]string{redisReporter: {"reports with a problem", why}}}
+	return fault{shows: []string{"bullmq: read queue \"orders\" of bull: NOPERM", why, "bullmq/orders: these are the last numbers read, at 2"}, says: map[string][]string{redisReporter: {"reports with a problem", why}}}
 }
 
 func unwritten(program, why string, shows ...string) fault {

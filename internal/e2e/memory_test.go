@@ -302,3 +302,64 @@ func TestLargeThingsOfAnAppLeaveTheReporterSmall(t *testing.T) {
 		t.Errorf("it took %d MiB", most>>20)
 	}
 }
+
+// TestManyQueuesLeaveTheReporterSmall fills the Redis of the queues with as many as docs/deploy.md says fit, and with
+// more names than any app has, each a kilobyte of what JSON writes six times as long.
+func TestManyQueuesLeaveTheReporterSmall(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("\x01", 1010)
+	for _, c := range []struct {
+		name, driver string
+		queues       int
+		seed         func(pipe redis.Pipeliner, i int)
+		reported     int    // at least
+		said         string // in a problem; where it is empty there is none
+	}{
+		{"20,000 queues", "PULSE_BULLMQ_QUEUES=*", 20_000, func(pipe redis.Pipeliner, i int) {
+			pipe.HSet(t.Context(), fmt.Sprintf("bull:queue-%06d:meta", i), "opts.maxLenEvents", "10000")
+		}, 20_000, ""},
+		{"long names of BullMQ", "PULSE_BULLMQ_QUEUES=*", 9_000, func(pipe redis.Pipeliner, i int) {
+			pipe.HSet(t.Context(), fmt.Sprintf("bull:%04d%s:meta", i, long), "opts.maxLenEvents", "10000")
+		}, 1000, "one reporter keeps 2097152"},
+		{"long names of Gravito Stream", "PULSE_STREAM_QUEUES=*", 9_000, func(pipe redis.Pipeliner, i int) {
+			pipe.LPush(t.Context(), fmt.Sprintf("queue:%04d%s", i, long), "1")
+		}, 1000, "one reporter keeps 2097152"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			server := servertest.Redis(t)
+			pipe := server.Client.Pipeline()
+			for i := range c.queues {
+				c.seed(pipe, i)
+			}
+			if _, err := pipe.Exec(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p := program(t, redisReporter, "PULSE_REDIS_URL="+server.URL, "PULSE_APP=shop", c.driver, "PULSE_INTERVAL=1s", memoryLimit)
+			var last int64
+			for range 8 { // polls
+				servertest.Eventually(t, "a report", func() bool {
+					data, err := server.Client.Get(t.Context(), "pulse:queues:shop:redis").Bytes()
+					if err != nil {
+						return false
+					}
+					s, problems, err := protocol.DecodeSnapshot(data)
+					if err != nil || s.Timestamp == last {
+						return false
+					}
+					last = s.Timestamp
+					isSaid := slices.ContainsFunc(problems, func(p protocol.Problem) bool { return strings.Contains(p.Reason, c.said) })
+					if len(s.Queues) < c.reported || c.said != "" && !isSaid || c.said == "" && len(problems) > 0 {
+						t.Errorf("%d queues, problems: %.2000v", len(s.Queues), problems)
+					}
+					return true
+				})
+			}
+			most := peak(t, p)
+			t.Logf("it takes %d MiB", most>>20)
+			if most > container {
+				t.Errorf("it took %d MiB", most>>20)
+			}
+		})
+	}
+}

@@ -20,23 +20,25 @@ func (p *Store) Claim(ctx context.Context, reporter, id string, interval time.Du
 	_, asked := p.clock.local()
 	pipe.Set(ctx, ownerKey(reporter), id, claimLife(interval))
 	if err := p.execWithTime(ctx, pipe, asked); err != nil {
-		return fmt.Errorf("claim %s at %s: %w", ownerKey(reporter), p.name, err)
+		return fmt.Errorf("claim %s at %s: %w", ownerKey(reporter), p.name, withRemedy(err, ownerKey(reporter)))
 	}
 	return nil
 }
 
 // renew refreshes a claim if it is still ours, or takes it if it has run out.
-const renew = `
-local owner = redis.call('GET', KEYS[1])
+const renew = try + `
+local owner = try('GET', KEYS[1])
+if type(owner) == 'table' then return owner end
 if owner and owner ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local set = try('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if set.err then return set end
 return 1`
 
 // Renew keeps a claim alive. It returns false where another owner has the reporter.
 func (p *Store) Renew(ctx context.Context, reporter, id string, interval time.Duration) (bool, error) {
 	n, err := p.client.Eval(ctx, renew, []string{ownerKey(reporter)}, id, claimLife(interval).Milliseconds()).Int()
 	if err != nil {
-		return false, fmt.Errorf("renew %s at %s: %w", ownerKey(reporter), p.name, err)
+		return false, fmt.Errorf("renew %s at %s: %w", ownerKey(reporter), p.name, withRemedy(err, ownerKey(reporter)))
 	}
 	return n == 1, nil
 }

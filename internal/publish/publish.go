@@ -44,15 +44,20 @@ func NewWithClock(client redis.UniversalClient, name string, ttl time.Duration, 
 //
 // It returns whether it was SET, and Redis' time in ms or what Redis said instead. Before Redis 5 a script that asks
 // for the time may write only after replicate_commands.
-const setNewer = `
+const setNewer = try + `
 if redis.replicate_commands then redis.replicate_commands() end
 local time = redis.pcall('TIME')
 local now = time[1] and time[1] * 1000 + math.floor(time[2] / 1000)
 local there = redis.pcall('GETRANGE', KEYS[1], 0, 40)
 local at = type(there) == 'string' and tonumber(string.match(there, '^{"timestamp":(%d+)') or '')
 local isNewer = at and at > tonumber(ARGV[2]) and at ~= tonumber(ARGV[4]) and not (now and at > now + 2000)
-if isNewer and redis.call('PTTL', KEYS[1]) >= 0 then return {0, now or tostring(time.err)} end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+if isNewer then
+  local left = try('PTTL', KEYS[1])
+  if type(left) == 'table' then return left end
+  if left >= 0 then return {0, now or tostring(time.err)} end
+end
+local set = try('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+if set.err then return set end
 return {1, now or tostring(time.err)}`
 
 // Snapshot publishes s, and says whether it did: false without an error means that a newer one is
@@ -71,9 +76,9 @@ func (p *Store) Snapshot(ctx context.Context, s *protocol.QueueSnapshot) (bool, 
 	published := p.wrote(set, asked)
 	switch {
 	case err != nil && published:
-		err = fmt.Errorf("note %s in %s at %s: %w", key, protocol.IndexKey, p.name, err)
+		err = fmt.Errorf("note %s in %s at %s: %w", key, protocol.IndexKey, p.name, withRemedy(err, protocol.IndexKey))
 	case err != nil:
-		err = fmt.Errorf("publish %s to %s: %w", key, p.name, err)
+		err = fmt.Errorf("publish %s to %s: %w", key, p.name, withRemedy(err, key))
 	}
 	if published {
 		p.mu.Lock()
@@ -112,10 +117,13 @@ func (p *Store) Heartbeat(ctx context.Context, id string, h *protocol.Heartbeat)
 	}
 	key := protocol.ServerKey(h.App(), id)
 	pipe := p.client.Pipeline()
-	pipe.Set(ctx, key, data, p.ttl)
+	set := pipe.Set(ctx, key, data, p.ttl)
 	asked := p.note(ctx, pipe, key)
-	if err := p.execWithTime(ctx, pipe, asked); err != nil {
-		return fmt.Errorf("publish %s to %s: %w", key, p.name, err)
+	switch err := p.execWithTime(ctx, pipe, asked); {
+	case err != nil && set.Err() == nil:
+		return fmt.Errorf("note %s in %s at %s: %w", key, protocol.IndexKey, p.name, withRemedy(err, protocol.IndexKey))
+	case err != nil:
+		return fmt.Errorf("publish %s to %s: %w", key, p.name, withRemedy(err, key))
 	}
 	return nil
 }

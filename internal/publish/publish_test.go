@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -364,4 +366,73 @@ func TestARedisThatTakesNothingIsAnError(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestARefusedCommandIsNamedWithTheRemedy takes away one command, or one key, of a user on a real server.
+func TestARefusedCommandIsNamedWithTheRemedy(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	const snapshotKey, owner, server1, slow = "pulse:queues:shop:redis", "pulse:owner:shop:redis", "pulse:server:shop:web-1", "pulse:slow:shop"
+	publish := func(s *Store) error { _, err := s.Snapshot(t.Context(), snapshot(noon, 7)); return err }
+	claim := func(s *Store) error { return s.Claim(t.Context(), "shop:redis", "1", 10*time.Second) }
+	renew := func(s *Store) error {
+		_, err := s.Renew(t.Context(), "shop:redis", "1", 10*time.Second)
+		return err
+	}
+	beat := func(s *Store) error { return s.Heartbeat(t.Context(), "web-1", heartbeat(t)) }
+	note := func(s *Store) error {
+		_, err := s.Slow(t.Context(), "shop", []map[string]string{{"name": "/"}})
+		return err
+	}
+	for _, tc := range []struct {
+		without   string
+		do        func(*Store) error
+		what, key string
+		because   string
+	}{
+		{"-set", publish, "publish " + snapshotKey + " to", snapshotKey, "NOPERM for SET; allow +set"},
+		{"-pttl", publish, "publish " + snapshotKey + " to", snapshotKey, "NOPERM for PTTL; allow +pttl"},
+		{"-eval", publish, "publish " + snapshotKey + " to", snapshotKey, "'eval' command; allow +eval"},
+		{"-zadd", publish, "note " + snapshotKey + " in pulse:index at", "pulse:index", "'zadd' command; allow +zadd"},
+		{"resetkeys ~pulse:index", publish, "publish " + snapshotKey + " to", snapshotKey, "; allow its user"},
+		{"resetkeys ~pulse:queues:*", publish, "note " + snapshotKey + " in pulse:index at", "pulse:index", "; allow its user"},
+		{"-set", claim, "claim " + owner + " at", owner, "'set' command; allow +set"},
+		{"-get", renew, "renew " + owner + " at", owner, "NOPERM for GET; allow +get"},
+		{"-set", renew, "renew " + owner + " at", owner, "NOPERM for SET; allow +set"},
+		{"-set", beat, "publish " + server1 + " to", server1, "'set' command; allow +set"},
+		{"-zremrangebyscore", beat, "note " + server1 + " in pulse:index at", "pulse:index", "'zremrangebyscore' command; allow +zremrangebyscore"},
+		{"-xadd", note, "append to " + slow + " at", slow, "'xadd' command; allow +xadd"},
+	} {
+		ctx := t.Context()
+		user := append([]any{"ACL", "SETUSER", "pulse", "reset", "on", ">secret", "~*", "+@all"}, toAny(strings.Fields(tc.without))...)
+		if err := server.Client.Do(ctx, user...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		// Another's, and newer.
+		server.Client.Set(ctx, snapshotKey, fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[]}`, noon+1), time.Minute)
+		if tc.without != "-pttl" {
+			server.Client.Del(ctx, snapshotKey)
+		}
+		c := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, Username: "pulse", Password: "secret", MaxRetries: -1})
+		err := tc.do(New(c, "redis 10.0.0.7:6379", ttl))
+		c.Close()
+		want := tc.because + " on ~" + tc.key + " (docs/acl.md)"
+		if strings.HasSuffix(tc.because, "its user") {
+			want = tc.because + " ~" + tc.key + " (docs/acl.md)"
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), tc.what+" redis 10.0.0.7:6379: NOPERM") || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s, %s: %v", tc.without, tc.what, err)
+		}
+		if !redisconn.IsRefusal(err) {
+			t.Errorf("%v is no refusal any more", err)
+		}
+	}
+}
+
+func toAny(words []string) []any {
+	out := make([]any, len(words))
+	for i, w := range words {
+		out[i] = w
+	}
+	return out
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +29,7 @@ type Reporter struct {
 	Log         *slog.Logger
 
 	last      *protocol.QueueSnapshot // of the last poll that worked
+	rows      []lastRows              // one an adapter
 	problems  logonce.Troubles        // what snapshots could not read, by kind
 	outages   logonce.Troubles        // of cannotReport only
 	overtaken int                     // how many snapshots in a row were not published, for a newer one was there
@@ -62,6 +62,8 @@ const (
 	// manyOvertaken is how often in a row another's snapshot must be newer before that is a problem. Once or twice
 	// it is where two runs overlap, of which one ends.
 	manyOvertaken = 3
+	// maxReasons bounds why none of the adapters can read anything.
+	maxReasons = 10
 	// maxQueues bounds a snapshot's queues.
 	maxQueues = protocol.MaxQueues
 )
@@ -180,15 +182,20 @@ func (r *Reporter) publishWhy(ctx context.Context, why error) {
 		s = *r.last
 	}
 	s.Problems = problems
-	for reason := range strings.Lines(short(why)) {
-		s.Problems = append(s.Problems, protocol.Problem{Reason: strings.TrimSpace(reason)})
+	reasons := []string{short(why)}
+	if all, is := errors.AsType[unreadable](why); is {
+		reasons = all
+	}
+	for _, reason := range reasons {
+		s.Problems = append(s.Problems, protocol.Problem{Reason: reason})
 	}
 	// Where that fails the reason is most likely the same, and there is nothing more to say.
 	_, _ = r.Store.Snapshot(ctx, &s)
 }
 
 // Poll polls every adapter at once and makes one snapshot of what they read. One that fails, or takes
-// too long, is a problem beside the others' queues; err is that all did.
+// too long, is a problem beside the others' queues, and its own stand there with their last numbers; err is that all
+// did.
 func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 	now, problems := r.now(ctx)
 	read := make([]*protocol.QueueSnapshot, len(r.Pollers))
@@ -211,13 +218,12 @@ func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 	for i, err := range errs {
 		if err != nil {
 			failed++
-			out.Problems = append(out.Problems, protocol.Problem{Reason: r.Pollers[i].Adapter.Name + ": " + short(err)})
+			out.Problems = append(out.Problems, protocol.Problem{Reason: r.nameOf(i) + ": " + short(err)})
 		}
 	}
-	r.share(out, read)
+	r.share(out, read, now)
 	if failed == len(r.Pollers) {
-		// A Redis that is gone is gone for all of them: that is one sentence.
-		return nil, errors.Join(slices.CompactFunc(errs, func(a, b error) bool { return a.Error() == b.Error() })...)
+		return nil, r.allFailed(errs)
 	}
 	if len(out.Problems) > maxProblems {
 		out.Problems = append(out.Problems[:maxProblems], protocol.Problem{Reason: tooMany})
@@ -225,36 +231,93 @@ func (r *Reporter) Poll(ctx context.Context) (*protocol.QueueSnapshot, error) {
 	return out, nil
 }
 
-// share adds what the adapters read to out. Where that is too much for one snapshot, none takes more than its
-// share, so that one of them does not crowd out its neighbours.
-func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnapshot) {
+// nameOf is what reasons call an adapter.
+func (r *Reporter) nameOf(i int) string { return r.Pollers[i].Adapter.Name }
+
+// share adds what the adapters read to out, and the last rows of what they could not read. Where that is too much for
+// one snapshot, none takes more than its share, so that one of them does not crowd out its neighbours.
+func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnapshot, now time.Time) {
+	if r.rows == nil {
+		r.rows = make([]lastRows, len(read))
+	}
+	old := make([][]protocol.Queue, len(read))
 	queues, problems := 0, len(out.Problems)
-	for _, s := range read {
+	for i, s := range read {
+		isUnread := func(string) bool { return true }
 		if s != nil {
+			names := unreadNames(s)
+			isUnread = func(name string) bool { return names[name] }
 			queues += len(s.Queues)
 			problems += len(s.Problems)
 		}
+		old[i] = r.rows[i].unread(r.nameOf(i), now, isUnread)
+		queues += len(old[i])
 	}
 	hasNeighbours := len(read) > 1 // else what is too much is said where it is cut
 	cutQueues, cutProblems := hasNeighbours && queues > maxQueues, hasNeighbours && problems > maxProblems
 	for i, s := range read {
 		if s == nil {
-			continue
+			s = &protocol.QueueSnapshot{}
 		}
-		name := r.Pollers[i].Adapter.Name
-		q, p := s.Queues, s.Problems
-		if most := maxQueues / len(read); cutQueues && len(q) > most {
+		name := r.nameOf(i)
+		q, p, o := s.Queues, s.Problems, old[i]
+		if most := maxQueues / len(read); cutQueues && len(q)+len(o) > most {
 			out.Problems = append(out.Problems, protocol.Problem{Reason: fmt.Sprintf(
-				"%s: %d of its %d queues are left out: give it a reporter with a source of its own", name, len(q)-most, len(q))})
-			q = q[:most]
+				"%s: %d of its %d queues are left out: give it a reporter with a source of its own", name, len(q)+len(o)-most, len(q)+len(o))})
+			q = q[:min(len(q), most)]
+			o = o[:min(len(o), most-len(q))]
 		}
 		if most := maxProblems / (2 * len(read)); cutProblems && len(p) > most {
 			out.Problems = append(out.Problems, protocol.Problem{Reason: fmt.Sprintf("%s: %d of its %d problems are not listed", name, len(p)-most, len(p))})
 			p = p[:most]
 		}
-		out.Queues = append(out.Queues, q...)
-		out.Problems = append(out.Problems, p...)
+		if read[i] != nil {
+			first := len(out.Queues)
+			out.Queues = append(out.Queues, q...)
+			r.rows[i].read, r.rows[i].at = out.Queues[first:len(out.Queues):len(out.Queues)], now
+		}
+		out.Queues = append(out.Queues, o...)
+		for _, p := range p {
+			if hasNeighbours && !strings.HasPrefix(p.Reason, name+": ") {
+				p.Reason = name + ": " + p.Reason
+			}
+			out.Problems = append(out.Problems, p)
+		}
 	}
+}
+
+// unreadable is that no adapter could read anything: the reasons, each with the names of the adapters that have it.
+type unreadable []string
+
+func (u unreadable) Error() string { return strings.Join(u, "\n") }
+
+// allFailed makes one error of the adapters'. What all of them say, such as that their Redis is gone, stands there
+// without their names. Each reason is cut by itself, so that none hides the next one.
+func (r *Reporter) allFailed(errs []error) unreadable {
+	var reasons []string
+	names := map[string][]string{}
+	for i, err := range errs {
+		reason := short(err)
+		if names[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		names[reason] = append(names[reason], r.nameOf(i))
+	}
+	if len(reasons) == 1 {
+		return reasons
+	}
+	left := 0
+	for i, reason := range reasons {
+		if i >= maxReasons {
+			left += len(names[reason])
+			continue
+		}
+		reasons[i] = strings.Join(names[reason], ", ") + ": " + reason
+	}
+	if left > 0 {
+		reasons = append(reasons[:maxReasons], fmt.Sprintf("%d more adapters cannot read anything, and why is not listed", left))
+	}
+	return reasons
 }
 
 // limit is how long one adapter's poll may take. With neighbours it is shorter: they wait for it, and
@@ -267,7 +330,11 @@ func (r *Reporter) limit() time.Duration {
 }
 
 // short is what err says, cut: a server that is no Redis can make it say anything.
+// What no adapter could read is cut already, reason by reason.
 func short(err error) string {
+	if all, is := errors.AsType[unreadable](err); is {
+		return all.Error()
+	}
 	const most = 1000 // bytes
 	return protocol.Shorten(err.Error(), most)
 }

@@ -3,7 +3,6 @@ package adapter
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +22,7 @@ type KeyWalk struct {
 	askTypes bool   // this Redis is older
 	explain  func(err error, command, key string) string
 	newKeys  []string // found by the poll under way, not known before
+	room     Room     // for them
 }
 
 // NewKeyWalk makes a walk to keys of a type, such as list. explain makes a refusal of a command a
@@ -34,9 +34,9 @@ func NewKeyWalk(patterns Patterns, kind string, explain func(err error, command,
 }
 
 // Find takes one part of the walk, and then goes on with the keys that it found and that known doesn't
-// know, sorted: no more of them than are a report's queues together with those that the session has.
-func (w *KeyWalk) Find(f *Flow, now time.Time, have int, known func(key string) bool, then func(found []string, err error) Step) Step {
-	w.newKeys = nil
+// know, sorted: no more of them than there is room for.
+func (w *KeyWalk) Find(f *Flow, now time.Time, room Room, known func(key string) bool, then func(found []string, err error) Step) Step {
+	w.newKeys, w.room = nil, room
 	return w.Part(f, now, func(key string) bool {
 		if strings.HasPrefix(key, ours) || !w.patterns.Match(key) || known(key) {
 			return false
@@ -46,21 +46,21 @@ func (w *KeyWalk) Find(f *Flow, now time.Time, have int, known func(key string) 
 	}, func(err error) Step {
 		switch {
 		case err == nil:
-			return w.check(f, have, then)
+			return w.check(f, then)
 		case !w.askTypes && CodeOf(err) == "ERR" && strings.Contains(err.Error(), "syntax"):
 			w.askTypes, w.Walk = true, NewWalk(w.match)
-			return w.Find(f, now, have, known, then)
+			return w.Find(f, now, room, known, then)
 		}
 		return then(nil, errors.New("find "+w.kind+"s: "+w.explain(err, "scan", "any key")))
 	})
 }
 
 // check asks what the new keys are, where SCAN could not be told to find one type only.
-func (w *KeyWalk) check(f *Flow, have int, then func([]string, error) Step) Step {
+func (w *KeyWalk) check(f *Flow, then func([]string, error) Step) Step {
 	slices.Sort(w.newKeys)
 	keys := slices.Compact(w.newKeys) // SCAN may tell a key twice
 	if !w.askTypes {
-		return then(w.usable(keys, have), nil)
+		return then(w.usable(keys), nil)
 	}
 	requests := make([]Request, len(keys))
 	for i, key := range keys {
@@ -76,20 +76,20 @@ func (w *KeyWalk) check(f *Flow, have int, then func([]string, error) Step) Step
 				found = append(found, key)
 			}
 		}
-		return then(w.usable(found, have), nil)
+		return then(w.usable(found), nil)
 	})
 }
 
 // usable are the keys that can be reported as queues.
-func (w *KeyWalk) usable(keys []string, have int) []string {
+func (w *KeyWalk) usable(keys []string) []string {
 	usable := make([]string, 0, len(keys))
 	for _, key := range keys {
 		if err := protocol.CheckQueueName(key); err != nil {
 			w.leaveOut(key, err.Error())
 			continue
 		}
-		if have+len(usable) >= protocol.MaxQueues {
-			w.leaveOut(key, strconv.Itoa(protocol.MaxQueues)+" "+w.kind+"s are the most that one reporter reports; select fewer")
+		if why := w.room.Take(key, w.kind+"s"); why != "" {
+			w.leaveOut(key, why)
 			break
 		}
 		usable = append(usable, key)

@@ -32,7 +32,7 @@ func newKeyWalk(t *testing.T, patterns string) *keyWalk {
 
 // part takes a part, at which each request is answered by what it asks; without an answer of its own
 // TYPE says list.
-func (w *keyWalk) part(t *testing.T, have int, known []string, answers map[string]Reply) (found []string, err error) {
+func (w *keyWalk) part(t *testing.T, have Room, known []string, answers map[string]Reply) (found []string, err error) {
 	t.Helper()
 	w.asked = nil
 	isKnown := func(key string) bool { return slices.Contains(known, key) }
@@ -59,7 +59,7 @@ func (w *keyWalk) part(t *testing.T, have int, known []string, answers map[strin
 
 func TestKeyWalkFindsWhatItsPatternsSelectAndIsNew(t *testing.T) {
 	w := newKeyWalk(t, "jobs:*,named,puls*,job?")
-	found, err := w.part(t, 0, []string{"jobs:known"}, map[string]Reply{
+	found, err := w.part(t, Room{}, []string{"jobs:known"}, map[string]Reply{
 		"SCAN 0": scanned("7", "jobs:b", "jobs:known", "pulse:queues:shop", "pulsar", "named", "mail", "joby"),
 		"SCAN 7": scanned("0", "jobs:a", "jobs:b"),
 	})
@@ -92,7 +92,7 @@ func TestKeyWalkAsksAnOldRedisWhatEachNewKeyIs(t *testing.T) {
 		"TYPE jobs:set":             Text("set"),
 		"TYPE jobs:secret":          Refusal("NOPERM no permissions"),
 	}
-	found, err := w.part(t, 0, []string{"jobs:known"}, answers)
+	found, err := w.part(t, Room{}, []string{"jobs:known"}, answers)
 	if err != nil || !slices.Equal(found, []string{"jobs:a", "jobs:b"}) {
 		t.Errorf("found %q, %v", found, err)
 	}
@@ -107,7 +107,7 @@ func TestKeyWalkAsksAnOldRedisWhatEachNewKeyIs(t *testing.T) {
 		t.Errorf("it says %q", text)
 	}
 	// It has learned that this Redis is old.
-	if _, err := w.part(t, 0, nil, answers); err != nil || w.asked[0] != "SCAN 0 MATCH jobs:* COUNT 5000" {
+	if _, err := w.part(t, Room{}, nil, answers); err != nil || w.asked[0] != "SCAN 0 MATCH jobs:* COUNT 5000" {
 		t.Errorf("the next part asks %q, %v", w.asked, err)
 	}
 }
@@ -119,7 +119,7 @@ func TestKeyWalkThatIsRefusedSaysWhatItLacks(t *testing.T) {
 		"ERR unknown command":   "find lists: ERR: unknown command; allow +scan on any key",
 	} {
 		w := newKeyWalk(t, "*")
-		if found, err := w.part(t, 0, nil, map[string]Reply{"SCAN": Refusal(refusal)}); errorText(err) != want || found != nil || len(w.asked) > 2 {
+		if found, err := w.part(t, Room{}, nil, map[string]Reply{"SCAN": Refusal(refusal)}); errorText(err) != want || found != nil || len(w.asked) > 2 {
 			t.Errorf("%s: found %q, %v, asked %q", refusal, found, err, w.asked)
 		}
 	}
@@ -127,13 +127,35 @@ func TestKeyWalkThatIsRefusedSaysWhatItLacks(t *testing.T) {
 
 func TestKeyThatCannotBeReportedDoesNotHideItsNeighbours(t *testing.T) {
 	w := newKeyWalk(t, "*")
-	found, err := w.part(t, protocol.MaxQueues-2, nil, map[string]Reply{"SCAN": scanned("0", "a", "a\xff", "b")})
+	found, err := w.part(t, Room{names: protocol.MaxQueues - 2}, nil, map[string]Reply{"SCAN": scanned("0", "a", "a\xff", "b")})
 	if err != nil || !slices.Equal(found, []string{"a", "b"}) || !strings.Contains(w.Problem(), "its name is not UTF-8") {
 		t.Errorf("found %q, %v, it says %q", found, err, w.Problem())
 	}
-	found, err = w.part(t, protocol.MaxQueues-1, nil, map[string]Reply{"SCAN": scanned("0", "a", "b", "c")})
+	found, err = w.part(t, Room{names: protocol.MaxQueues - 1}, nil, map[string]Reply{"SCAN": scanned("0", "a", "b", "c")})
 	if err != nil || !slices.Equal(found, []string{"a"}) || w.Problem() != `list "b" is left out, and perhaps others: 100000 lists are the most that one reporter reports; select fewer` {
 		t.Errorf("found %q, %v, it says %q", found, err, w.Problem())
+	}
+}
+
+// TestNamesAreBoundedInBytesToo: a session keeps each name many times.
+func TestNamesAreBoundedInBytesToo(t *testing.T) {
+	w := newKeyWalk(t, "*")
+	long := strings.Repeat("x", 1000)
+	known := map[string]bool{}
+	for i := range 2097 {
+		known[fmt.Sprintf("%04d%s", i, long[4:])] = true
+	}
+	found, err := w.part(t, RoomBeside(known), nil, map[string]Reply{"SCAN": scanned("0", "a", "b"+long, "c")})
+	if want := "the names of 2098 lists have 2097001 bytes, and one reporter keeps 2097152; select fewer"; err != nil || !slices.Equal(found, []string{"a"}) || !strings.HasSuffix(w.Problem(), want) {
+		t.Errorf("found %q, %v, it says %q", found, err, w.Problem())
+	}
+}
+
+// TestPartTakesOnlySoManyBytesOfNewKeys: they wait, with what is asked of them, until all are there.
+func TestPartTakesOnlySoManyBytesOfNewKeys(t *testing.T) {
+	w := newKeyWalk(t, "*")
+	if _, err := w.part(t, Room{}, nil, map[string]Reply{"SCAN": scanned("7", strings.Repeat("x", newBytesAtOnce))}); err != nil || len(w.asked) != 1 {
+		t.Errorf("it asked %d times, %v", len(w.asked), err)
 	}
 }
 
@@ -149,11 +171,11 @@ func TestPartTakesOnlySoManyNewKeys(t *testing.T) {
 		"SCAN 0 ": page("1", 0, newAtOnce-1), "SCAN 1 ": page("2", newAtOnce, 5), "SCAN 2 ": page("3", 2*newAtOnce, 5), "SCAN 3 ": page("0", 3*newAtOnce, 5),
 	}
 	w := newKeyWalk(t, "*")
-	if found, err := w.part(t, 0, nil, answers); err != nil || len(found) != newAtOnce+4 || len(w.asked) != 2 || w.Problem() != StillLooking {
+	if found, err := w.part(t, Room{}, nil, answers); err != nil || len(found) != newAtOnce+4 || len(w.asked) != 2 || w.Problem() != StillLooking {
 		t.Errorf("%d keys are found by %q, %v, it says %q", len(found), w.asked, err, w.Problem())
 	}
 	// Known keys are not among them.
-	if found, err := w.part(t, 0, []string{"040000"}, answers); err != nil || len(found) != 9 || len(w.asked) != 2 || !strings.HasSuffix(w.asked[0], "COUNT 5000") || w.Problem() != "" {
+	if found, err := w.part(t, Room{}, []string{"040000"}, answers); err != nil || len(found) != 9 || len(w.asked) != 2 || !strings.HasSuffix(w.asked[0], "COUNT 5000") || w.Problem() != "" {
 		t.Errorf("then %d keys are found by %q, %v, it says %q", len(found), w.asked, err, w.Problem())
 	}
 }

@@ -15,8 +15,11 @@ const (
 	restAfterWalk           = 30 * time.Second
 )
 
-// newAtOnce is how many new keys one poll adds at most.
-const newAtOnce = 20_000
+// newAtOnce and newBytesAtOnce are how many new keys one poll adds at most, and about how many bytes they have.
+const (
+	newAtOnce      = 20_000
+	newBytesAtOnce = MaxNameBytes
+)
 
 // StillLooking is the problem to report until the first walk has ended.
 const StillLooking = "still looking for queues, this Redis has many keys; name them instead of a glob and nothing needs to be looked for"
@@ -51,19 +54,20 @@ func NewWalk(pattern string, options ...string) *Walk {
 func (w *Walk) Rests(now time.Time) bool { return now.Before(w.restUntil) }
 
 // Part makes one part of the walk, and then goes on with then, which gets the error that stopped the part, if one
-// did. Part hands each key to key, which reports whether it is new: one poll adds only so many new keys.
+// did. Part hands each key to key, which reports whether it is new: one poll adds only so many new keys, and bytes.
 func (w *Walk) Part(f *Flow, now time.Time, key func(string) (isNew bool), then func(error) Step) Step {
-	return w.part(f, now, key, then, 0)
+	return w.part(f, now, key, then, Room{})
 }
 
-func (w *Walk) part(f *Flow, now time.Time, key func(string) bool, then func(error) Step, found int) Step {
+func (w *Walk) part(f *Flow, now time.Time, key func(string) bool, then func(error) Step, found Room) Step {
 	return f.Ask([]Request{w.Request()}, func(r []Reply) Step {
 		more, err := w.Take(r[0], now, func(k string) {
 			if key(k) {
-				found++
+				found.names++
+				found.bytes += len(k)
 			}
 		})
-		if more && found < newAtOnce {
+		if more && found.names < newAtOnce && found.bytes < newBytesAtOnce {
 			return w.part(f, now, key, then, found)
 		}
 		w.pause()
@@ -140,6 +144,9 @@ func (w *Walk) Knows(name string) bool {
 	}
 	return known
 }
+
+// Room is what room there is beside the names found.
+func (w *Walk) Room() Room { return RoomBeside(w.found) }
 
 // Add notes that name was found.
 func (w *Walk) Add(name string) { w.found[name] = true }

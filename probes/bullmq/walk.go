@@ -63,6 +63,7 @@ func (s *session) check() adapter.Step {
 			fields, _ := r[2*i].List() // a job's lock is a string there: WRONGTYPE, so no queue
 			isQueue[name] = hasMark(fields)
 		}
+		room := w.Room()
 		for i, name := range names {
 			leaveOut := func(why string) {
 				w.LeaveOut("queue " + adapter.Quote(name, 80) + " is left out, and perhaps others: " + why)
@@ -77,6 +78,10 @@ func (s *session) check() adapter.Step {
 			if err := protocol.CheckQueueName(name); err != nil {
 				leaveOut(err.Error())
 				continue
+			}
+			if why := room.Take(name, "queues"); why != "" {
+				leaveOut(why)
+				break
 			}
 			w.Add(name)
 		}

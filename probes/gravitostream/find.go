@@ -2,7 +2,6 @@ package gravitostream
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -47,6 +46,7 @@ func (s *session) check() adapter.Step {
 		requests[i] = adapter.Request{"TYPE", key}
 	}
 	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
+		s.room = adapter.RoomBeside(s.queues)
 		for i, key := range keys {
 			c := s.newKeys[key]
 			kind, err := r[i].Text()
@@ -77,8 +77,9 @@ func (s *session) add(c candidate) {
 		case owner != "":
 			s.leaveOut(c.queue, "its jobs are where queue "+adapter.Quote(owner, 80)+" keeps its "+part+" ones, and are counted there")
 			return
-		case len(s.queues) >= protocol.MaxQueues:
-			s.leaveOut(c.queue, strconv.Itoa(protocol.MaxQueues)+" queues are the most that one reporter reports; select fewer")
+		}
+		if why := s.room.Take(c.queue, "queues"); why != "" {
+			s.leaveOut(c.queue, why)
 			return
 		}
 		q = newQueue(s.prefix, c.queue)

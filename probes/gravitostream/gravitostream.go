@@ -89,6 +89,7 @@ type session struct {
 
 	walk    *adapter.Walk        // nil where every pattern is a name
 	newKeys map[string]candidate // found by the poll under way, not known before
+	room    adapter.Room         // for their queues
 
 	now      time.Time
 	problems []protocol.Problem

@@ -281,6 +281,7 @@ func TestMoreQueuesThanAReportHasRoomForAreSaid(t *testing.T) {
 	for i := range protocol.MaxQueues {
 		s.queues[strconv.Itoa(i)] = nil
 	}
+	s.room = adapter.RoomBeside(s.queues)
 	s.add(candidate{queue: "one-more", kind: "list", stranded: notStranded})
 	if len(s.queues) != protocol.MaxQueues || !strings.Contains(s.walk.Problem(), "100000 queues are the most that one reporter reports") {
 		t.Errorf("%d queues, it says %q", len(s.queues), s.walk.Problem())

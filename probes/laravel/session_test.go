@@ -724,3 +724,16 @@ func BenchmarkPoll(b *testing.B) {
 		}
 	}
 }
+
+func TestMoreQueuesThanAReportHasRoomForAreSaid(t *testing.T) {
+	s := open(t, adapter.Settings{SettingQueues: "*"}).(*session)
+	names := map[string]bool{}
+	for i := range protocol.MaxQueues {
+		names[strconv.Itoa(i)] = true
+	}
+	s.walk.room = adapter.RoomBeside(names)
+	s.found("one-more")
+	if len(s.names) > 0 || !strings.Contains(s.walk.Problem(), "100000 queues are the most that one reporter reports") {
+		t.Errorf("%d queues, it says %q", len(s.names), s.walk.Problem())
+	}
+}

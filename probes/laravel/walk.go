@@ -2,7 +2,6 @@ package laravel
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +21,7 @@ const (
 type walk struct {
 	*adapter.Walk
 	candidates map[string]bool // what is behind "queues:" in keys that are not known, of the poll under way
+	room       adapter.Room    // for their queues
 }
 
 // find takes one part of the walk, and then counts.
@@ -90,6 +90,7 @@ func (s *session) check() adapter.Step {
 		requests[i] = adapter.Request{"TYPE", s.keys + rest}
 	}
 	return s.Ask(requests, func(r []adapter.Reply) adapter.Step {
+		w.room = adapter.RoomBeside(s.names)
 		for i, rest := range candidates {
 			if spelling := spellingOf(rest, r[i]); spelling != "" && s.selects(spelling) {
 				s.found(spelling)
@@ -124,9 +125,11 @@ func (s *session) found(spelling string) {
 		leaveOut(err.Error())
 		return
 	}
-	if s.names[nameOf(spelling)] == nil && len(s.names) >= protocol.MaxQueues {
-		leaveOut("there are more than " + strconv.Itoa(protocol.MaxQueues))
-		return
+	if s.names[nameOf(spelling)] == nil {
+		if why := s.walk.room.Take(spelling, "queues"); why != "" {
+			leaveOut(why)
+			return
+		}
 	}
 	s.add(spelling).seen = s.poll.now
 }

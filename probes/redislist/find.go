@@ -11,7 +11,7 @@ import (
 // find takes one part of the walk, takes over the lists that it has found, and counts.
 func (s *session) find() adapter.Step {
 	known := func(key string) bool { return s.lists[key] != nil }
-	return s.walk.Find(&s.Flow, s.now, len(s.lists), known, func(found []string, err error) adapter.Step {
+	return s.walk.Find(&s.Flow, s.now, adapter.RoomBeside(s.lists), known, func(found []string, err error) adapter.Step {
 		if err != nil {
 			s.problem("", err.Error())
 			return s.count()

@@ -9,7 +9,7 @@ import (
 
 // find takes one part of the walk, takes over the streams that it has found, and counts.
 func (s *session) find() adapter.Step {
-	return s.walk.Find(&s.Flow, s.now, len(s.streams), func(key string) bool { return s.walk.Knows(key) }, func(found []string, err error) adapter.Step {
+	return s.walk.Find(&s.Flow, s.now, s.walk.Room(), func(key string) bool { return s.walk.Knows(key) }, func(found []string, err error) adapter.Step {
 		if err != nil {
 			s.problem("", err.Error())
 			return s.count()
