@@ -15,7 +15,7 @@ var openAPI []byte
 // operations are the handlers of openAPI's operations, by their operationId.
 func (s *Server) operations() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"view": s.view, "stream": s.stream, "queues": s.queues, "slow": s.slow, "metrics": s.metrics, "healthz": s.healthz,
+		"view": s.view, "stream": s.stream, "queues": s.queues, "history": s.history, "slow": s.slow, "metrics": s.metrics, "healthz": s.healthz,
 		"openapi": describe,
 	}
 }

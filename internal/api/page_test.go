@@ -16,6 +16,7 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/discover"
+	"github.com/gravito-framework/pulse/internal/recorder"
 	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
@@ -30,11 +31,12 @@ func serve(t *testing.T, redis *servertest.RedisServer, token string) *httptest.
 	client := address.Client(t.Context()) // as the program has it: with bounds
 	t.Cleanup(func() { _ = client.Close() })
 	s := &api.Server{
-		Live:  api.NewLive(discover.New(client, "the test's redis", 100_000).Read, 0, slog.New(slog.DiscardHandler)),
-		Redis: client,
-		Ping:  func(ctx context.Context) error { return client.Ping(ctx).Err() },
-		Token: token,
-		Log:   slog.New(slog.DiscardHandler),
+		History: recorder.NewStore(client, "the test's redis", 24*time.Hour).History,
+		Live:    api.NewLive(discover.New(client, "the test's redis", 100_000).Read, 0, slog.New(slog.DiscardHandler)),
+		Redis:   client,
+		Ping:    func(ctx context.Context) error { return client.Ping(ctx).Err() },
+		Token:   token,
+		Log:     slog.New(slog.DiscardHandler),
 	}
 	server := httptest.NewServer(s.Handler())
 	t.Cleanup(server.Close)

@@ -54,7 +54,7 @@ type Server struct {
 	streams   *semaphore.Weighted // one each
 	requests  *semaphore.Weighted // one each
 	private   *semaphore.Weighted // bytes of the budget
-	noSlow    slowTroubles
+	reads     readTroubles
 }
 
 // Handler is the server's routes, behind the token.

@@ -5,17 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/gravito-framework/pulse/internal/logonce"
 	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
@@ -74,16 +70,7 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 	defer cancel()
 	log, err := readSlow(ctx, s.Redis, app, limit)
-	if r.Context().Err() == nil { // else it is no trouble: the caller has gone
-		s.noSlow.note(s.Log, app, err)
-	}
-	if err != nil {
-		w.Header().Set("Retry-After", "5")
-		detail := "Redis does not answer; the log says why."
-		if redisconn.IsRefusal(err) {
-			detail = "Redis answers: " + err.Error()
-		}
-		writeProblem(w, http.StatusServiceUnavailable, detail)
+	if !s.couldRead(w, r, "slow entries of "+app, err) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -94,62 +81,6 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 	}
 	room.shrink(len(body))
 	_ = newClient(w).send(newMessage(body))
-}
-
-// slowTroubles are why the slow entries of some apps cannot be read, each of which is logged once.
-type slowTroubles struct {
-	mu       sync.Mutex
-	troubles logonce.Troubles
-	now      map[string]slowTrouble // by app
-}
-
-type slowTrouble struct {
-	kind   string
-	isSaid bool // a line about it was logged, or about another since entries were last read
-}
-
-// maxSlowTroubles bounds the apps of which trouble is remembered: a caller may ask for any.
-const maxSlowTroubles = 1000
-
-// note notes how reading an app's entries went, and logs that where it is news.
-func (s *slowTroubles) note(log *slog.Logger, app string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	trouble, hadTrouble := s.now[app]
-	if err == nil {
-		if hadTrouble {
-			s.troubles.Gone(trouble.kind)
-			delete(s.now, app)
-		}
-		if trouble.isSaid {
-			log.Info("reads slow entries again", "app", app)
-		}
-		return
-	}
-	if !hadTrouble && len(s.now) >= maxSlowTroubles {
-		return
-	}
-	kind := app + ": it does not answer"
-	if redisconn.IsRefusal(err) {
-		code, _, _ := strings.Cut(err.Error(), " ")
-		kind = app + ": " + code
-	}
-	if hadTrouble && trouble.kind != kind {
-		s.troubles.Gone(trouble.kind)
-	}
-	trouble.kind = kind
-	if isWorthALine, times := s.troubles.There(kind, time.Now()); isWorthALine {
-		trouble.isSaid = true
-		attributes := []any{"app", app, "error", err}
-		if times > 1 {
-			attributes = append(attributes, "times", times)
-		}
-		log.Warn("cannot read slow entries", attributes...)
-	}
-	if s.now == nil {
-		s.now = map[string]slowTrouble{}
-	}
-	s.now[app] = trouble
 }
 
 // slowQuery reads what the caller wants. Its error is a sentence for them.

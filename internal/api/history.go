@@ -1,0 +1,115 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/recorder"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+const (
+	// maxHistoryKeys and maxHistoryMinutes bound what one answer has; defaultMinutes is how far back it goes if the
+	// query doesn't say.
+	maxHistoryKeys    = 100
+	maxHistoryMinutes = 7 * 24 * 60
+	defaultMinutes    = 60
+	// pointSize is about what a point takes in the answer and while it is made, in bytes: four counts.
+	pointSize = 64
+	// historyRoom is what reading an app's history takes beside, about.
+	historyRoom = 4 << 20
+)
+
+// series is a queue of which history is wanted.
+type series struct {
+	name string // as the query has it: {app}/{queue key}
+	app  string
+	key  history.Key
+}
+
+// history answers with the counts of queues over time.
+func (s *Server) history(w http.ResponseWriter, r *http.Request) {
+	wanted, minutes, err := historyQuery(r.URL.RawQuery)
+	if err != nil {
+		writeProblem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	v, err := s.Live.newest(r.Context()) // for Redis' time
+	if err != nil {
+		s.unavailable(w, err)
+		return
+	}
+	room := s.reserve(w, r, historyRoom+pointSize*minutes*len(wanted))
+	if room == nil {
+		return
+	}
+	defer room.leave()
+	step := time.Minute.Milliseconds()
+	from := v.view.GeneratedAt/step*step - int64(minutes-1)*step
+	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
+	defer cancel()
+	decoders, err := s.History(ctx, from, wants(wanted))
+	if !s.couldRead(w, r, "history", err) {
+		return
+	}
+	body := fmt.Appendf(nil, `{"from":%d,"step_seconds":60,"series":{`, from)
+	for i, one := range wanted {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(protocol.AppendText(body, one.name), ':')
+		columns := decoders[one.app].Columns(one.key, from, minutes)
+		body = columns.AppendJSON(body)
+	}
+	s.made(w, r, room, "application/json", append(body, "}}"...))
+}
+
+// wants are the queues of each app.
+func wants(wanted []series) map[string]recorder.Wants {
+	keys := map[string][]history.Key{}
+	for _, one := range wanted {
+		keys[one.app] = append(keys[one.app], one.key)
+	}
+	apps := make(map[string]recorder.Wants, len(keys))
+	for app, keys := range keys {
+		apps[app] = func(key history.Key) bool { return slices.Contains(keys, key) }
+	}
+	return apps
+}
+
+// historyQuery reads what the caller wants. Its error is a sentence for them.
+func historyQuery(query string) (wanted []series, minutes int, err error) {
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, 0, errors.New("The query cannot be read: it takes key and minutes, each escaped and separated by &.")
+	}
+	minutes = defaultMinutes
+	if q.Has("minutes") {
+		minutes, err = strconv.Atoi(q.Get("minutes"))
+		if err != nil || minutes < 1 || minutes > maxHistoryMinutes {
+			return nil, 0, fmt.Errorf("The query's minutes is %.40q: it takes 1 to %d, and is %d if absent.", q.Get("minutes"), maxHistoryMinutes, defaultMinutes)
+		}
+	}
+	for _, name := range q["key"] {
+		app, key, _ := strings.Cut(name, "/")
+		if !protocol.ValidName(app) || key == "" {
+			return nil, 0, fmt.Errorf("The query's key is %.200q: it takes an app, a slash and the key of a queue, such as shop/sqs/orders.", name)
+		}
+		one := series{name, app, history.Key(key)}
+		if !slices.Contains(wanted, one) {
+			wanted = append(wanted, one)
+		}
+	}
+	if len(wanted) == 0 || len(wanted) > maxHistoryKeys {
+		return nil, 0, fmt.Errorf("The query has %d keys: it takes 1 to %d, such as key=shop/sqs/orders.", len(wanted), maxHistoryKeys)
+	}
+	return wanted, minutes, nil
+}

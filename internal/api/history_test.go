@@ -1,0 +1,135 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/recorder"
+	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// recorded writes the history of an app: how many jobs wait in each queue, minute by minute up to now; -1 is a minute
+// without a look.
+func recorded(tb testing.TB, client redis.UniversalClient, app string, waiting map[string][]int64) {
+	tb.Helper()
+	now := time.Now().UnixMilli()
+	encoder := history.NewEncoder(24*time.Hour, nil)
+	minutes := 0
+	for _, column := range waiting {
+		minutes = len(column)
+	}
+	pipe := client.Pipeline()
+	for i := range minutes {
+		at := now - int64(minutes-1-i)*time.Minute.Milliseconds()
+		var samples []history.Sample
+		for name, column := range waiting {
+			if column[i] >= 0 {
+				samples = append(samples, history.Sample{Key: history.Key("sqs/" + name), Name: name, Driver: protocol.DriverSQS, Metrics: protocol.Metrics{Waiting: column[i]}})
+			}
+		}
+		if len(samples) == 0 {
+			continue
+		}
+		entry, _ := encoder.Encode(at, samples)
+		pipe.XAdd(tb.Context(), &redis.XAddArgs{Stream: protocol.HistoryKey(app), ID: history.EntryID(at), Values: []string{history.Field, string(entry)}})
+	}
+	if _, err := pipe.Exec(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "").URL
+	recorded(t, server.Client, "shop", map[string][]int64{"orders": {1, -1, 3, 4}, "a/b": {7, -1, 7, 7}})
+	recorded(t, server.Client, "blog", map[string][]int64{"mail": {5}})
+	type columns struct{ Waiting, Active []*int64 }
+	var got struct {
+		From   int64
+		Step   int `json:"step_seconds"`
+		Series map[string]columns
+	}
+	a := call(t, http.MethodGet, url+"/api/v1/history?key=shop/sqs/orders&key=shop/sqs/a/b&key=blog/sqs/mail&key=blog/sqs/none&key=shop/sqs/orders&minutes=5", nil)
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
+		t.Fatalf("%d %s: %v", a.status, a.body, err)
+	}
+	n := func(i int64) *int64 { return &i }
+	none := []*int64{nil, nil, nil, nil, nil}
+	want := map[string]columns{
+		"shop/sqs/orders": {[]*int64{nil, n(1), nil, n(3), n(4)}, none}, "shop/sqs/a/b": {[]*int64{nil, n(7), nil, n(7), n(7)}, none},
+		"blog/sqs/mail": {[]*int64{nil, nil, nil, nil, n(5)}, none}, "blog/sqs/none": {none, none},
+	}
+	if age := time.Now().UnixMilli() - got.From; cmp.Diff(want, got.Series) != "" || got.Step != 60 || got.From%60_000 != 0 || age < 4*60_000 || age > 6*60_000 {
+		if time.Now().Second() > 0 || time.Now().UnixMilli()-got.From > 5*60_000 { // else a minute began meanwhile
+			t.Errorf("%s: -want +got:\n%s", a.body, cmp.Diff(want, got.Series))
+		}
+	}
+}
+
+func TestHistoryQueriesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	server := serve(t, servertest.Redis(t), "")
+	many := url.Values{}
+	for i := range 101 {
+		many.Add("key", fmt.Sprintf("shop/sqs/%d", i))
+	}
+	for query, want := range map[string]string{
+		"": "has 0 keys", "?" + many.Encode(): "has 101 keys", "?key=shop": "key is", "?key=shop/": "key is", "?key=a%20b/sqs/x": "key is",
+		"?key=shop/sqs/a&minutes=0": "minutes is", "?key=shop/sqs/a&minutes=10081": "minutes is", "?key=shop/sqs/a&minutes=x": "minutes is", "?key=%": "cannot be read",
+	} {
+		if a := call(t, http.MethodGet, server.URL+"/api/v1/history"+query, nil); a.status != http.StatusBadRequest || !strings.Contains(a.body, want) {
+			t.Errorf("%.60s: %d %s", query, a.status, a.body)
+		}
+	}
+}
+
+// BenchmarkHistory compares a day's columns of 100 queues with reading the same stream alone.
+func BenchmarkHistory(b *testing.B) {
+	server := servertest.Redis(b)
+	waiting := map[string][]int64{}
+	for q := range 100 {
+		column := make([]int64, 24*60)
+		for i := range column {
+			column[i] = int64(q + i*(q%10))
+		}
+		waiting[fmt.Sprintf("queue-%d", q)] = column
+	}
+	recorded(b, server.Client, "shop", waiting)
+	store := recorder.NewStore(server.Client, "redis", 24*time.Hour)
+	from := time.Now().Add(-24 * time.Hour).UnixMilli()
+	var ours, raw time.Duration
+	for b.Loop() {
+		start := time.Now()
+		decoders, err := store.History(context.Background(), from, map[string]recorder.Wants{"shop": nil})
+		if err != nil {
+			b.Fatal(err)
+		}
+		size := 0
+		for name := range waiting {
+			columns := decoders["shop"].Columns(history.Key("sqs/"+name), from, 24*60)
+			size += len(columns.AppendJSON(nil))
+		}
+		ours += time.Since(start)
+		if size < 100*24*60 {
+			b.Fatalf("the columns have %d bytes", size)
+		}
+		start = time.Now()
+		if err := server.Client.XRange(context.Background(), "pulse:history:shop", "-", "+").Err(); err != nil {
+			b.Fatal(err)
+		}
+		raw += time.Since(start)
+	}
+	b.ReportMetric(float64(ours)/float64(raw), "x_of_xrange")
+}
