@@ -78,10 +78,10 @@ func (m *Manager) Look(ctx context.Context, v *view.View) error {
 	due := m.due(states, now)
 	for channel, notices := range due {
 		for _, n := range notices {
-			if n.state.Trying == nil {
-				n.state.Trying = map[string]int64{}
+			if n.Trying == nil {
+				n.Trying = map[string]int64{}
 			}
-			n.state.Trying[channel.id] = now
+			n.Trying[channel.id] = now
 		}
 	}
 	newMark := strconv.FormatInt(now, 10)
@@ -345,8 +345,7 @@ func (m *Manager) logTrouble(c *Channel, err error) {
 		}
 		return
 	}
-	var later *retryLater
-	if errors.As(err, &later) {
+	if later, ok := errors.AsType[*retryLaterError](err); ok {
 		c.notBefore = time.Now().Add(later.after)
 	}
 	if isWorthALine, times := m.troubles.There(c.name, time.Now()); isWorthALine {

@@ -168,7 +168,7 @@ func (e *exposition) text() []byte {
 		size += e[i].Len() + 200
 	}
 	out := make([]byte, 0, size)
-	for i, family := range metricFamilies {
+	for i, family := range &metricFamilies {
 		if e[i].Len() == 0 {
 			continue
 		}
