@@ -226,8 +226,8 @@ func (r *Rule) lookAt(name string, app *view.App, now int64, see func(*Rule, sta
 	default:
 		for key, q := range app.Queues {
 			if r.selects(name, q.Name) {
-				l := look{} // of a lost queue nothing is known; its reporter has an alert of its own
-				if q.Status != view.Lost {
+				l := look{} // of old numbers nothing is known; a lost reporter has an alert of its own
+				if q.IsCurrent() {
 					l = r.ofRow(q, now)
 				}
 				see(r, state{App: name, Kind: "queue", Key: key}, l)
