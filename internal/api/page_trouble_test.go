@@ -46,8 +46,8 @@ func TestPageTellsNumbersOfAnEarlierPoll(t *testing.T) {
 		time.Now().Add(-10*time.Minute).UnixMilli())
 	b := open(t, server.URL)
 	b.until(
-		row("shop/sqs/idle")+"?.querySelector('.c-updated').textContent === '10 min'", row("shop/sqs/idle")+".querySelector('.state').textContent === 'older'",
-		row("shop/sqs/busy")+".querySelector('.state').textContent === 'fresh'",
+		row("shop/sqs/idle")+"?.querySelector('.c-updated').textContent === '10 min'", row("shop/sqs/idle")+".querySelector('.tag[title*=\"earlier poll\"]')",
+		row("shop/sqs/busy")+".querySelector('.c-updated').textContent.endsWith(' s') && !"+row("shop/sqs/busy")+".querySelector('.tag[title*=\"earlier poll\"]')",
 	)
 }
 

@@ -6,16 +6,14 @@ import { Clock } from './clock.js';
 import { byId, el, rebuild, setAttr, setText } from './dom.js';
 import { count, duration, NONE, num, plural } from './format.js';
 import { Live } from './live.js';
-import { matches, queuesOf, serversOf, TROUBLE } from './model.js';
+import { isTrouble, matches, queuesOf, serversOf, STATES } from './model.js';
 import { problemsOf, showProblems } from './problems.js';
 import { Queues } from './queues.js';
 import { Servers } from './servers.js';
-import { Trends } from './trend.js';
 
 const OLD = 15_000; // numbers this old, and nothing coming: the page says so everywhere
 
 const clock = new Clock();
-const trends = new Trends();
 const controls = new Controls(draw);
 const queues = new Queues(draw);
 const servers = new Servers(draw);
@@ -30,7 +28,7 @@ let frame = 0;
 const live = new Live((view, streamed) => {
   const generated = num(view.generated_at);
   if (generated !== undefined) clock.observe(generated, streamed);
-  items = queuesOf(view, trends);
+  items = queuesOf(view);
   hosts = serversOf(view);
   problems = problemsOf(view.problems);
   // Not in the frame: a tab in the background has none, and its title is what is seen of it.
@@ -70,16 +68,26 @@ function show(view) {
   byId('loading').hidden = true;
 }
 
-const troubled = () => items.filter((i) => i.verdict.tier < TROUBLE).length;
+const troubled = () => items.filter((i) => isTrouble(i.state)).length;
 
 function showHeadline() {
   const bad = troubled();
   const verdict = byId('verdict');
-  const critical = items.some((i) => i.verdict.level === 'crit');
-  setAttr(verdict, 'data-level', bad ? (critical ? 'crit' : 'warn') : problems.length ? 'warn' : 'ok');
-  setText(verdict, items.length === 0
-    ? 'No queue has reported'
-    : bad ? `${count(bad)} of ${plural(items.length, 'queue')} in trouble` : `${plural(items.length, 'queue')}, none in trouble${problems.length ? `; ${plural(problems.length, 'problem')}` : ''}`);
+  const critical = items.some((i) => i.state.level === 'crit');
+  setAttr(verdict, 'data-level', bad ? (critical ? 'crit' : 'warn') : problems.length ? 'warn' : 'idle');
+  const parts = [];
+  if (bad) parts.push(`${count(bad)} of ${plural(items.length, 'queue')} in trouble`);
+  else if (items.length === 0) parts.push('No queue has reported');
+  else parts.push(plural(items.length, 'queue') + calm());
+  if (!bad && problems.length) parts.push(plural(problems.length, 'problem'));
+  setText(verdict, parts.join('; '));
+}
+
+/** That nothing is wrong is said only of queues that somebody has judged. */
+function calm() {
+  const unknown = items.filter((i) => i.state === STATES.unknown).length;
+  if (unknown === items.length) return ', health unknown';
+  return `, none in trouble${unknown ? `, ${count(unknown)} unknown` : ''}`;
 }
 
 function showTitle() {
@@ -109,27 +117,27 @@ function showTotals(view) {
 }
 
 function silentServers() {
-  const words = ['lost', 'stale'].map((w) => [hosts.filter((s) => s.verdict.word === w).length, w]);
+  const words = ['lost', 'stale'].map((w) => [hosts.filter((s) => s.state.word === w).length, w]);
   return words.filter(([n]) => n).map(([n, w]) => `${n} ${w}`).join(', ');
 }
 
 /** What the trouble is made of; each chip shows only its queues. */
 function showChips() {
-  /** @type {Map<string, { verdict: import('./model.js').Verdict, n: number }>} */
+  /** @type {Map<string, { state: import('./model.js').State, n: number }>} */
   const kinds = new Map();
-  for (const { verdict } of items) {
-    if (verdict.level === 'ok' && verdict.word !== controls.choice.state) continue;
-    const kind = kinds.get(verdict.word) ?? { verdict, n: 0 };
+  for (const { state } of items) {
+    if (state.level === 'ok' && state.word !== controls.choice.state) continue;
+    const kind = kinds.get(state.word) ?? { state, n: 0 };
     kind.n++;
-    kinds.set(verdict.word, kind);
+    kinds.set(state.word, kind);
   }
-  const list = [...kinds.values()].sort((a, b) => a.verdict.tier - b.verdict.tier);
-  rebuild(byId('chips'), [list.map((k) => [k.verdict.word, k.n]), controls.choice.state], () =>
-    list.map(({ verdict, n }) => {
-      const on = controls.choice.state === verdict.word;
-      const chip = el('button', { type: 'button', class: 'chip state', 'data-level': verdict.level, 'data-shape': verdict.shape, 'aria-pressed': String(on), title: on ? 'show all queues again' : `show only these: ${verdict.why}` },
-        `${count(n)} ${verdict.several ?? verdict.word}`);
-      chip.addEventListener('click', () => controls.set({ state: on ? '' : verdict.word }));
+  const list = [...kinds.values()].sort((a, b) => a.state.tier - b.state.tier);
+  rebuild(byId('chips'), [list.map((k) => [k.state.word, k.n]), controls.choice.state], () =>
+    list.map(({ state, n }) => {
+      const on = controls.choice.state === state.word;
+      const chip = el('button', { type: 'button', class: 'chip state', 'data-level': state.level, 'data-shape': state.shape, 'aria-pressed': String(on), title: on ? 'show all queues again' : `show only these: ${state.why}` },
+        `${count(n)} ${state.word}`);
+      chip.addEventListener('click', () => controls.set({ state: on ? '' : state.word }));
       return chip;
     }));
   byId('demo').hidden = !items.some((i) => i.meta.demo === true);

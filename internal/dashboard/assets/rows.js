@@ -87,12 +87,12 @@ export function cell(name, label) {
   return el('td', { role: 'cell', class: `c-${name}`, ...(label ? { 'data-label': label } : {}) });
 }
 
-/** @param {HTMLElement} node @param {import('./model.js').Verdict} verdict @param {string} [why] */
-export function setState(node, verdict, why) {
-  setText(node, verdict.word);
-  setAttr(node, 'data-level', verdict.level);
-  setAttr(node, 'data-shape', verdict.shape);
-  setAttr(node, 'title', why || verdict.why);
+/** @param {HTMLElement} node @param {import('./model.js').State} state @param {string} [why] */
+export function setState(node, state, why) {
+  setText(node, state.word);
+  setAttr(node, 'data-level', state.level);
+  setAttr(node, 'data-shape', state.shape);
+  setAttr(node, 'title', why || state.why);
 }
 
 /** The two places that say a row's age: beside its numbers and, once it is lost, below its name. */
