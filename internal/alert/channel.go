@@ -47,6 +47,9 @@ const (
 	maxRetryAfter = 15 * time.Minute
 )
 
+// poster posts JSON.
+type poster struct{ client *http.Client }
+
 // ParseChannels reads channels that are separated by commas. http.Transport's default is used where transport is nil.
 func ParseChannels(text string, transport http.RoundTripper, sns SNS) ([]*Channel, error) {
 	p := poster{&http.Client{Transport: transport, Timeout: httpTimeout, CheckRedirect: refuseRedirect}}
@@ -114,22 +117,19 @@ func (p poster) channel(text string, sns SNS) (*Channel, error) {
 	}}, nil
 }
 
-// poster posts JSON.
-type poster struct{ client *http.Client }
-
 // refuseRedirect keeps a channel from sending us elsewhere, such as to an address in a private network.
 func refuseRedirect(*http.Request, []*http.Request) error { return errRedirect }
 
 var errRedirect = errors.New("it redirects, which is not followed: set the address that it redirects to")
 
-// retryLater is that a channel asks to be left alone for some time.
-type retryLater struct {
+// retryLaterError is that a channel asks to be left alone for some time.
+type retryLaterError struct {
 	error
 
 	after time.Duration
 }
 
-func (e *retryLater) Unwrap() error { return e.error }
+func (e *retryLaterError) Unwrap() error { return e.error }
 
 // post posts a document. Its errors don't show the address, which is a secret.
 func (p poster) post(ctx context.Context, address string, document any) error {
@@ -145,8 +145,7 @@ func (p poster) post(ctx context.Context, address string, document any) error {
 	r.Header.Set("User-Agent", "gravito-pulse")
 	answer, err := p.client.Do(r)
 	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // without the address
 		}
 		return err
@@ -158,7 +157,7 @@ func (p poster) post(ctx context.Context, address string, document any) error {
 	}
 	err = fmt.Errorf("it answered %s", answer.Status)
 	if after := retryAfter(answer.Header.Get("Retry-After")); after > 0 {
-		return &retryLater{err, after}
+		return &retryLaterError{err, after}
 	}
 	return err
 }

@@ -78,10 +78,10 @@ func (m *Manager) Look(ctx context.Context, v *view.View) error {
 	due := m.due(states, now)
 	for channel, notices := range due {
 		for _, n := range notices {
-			if n.state.Trying == nil {
-				n.state.Trying = map[string]int64{}
+			if n.Trying == nil {
+				n.Trying = map[string]int64{}
 			}
-			n.state.Trying[channel.id] = now
+			n.Trying[channel.id] = now
 		}
 	}
 	newMark := strconv.FormatInt(now, 10)
@@ -226,8 +226,8 @@ func (r *Rule) lookAt(name string, app *view.App, now int64, see func(*Rule, sta
 	default:
 		for key, q := range app.Queues {
 			if r.selects(name, q.Name) {
-				l := look{} // of a lost queue nothing is known; its reporter has an alert of its own
-				if q.Status != view.Lost {
+				l := look{} // of old numbers nothing is known; a lost reporter has an alert of its own
+				if q.IsCurrent() {
 					l = r.ofRow(q, now)
 				}
 				see(r, state{App: name, Kind: "queue", Key: key}, l)
@@ -345,8 +345,7 @@ func (m *Manager) logTrouble(c *Channel, err error) {
 		}
 		return
 	}
-	var later *retryLater
-	if errors.As(err, &later) {
+	if later, ok := errors.AsType[*retryLaterError](err); ok {
 		c.notBefore = time.Now().Add(later.after)
 	}
 	if isWorthALine, times := m.troubles.There(c.name, time.Now()); isWorthALine {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"time"
 
 	"github.com/gravito-framework/pulse/protocol"
@@ -124,12 +123,6 @@ func (s *state) told(channel string, as phase, now int64) {
 		s.Sent = map[string]int64{}
 	}
 	s.Sent[channel] = now
-}
-
-func (s *state) clone() *state {
-	c := *s
-	c.Sent, c.Trying = maps.Clone(s.Sent), maps.Clone(s.Trying)
-	return &c
 }
 
 const (

@@ -56,7 +56,7 @@ const (
 )
 
 var metricFamilies = [families]struct{ name, help string }{
-	queueJobs:             {"pulse_queue_jobs", "Jobs in a queue by state. A count that the driver does not have, and that of a lost queue, is absent."},
+	queueJobs:             {"pulse_queue_jobs", "Jobs in a queue by state. A count that the driver does not have, and one that is older than a minute, is absent."},
 	queueOldest:           {"pulse_queue_oldest_job_age_seconds", "How long the oldest waiting job has waited."},
 	queueChange:           {"pulse_queue_waiting_change_per_second", "How the number of waiting jobs changes, by the trend of the last minutes."},
 	queueDrain:            {"pulse_queue_drain_seconds", "In how long no job will wait, if the trend goes on."},
@@ -101,7 +101,7 @@ func metricsOf(v *view.View, isUp bool) []byte {
 func (e *exposition) addQueue(app string, q *view.Queue, now int64) {
 	queue := labels("app", app, "queue", q.Name, "driver", q.DriverName(), "source", q.Source)
 	e.add(queueReported, queue, float64(q.ReportedAt())/1000)
-	if q.Status == view.Lost {
+	if !q.IsCurrent() {
 		return
 	}
 	e.addKnown(queueJobs, queue+`,state="waiting"`, &q.Metrics.Waiting)
@@ -168,7 +168,7 @@ func (e *exposition) text() []byte {
 		size += e[i].Len() + 200
 	}
 	out := make([]byte, 0, size)
-	for i, family := range metricFamilies {
+	for i, family := range &metricFamilies {
 		if e[i].Len() == 0 {
 			continue
 		}

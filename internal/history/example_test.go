@@ -30,7 +30,7 @@ func Example() {
 		if minute == 5 {
 			trend := window.Trend()
 			health, _ := window.Judge(&orders)
-			fmt.Println(string(trend.Trend.AppendJSON(nil)), health)
+			fmt.Println(string(trend.AppendJSON(nil)), health)
 		}
 		if err := decoder.Add(at, entry); err != nil {
 			fmt.Println(err)

@@ -22,7 +22,8 @@ type Sample struct {
 	Paused     bool
 	// DeadLetters is true for another queue's dead-letter queue, whose jobs no worker takes. History doesn't keep it.
 	DeadLetters bool
-	// Lost is true where the reporter's key is gone. Its numbers are those of the last report.
+	// Lost is true where the reporter's key is gone, or its numbers are old for another reason. They are those of the last
+	// report.
 	Lost bool
 	// Seen is when a lost queue was last reported, in Unix ms. History knows it to the minute.
 	Seen int64

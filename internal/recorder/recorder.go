@@ -326,7 +326,7 @@ func samplesOf(a *view.App) []history.Sample {
 		q := a.Queues[key]
 		s := history.Sample{
 			Key: history.Key(key), Name: q.Name, Driver: q.Driver, Source: q.Source, Metrics: q.Metrics,
-			Paused: q.IsPaused(), DeadLetters: q.IsDeadLetterQueue(), Lost: q.Status == view.Lost, Seen: q.ReportedAt(),
+			Paused: q.IsPaused(), DeadLetters: q.IsDeadLetterQueue(), Lost: !q.IsCurrent(), Seen: q.ReportedAt(),
 		}
 		if q.Driver == protocol.DriverOther {
 			if name := q.DriverName(); name != string(protocol.DriverOther) {

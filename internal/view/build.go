@@ -433,14 +433,14 @@ func (k *known) addQueues(v *View, now time.Time, judged *protocol.Trends) {
 	app := v.app(k.app)
 	status := k.status(now)
 	app.addSource(k.source, status, k.timestamp)
-	for i, row := range k.rows(status) {
+	for i, row := range k.queues {
 		key := row.key
 		for other := app.Queues[key]; other != nil && (other.Source != row.Source || other.Name != row.Name); other = app.Queues[key] {
 			// Another reporter has a queue of the same name, perhaps in another region or Redis. Or a
 			// queue has a name that ends with another's source.
 			key += "@" + row.Source
 		}
-		row = row.judgedAs(verdict(judged, key))
+		row = row.as(k.statusOf(row, status, now), verdict(judged, key), now)
 		k.queues[i] = row
 		// The same queue twice from one source: agents on several hosts. The newest snapshot wins.
 		if same := app.Queues[key]; same == nil || newer(row.Status, row.at, same.Status, same.at) {
@@ -457,36 +457,42 @@ func (a *App) addSource(name string, status Status, at int64) {
 	}
 }
 
-// rows are k's queues with this status. Rows are never changed: views that are still read hold them.
-func (k *known) rows(status Status) []*Queue {
-	if len(k.queues) > 0 && k.queues[0].Status != status {
-		rows := make([]Queue, len(k.queues))
-		all := make([]*Queue, len(k.queues))
-		for i, row := range k.queues {
-			rows[i] = *row
-			rows[i].Status = status
-			all[i] = &rows[i]
-		}
-		k.queues = all
+// statusOf is the status of a row of k, which has a status itself: numbers that its reporter only repeats, because it
+// cannot read them now, are as old as they are.
+func (k *known) statusOf(row *Queue, status Status, now time.Time) Status {
+	if status == Fresh && row.isRepeated && now.UnixMilli()-row.at > k.freshFor() {
+		return Stale
 	}
-	return k.queues
+	return status
 }
 
-// judgedAs is q with the recorder's verdict. That a queue is paused, its own report says first. Of a lost queue
-// nothing is known.
-func (q *Queue) judgedAs(v protocol.Verdict) *Queue {
+// as is q with a status and the recorder's verdict. Rows are never changed: views that are still read hold them.
+func (q *Queue) as(status Status, v protocol.Verdict, now time.Time) *Queue {
+	isCurrent := status == Fresh || status == Stale && now.UnixMilli()-q.at <= currentFor.Milliseconds()
+	v = q.believe(v, isCurrent)
+	if q.Status == status && q.isCurrent == isCurrent && q.has(v) {
+		return q
+	}
+	row := *q
+	row.Status, row.isCurrent = status, isCurrent
+	row.Health, row.Reason, row.Trend = v.Health, v.Reason, v.Trend
+	return &row
+}
+
+// believe is what is true of a verdict. That a queue is paused, its own report says first. Of one whose numbers are
+// old nothing is known.
+func (q *Queue) believe(v protocol.Verdict, isCurrent bool) protocol.Verdict {
 	switch {
-	case q.Status == Lost:
-		v = protocol.Verdict{Health: protocol.HealthUnknown}
+	case !isCurrent:
+		return protocol.Verdict{Health: protocol.HealthUnknown}
 	case q.isPaused:
 		v.Health, v.Reason = protocol.HealthPaused, ""
 	}
-	if q.Health == v.Health && q.Reason == v.Reason && q.Trend.Equal(v.Trend) {
-		return q
-	}
-	judged := *q
-	judged.Health, judged.Reason, judged.Trend = v.Health, v.Reason, v.Trend
-	return &judged
+	return v
+}
+
+func (q *Queue) has(v protocol.Verdict) bool {
+	return q.Health == v.Health && q.Reason == v.Reason && q.Trend.Equal(v.Trend)
 }
 
 func (a *App) setAlerts(t *protocol.Trends) {
@@ -511,7 +517,12 @@ func (v *View) Judge(judged map[string]*protocol.Trends) *View {
 		now := *app
 		now.Queues = make(map[string]*Queue, len(app.Queues))
 		for key, q := range app.Queues {
-			now.Queues[key] = q.judgedAs(verdict(judged[name], key))
+			if v := q.believe(verdict(judged[name], key), q.isCurrent); !q.has(v) {
+				row := *q
+				row.Health, row.Reason, row.Trend = v.Health, v.Reason, v.Trend
+				q = &row
+			}
+			now.Queues[key] = q
 		}
 		now.Alerts = nil
 		now.setAlerts(judged[name])
@@ -533,6 +544,9 @@ func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, scopes map[string]st
 	row := &Queue{
 		Name: key[len(key)-len(q.Name):], Driver: q.Driver, Source: s.Source,
 		Status: Fresh, Health: protocol.HealthUnknown, Metrics: q.Metrics, Meta: q.Meta, key: key, at: s.Timestamp, isPaused: q.Meta.Bool("paused"),
+	}
+	if asOf, ok := q.Meta.Int("as_of"); ok && q.Meta.Has("error") {
+		row.at, row.isRepeated = min(row.at, asOf), true
 	}
 	row.scope = scope(s, q)
 	if same, ok := scopes[row.scope]; ok {

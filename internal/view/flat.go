@@ -76,9 +76,9 @@ func (q *Queue) writeFlat(w *writer, app string, now int64) {
 }
 
 // backlog is how many jobs there are for workers: those that wait and those they have. It is nil where one of them
-// is not known, and of a lost queue: an autoscaler must not scale on dead numbers.
+// is not known, and where the numbers are old: an autoscaler must not scale on dead numbers.
 func (q *Queue) backlog() *int64 {
-	if q.Metrics.Active == nil || q.Status == Lost {
+	if q.Metrics.Active == nil || !q.isCurrent {
 		return nil
 	}
 	return new(add(q.Metrics.Waiting, *q.Metrics.Active))
@@ -87,7 +87,7 @@ func (q *Queue) backlog() *int64 {
 // OldestSeconds is how long the oldest waiting job has waited at a time in Unix ms; nil where that is not known.
 func (q *Queue) OldestSeconds(now int64) *int64 {
 	at, ok := q.Meta.Int("oldest_at")
-	if !ok || q.Status == Lost {
+	if !ok || !q.isCurrent {
 		return nil
 	}
 	return new(max(now-at, 0) / 1000)
@@ -96,7 +96,11 @@ func (q *Queue) OldestSeconds(now int64) *int64 {
 // DriverName is the driver, or where that is other, the one that the reporter calls it.
 func (q *Queue) DriverName() string { return q.key[:len(q.key)-len(q.Name)-1] }
 
-// ReportedAt is when the queue was last reported, Unix ms.
+// IsCurrent reports whether q's numbers are of the last minute. If not they say nothing of how the queue does now: it is
+// lost, or its reporter only repeats what it read before.
+func (q *Queue) IsCurrent() bool { return q.isCurrent }
+
+// ReportedAt is when the queue's numbers were read, Unix ms.
 func (q *Queue) ReportedAt() int64 { return q.at }
 
 // IsPaused reports whether its reporter says that q is paused.

@@ -440,6 +440,48 @@ func TestRecorderIsTheJudge(t *testing.T) {
 	}
 }
 
+// TestOldNumbersSayNothing: a reporter may repeat what it cannot read now, or leave a key behind that doesn't expire. The
+// numbers stay, and say how old they are; nothing is concluded from them.
+func TestOldNumbersSayNothing(t *testing.T) {
+	t.Parallel()
+	row := func(ago time.Duration, more string) Document {
+		return snapshot("shop", "", fmt.Sprintf(`{"name":"q","driver":"sqs","metrics":{"waiting":5,"active":1},"meta":{"oldest_at":%d,"as_of":%d%s}}`, noon.Add(-time.Hour).UnixMilli(), noon.Add(-ago).UnixMilli(), more))
+	}
+	old := func(ago time.Duration) Document {
+		return doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[{"name":"q","driver":"sqs","metrics":{"waiting":5,"active":1},"meta":{"oldest_at":%d}}]}`,
+			noon.Add(-ago).UnixMilli(), noon.Add(-time.Hour).UnixMilli()))
+	}
+	const failing = `,"error":"NOPERM"`
+	for name, tc := range map[string]struct {
+		doc     Document
+		status  Status
+		current bool
+	}{
+		"repeated from a moment ago":         {row(14*time.Second, failing), Fresh, true},
+		"repeated":                           {row(16*time.Second, failing), Stale, true},
+		"repeated for a minute":              {row(time.Minute, failing), Stale, true},
+		"repeated for longer":                {row(61*time.Second, failing), Stale, false},
+		"read seldom on purpose":             {row(10*time.Minute, ""), Fresh, true},
+		"partial":                            {row(0, failing), Fresh, true},
+		"a report of a minute ago":           {old(time.Minute), Stale, true},
+		"a report of more than a minute ago": {old(61 * time.Second), Stale, false},
+		"no report any more":                 {gone(old(0)), Lost, false},
+	} {
+		var b Builder
+		if tc.status == Lost {
+			b.Build(noon, []Document{old(time.Second)})
+		}
+		v := b.Build(noon, []Document{tc.doc, judged("shop", 0, `"sqs/q":{"health":"stalled","reason":"why","trend":{"drain_seconds":5}}`)})
+		q := v.Apps["shop"].Queues["sqs/q"]
+		if q.Status != tc.status || q.IsCurrent() != tc.current {
+			t.Errorf("%s: it is %s, current: %v", name, q.Status, q.IsCurrent())
+		}
+		if said := q.Health == protocol.HealthStalled && !q.Trend.IsZero() && q.Reason != "" && q.backlog() != nil && q.OldestSeconds(noon.UnixMilli()) != nil; said != tc.current {
+			t.Errorf("%s: its health is %s, its row %s", name, q.Health, q.appendJSON(nil))
+		}
+	}
+}
+
 // TestJudgedViewIsAsIfTheVerdictsHadBeenRead: what the recorder sees is what viewers will.
 func TestJudgedViewIsAsIfTheVerdictsHadBeenRead(t *testing.T) {
 	t.Parallel()

@@ -74,12 +74,16 @@ type Queue struct {
 	Meta    protocol.Meta    `json:"meta"`
 
 	key string // driver and name: its key in the app, unless another source's queue has it
-	at  int64  // when it was reported, Unix ms
+	at  int64  // when its numbers were read, Unix ms
 	// From meta, whether or not that is too large to be shown.
 	scope    string // with the name, the same for each report of the same queue
 	dlq      string // its dead-letter queue's name; "" if it has none
 	isDLQ    bool   // other queues move their failed jobs into it
 	isPaused bool
+	// isRepeated is that its reporter cannot read it now, and repeats the numbers of an earlier poll.
+	isRepeated bool
+	// isCurrent is that its numbers are of now, or nearly.
+	isCurrent bool
 }
 
 // identity is the same for each report of the same queue.
@@ -120,12 +124,15 @@ type Status string
 // The ages of a document.
 const (
 	Fresh Status = "fresh" // at most 15 s, or one and a half of its reporter's intervals
-	Stale Status = "stale" // older, but its key is still there
+	Stale Status = "stale" // older, but its key is still there; or its reporter repeats what it cannot read now
 	Lost  Status = "lost"  // its key is gone: the reporter stopped, or cannot reach Redis
 )
 
 // freshFor is how old a document may be and still be fresh.
 const freshFor = 15 * time.Second
+
+// currentFor is how old a row's numbers may be and still say how its queue does.
+const currentFor = time.Minute
 
 // clockTolerance is how far a document's clock may be ahead of ours and still be believed.
 const clockTolerance = time.Minute
