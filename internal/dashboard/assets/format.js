@@ -79,6 +79,14 @@ export function moment(ms) {
   return t === undefined || Math.abs(t) > 8.64e15 ? '' : new Date(t).toLocaleString();
 }
 
+/** The time of day: "22:24:46"; with its date where that is not today. @param {unknown} ms */
+export function clockTime(ms) {
+  const t = num(ms);
+  if (t === undefined || Math.abs(t) > 8.64e15) return NONE;
+  const at = new Date(t);
+  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString('en-GB') : at.toLocaleString();
+}
+
 // Control characters, bidirectional overrides, invisible marks and lone surrogates: a name must
 // not be able to look like another one.
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Cs}/gu;

@@ -8,23 +8,25 @@ import { isObject } from './patch.js';
  *   health?: string, health_reason?: string, metrics?: Record<string, any>, meta?: Record<string, any>,
  *   trend?: { waiting_per_min?: number, drain_seconds?: number, drain_range?: number[] } }} Queue */
 /** @typedef {{ status?: string, timestamp?: number, system?: Record<string, any>, process?: Record<string, any>, meta?: Record<string, any> }} Server */
-/** @typedef {{ generated_at?: number, totals?: Record<string, any>, apps?: Record<string, any>, problems?: { key?: string, reason?: string }[] }} View */
+/** @typedef {{ generated_at?: number, redis_down?: { since?: number, read_at?: number }, totals?: Record<string, any>, apps?: Record<string, any>, problems?: { key?: string, reason?: string }[] }} View */
 
 /** How a row does: its word, how bad that is, its shape, its place in the order of states and why.
  * @typedef {{ word: string, level: 'crit' | 'warn' | 'ok' | 'idle', shape: string, tier: number, why: string }} State */
 
 /** @typedef {{ id: string, app: string, name: string, driver: string, queue: Queue, meta: Record<string, any>,
- *   state: State, why: string, dlqFor: string[], reportedAt?: number, asOf?: number, oldestMs?: number, text: string }} QueueItem */
-/** @typedef {{ id: string, app: string, name: string, server: Server, meta: Record<string, any>, state: State, text: string }} ServerItem */
+ *   state: State, why: string, frozen: boolean, dlqFor: string[], reportedAt?: number, asOf?: number, oldestMs?: number, text: string }} QueueItem */
+/** @typedef {{ id: string, app: string, name: string, server: Server, meta: Record<string, any>, state: State, frozen: boolean, text: string }} ServerItem */
 
-/** A row that is not fresh is lost or stale; a fresh queue is as healthy as the recorder says. Of a fresh server nobody
- * says more than that it reports. @type {Record<string, State>} */
+/** A row that is not fresh is lost or stale; a fresh queue is as healthy as the recorder says. @type {Record<string, State>} */
 export const STATES = {
   lost: { word: 'lost', level: 'crit', shape: 'cross', tier: 0, why: 'its reporter stopped: these are its last numbers' },
   stalled: { word: 'stalled', level: 'crit', shape: 'square', tier: 1, why: 'jobs wait and nothing works on them' },
   failing: { word: 'failing', level: 'crit', shape: 'up', tier: 2, why: 'failed jobs are rising' },
   stale: { word: 'stale', level: 'warn', shape: 'half', tier: 3, why: 'its reporter is late: these numbers are old' },
   growing: { word: 'growing', level: 'warn', shape: 'up', tier: 4, why: 'more and more jobs wait' },
+  disk: { word: 'disk > 95 %', level: 'warn', shape: 'square', tier: 5, why: 'its disk is almost full' },
+  cpu: { word: 'CPU > 95 %', level: 'warn', shape: 'up', tier: 5, why: 'its processors are busy' },
+  frozen: { word: 'frozen', level: 'idle', shape: 'half', tier: 5, why: 'nothing newer is known: these are the last numbers' },
   unknown: { word: 'unknown', level: 'idle', shape: 'ring', tier: 5, why: 'no recorder has judged it' },
   paused: { word: 'paused', level: 'idle', shape: 'bars', tier: 6, why: 'paused: workers take nothing from it' },
   ok: { word: 'ok', level: 'ok', shape: 'dot', tier: 7, why: 'the recorder sees nothing wrong' },
@@ -36,10 +38,26 @@ const LEVELS = { crit: 0, warn: 1, idle: 2, ok: 2 };
 /** @param {State} state */
 export const isTrouble = (state) => LEVELS[state.level] < 2;
 
+/** Whether something is wrong with it that is no less so while nothing newer is known. @param {State} state */
+const lasts = (state) => state !== STATES.stale && (isTrouble(state) || state === STATES.paused);
+
+/** @param {State} state @param {boolean} frozen */
+const stillKnown = (state, frozen) => (frozen && !lasts(state) ? STATES.frozen : state);
+
 const HEALTHS = ['stalled', 'failing', 'growing', 'paused', 'ok'];
 
 /** @param {Queue} q */
 const stateOf = (q) => STATES[q.status === 'lost' || q.status === 'stale' ? q.status : HEALTHS.includes(str(q.health)) ? str(q.health) : 'unknown'];
+
+const FULL = 95; // percent
+
+/** @param {Server} s */
+function serverState({ status, system = {} }) {
+  if (status === 'lost' || status === 'stale') return STATES[status];
+  const [total, free] = [num(system.disk_total), num(system.disk_free)];
+  if (total && free !== undefined && (1 - free / total) * 100 > FULL) return STATES.disk;
+  return (num(system.cpu_usage) ?? 0) > FULL ? STATES.cpu : STATES.fresh;
+}
 
 /** @param {unknown} v @returns {[string, any][]} */
 const entries = (v) => (isObject(v) ? Object.entries(v).filter(([, x]) => isObject(x)) : []);
@@ -47,8 +65,8 @@ const entries = (v) => (isObject(v) ? Object.entries(v).filter(([, x]) => isObje
 /** @type {WeakMap<object, any>} */
 const known = new WeakMap(); // an unchanged row is the same object (see patch.js), and read once a report
 
-/** @param {View} view @returns {QueueItem[]} */
-export function queuesOf(view) {
+/** @param {View} view @param {boolean} frozen nothing newer comes @returns {QueueItem[]} */
+export function queuesOf(view, frozen) {
   /** @type {QueueItem[]} */
   const items = [];
   for (const [app, { queues, sources }] of entries(view.apps)) {
@@ -57,24 +75,24 @@ export function queuesOf(view) {
     for (const [key, queue] of entries(queues)) {
       const reportedAt = reports.get(str(queue.source) || '-');
       let item = known.get(queue);
-      if (item?.reportedAt !== reportedAt) item = undefined;
-      if (!item) known.set(queue, (item = queueItem(app, key, queue, reportedAt)));
+      if (item?.reportedAt !== reportedAt || item?.frozen !== frozen) item = undefined;
+      if (!item) known.set(queue, (item = queueItem(app, key, queue, reportedAt, frozen)));
       items.push(item);
     }
   }
   return items;
 }
 
-/** @param {string} app @param {string} key @param {Queue} queue @param {number | undefined} reportedAt @returns {QueueItem} */
-function queueItem(app, key, queue, reportedAt) {
+/** @param {string} app @param {string} key @param {Queue} queue @param {number | undefined} reportedAt @param {boolean} frozen @returns {QueueItem} */
+function queueItem(app, key, queue, reportedAt, frozen) {
   const meta = isObject(queue.meta) ? queue.meta : {};
   const driver = (queue.driver === 'other' && str(meta.driver)) || str(queue.driver) || 'other';
   const dlqFor = (Array.isArray(meta.dlq_for) ? meta.dlq_for : []).filter((n) => typeof n === 'string');
   const name = str(queue.name) || key;
-  const state = stateOf(queue);
+  const state = stillKnown(stateOf(queue), frozen);
   return {
     id: `${app}/${key}`, app, name, driver, queue, meta, dlqFor, reportedAt,
-    state, why: str(queue.health_reason),
+    state, why: str(queue.health_reason), frozen,
     asOf: num(meta.as_of),
     oldestMs: oldestMs(num(meta.oldest_at), reportedAt),
     text: `${name}\n${app}\n${driver}\n${str(queue.source)}`.toLowerCase(),
@@ -84,17 +102,17 @@ function queueItem(app, key, queue, reportedAt) {
 /** How old the oldest waiting job was when that was reported. @param {number | undefined} madeAt @param {number | undefined} reportedAt */
 const oldestMs = (madeAt, reportedAt) => (madeAt === undefined || reportedAt === undefined ? undefined : Math.max(reportedAt - madeAt, 0));
 
-/** Servers, the silent ones first, the latest of them at the top. @param {View} view @returns {ServerItem[]} */
-export function serversOf(view) {
+/** Servers, the silent ones first, the latest of them at the top. @param {View} view @param {boolean} frozen nothing newer comes @returns {ServerItem[]} */
+export function serversOf(view, frozen) {
   const items = [];
   for (const [app, { servers }] of entries(view.apps)) {
     for (const [name, server] of entries(servers)) {
       let item = known.get(server);
-      if (!item) {
+      if (item?.frozen !== frozen) {
         const meta = isObject(server.meta) ? server.meta : {};
-        const state = STATES[server.status === 'lost' || server.status === 'stale' ? server.status : 'fresh'];
+        const state = stillKnown(serverState(server), frozen);
         const text = [name, app, server.system?.hostname, meta.environment, meta.runtime, meta.version].map(str).join('\n').toLowerCase();
-        known.set(server, (item = { id: `${app}/${name}`, app, name, server, meta, state, text }));
+        known.set(server, (item = { id: `${app}/${name}`, app, name, server, meta, state, frozen, text }));
       }
       items.push(item);
     }
