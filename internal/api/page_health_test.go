@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
@@ -83,4 +84,52 @@ func TestHostileVerdictsAreText(t *testing.T) {
 	judge(t, redis, `"queues":{"sqs/a":{"health":"stalled","reason":"<img src=x onerror=window.hacked=1>"},"sqs/b":{"health":"constructor"}}`)
 	b := open(t, server.URL)
 	b.until(says("shop/sqs/a", "<img src=x onerror=window.hacked=1>"), state("shop/sqs/b")+" === 'unknown idle'", "!document.querySelector('main img') && !window.hacked")
+}
+
+func TestPageShowsWhatFires(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
+	set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1"},"process":{},"meta":{"app_name":"shop"}`)
+	b := open(t, server.URL)
+	b.until(row("shop/sqs/a"), "document.querySelector('#alerts').hidden")
+	ago := func(d time.Duration) int64 { return time.Now().Add(-d).UnixMilli() }
+	judge(t, redis, `"queues":{},"alerts":{
+		"1":{"rule":"stalled 5m","kind":"queue","key":"sqs/a","reason":"1 waits <b>and</b> nothing is active","since":%d,"sent":%d},
+		"2":{"rule":"lost 2m","kind":"reporter","key":"sqs","since":%d},
+		"3":{"rule":"cpu>90 5m","kind":"server","key":"web-1","since":%d}}`, ago(12*time.Minute), ago(7*time.Minute), ago(3*time.Hour), ago(5*time.Minute))
+	alert := func(i int) string { return fmt.Sprintf("document.querySelectorAll('#alert-rows li')[%d]", i) }
+	b.until("!document.querySelector('#alerts').hidden", "document.querySelector('#alerts-count').textContent === '3 alerts fire'",
+		alert(0)+".textContent.startsWith('shop, reporter sqs')", alert(0)+".textContent.includes('nobody was told')", // the oldest first
+		alert(1)+".textContent.includes('1 waits <b>and</b> nothing is active')", alert(1)+".textContent.includes('stalled 5m')",
+		"/since .*, for 12 min.*last told .*\\d:\\d\\d/.test("+alert(1)+".textContent)",
+		// It leads to its row, or if that is not shown, to the filters that show it.
+		alert(1)+".querySelector('a').click() || true",
+		row("shop/sqs/a")+".contains(document.activeElement) && !"+row("shop/sqs/a")+".querySelector('.c-details').hidden",
+		alert(2)+".querySelector('a').click() || true", "document.querySelector('[data-server=\"shop/web-1\"]').contains(document.activeElement)",
+		"location.hash === ''", alert(0)+".querySelector('a').click() || true", "location.hash === '#app=shop&q=sqs'", "document.querySelectorAll('[data-queue]').length === 2")
+	judge(t, redis, `"queues":{}`)
+	b.until("document.querySelector('#alerts').hidden")
+}
+
+func TestPageDrawsTheLastHour(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"a/b c","driver":"sqs","metrics":{"waiting":1}},{"name":"new","driver":"sqs","metrics":{"waiting":0}}]`)
+	column := make([]int64, 60)
+	for i := range column {
+		column[i] = int64(12 + 5*i)
+	}
+	column[10], column[20], column[21], column[22], column[59] = 1000, -1, -1, -1, 340
+	recorded(t, redis.Client, "shop", map[string][]int64{"a/b c": column})
+	b := open(t, server.URL)
+	drawing := row("shop/sqs/a/b c") + ".querySelector('.chart.waiting svg')"
+	b.until(row("shop/sqs/a/b c"), "!document.querySelector('.chart')",
+		row("shop/sqs/a/b c")+".querySelector('button.open').click() || true", drawing,
+		"/^waiting: from 1[27] to 340 in an hour, at most 1,000, with gaps$/.test("+drawing+".getAttribute('aria-label'))",
+		drawing+".querySelector('.line').getAttribute('d').match(/M/g).length === 2", // a gap is no line
+		"!document.querySelector('.chart.failed')",                                   // nothing is known of it
+		row("shop/sqs/new")+".querySelector('button.open').click() || true", says("shop/sqs/new", "Nothing is recorded of the last hour."))
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // The page: one view in, everything shown out. Each part is a module of its own; this wires them.
 
+import { alertsOf, showAlerts } from './alerts.js';
 import { Controls } from './choice.js';
 import { Clock } from './clock.js';
 import { byId, el, rebuild, setAttr, setText } from './dom.js';
@@ -23,6 +24,8 @@ let items = [];
 let hosts = [];
 /** @type {ReturnType<typeof problemsOf>} */
 let problems = [];
+/** @type {ReturnType<typeof alertsOf>} */
+let alerts = [];
 let frozen = false;
 let frame = 0;
 
@@ -38,6 +41,7 @@ function take(view) {
   items = queuesOf(view, frozen);
   hosts = serversOf(view, frozen);
   problems = problemsOf(view);
+  alerts = alertsOf(view);
   // Not in the frame: a tab in the background has none, and its title is what is seen of it.
   showHeadline();
   showState();
@@ -61,6 +65,7 @@ function draw() {
 function show(view) {
   const now = clock.now();
   const { choice } = controls;
+  showAlerts(alerts, now);
   showProblems(problems);
   showTotals(view);
   showChips();
@@ -203,6 +208,7 @@ function second() {
   if (live.view && isFrozen() !== frozen) take(live.view);
   showState();
   const now = clock.now();
+  showAlerts(alerts, now);
   queues.tick(now);
   servers.tick(now);
   if (queues.unsorted) draw();

@@ -60,7 +60,7 @@ function serverState({ status, system = {} }) {
 }
 
 /** @param {unknown} v @returns {[string, any][]} */
-const entries = (v) => (isObject(v) ? Object.entries(v).filter(([, x]) => isObject(x)) : []);
+export const entries = (v) => (isObject(v) ? Object.entries(v).filter(([, x]) => isObject(x)) : []);
 
 /** @type {WeakMap<object, any>} */
 const known = new WeakMap(); // an unchanged row is the same object (see patch.js), and read once a report

@@ -1,6 +1,7 @@
 // @ts-check
 // The table of queues.
 
+import { charts } from './chart.js';
 import { el, rebuild, setAttr, setText, byId } from './dom.js';
 import { about, count, decimal, duration, moment, num, plain, plural, signed, str, NONE } from './format.js';
 import { arrange, STATES } from './model.js';
@@ -65,7 +66,7 @@ function queueRow(id) {
   /** @type {Item} */
   let item;
   const node = el('tr', { role: 'row', 'data-queue': id });
-  const details = particulars(node, () => facts(item));
+  const details = particulars(node, () => facts(item), charts(id));
 
   const age = ages();
   const state = el('span', { class: 'state' });
@@ -117,7 +118,10 @@ function queueRow(id) {
       age.update({ status: q.status, timestamp: item.reportedAt }, item.asOf);
       details.refill();
     },
-    tick: age.tick,
+    tick(now) {
+      age.tick(now);
+      details.redraw();
+    },
   };
 }
 
