@@ -144,10 +144,9 @@ function showTotals(view) {
 function notCounted({ totals }, name) {
   const unknown = num(totals?.unknown?.[name]) ?? 0;
   const lost = num(totals?.lost?.queues) ?? 0;
-  const words = [];
-  if (unknown) words.push(`${plural(unknown, 'queue')} unknown`);
-  if (lost) words.push(name === 'queues' || num(totals?.[name]) === undefined ? `${count(lost)} lost` : `+ ${count(lost)} lost, not counted`);
-  return words.join(', ');
+  if (!lost) return unknown ? `${plural(unknown, 'queue')} unknown` : '';
+  const isSum = name !== 'queues' && num(totals?.[name]) !== undefined;
+  return `${unknown ? `${count(unknown)} unknown ` : ''}${unknown || isSum ? '+ ' : ''}${count(lost)} lost${isSum ? ', not counted' : ''}`;
 }
 
 function silentServers() {

@@ -28,7 +28,7 @@ export function signed(v) {
 }
 
 /** @type {[string, number, number][]} a unit, its seconds, and up to how many of it */
-const ROUND = [['s', 1, 90], ['min', 60, 90], ['h', 3_600, 48], ['d', 86_400, Infinity]];
+const ROUND = [['s', 1, 90], ['min', 60, 180], ['h', 3_600, 48], ['d', 86_400, Infinity]];
 
 /** A length of time that is an estimate, rounded, with its range: "6 min (4–11)". @param {number} seconds @param {number[] | undefined} range */
 export function about(seconds, range) {
@@ -84,7 +84,7 @@ export function clockTime(ms) {
   const t = num(ms);
   if (t === undefined || Math.abs(t) > 8.64e15) return NONE;
   const at = new Date(t);
-  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString('en-GB') : at.toLocaleString();
+  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString('en-GB') : `${at.toLocaleDateString()} ${at.toLocaleTimeString('en-GB')}`;
 }
 
 // Control characters, bidirectional overrides, invisible marks and lone surrogates: a name must

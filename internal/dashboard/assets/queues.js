@@ -3,7 +3,7 @@
 
 import { charts } from './chart.js';
 import { el, rebuild, setAttr, setText, byId } from './dom.js';
-import { about, count, decimal, duration, moment, num, plain, plural, signed, str, NONE } from './format.js';
+import { about, count, duration, moment, num, plain, plural, signed, str, NONE } from './format.js';
 import { arrange, STATES } from './model.js';
 import { Rows, ages, cell, particulars, setState } from './rows.js';
 
@@ -202,7 +202,6 @@ function facts({ app, driver, queue, meta, state, why, reportedAt }) {
     ['health', queue.health],
     ['why', why || state.why],
     ['reported at', moment(reportedAt)],
-    ['waiting, per minute', num(queue.trend?.waiting_per_min) && decimal(queue.trend?.waiting_per_min)],
     ['error', error],
     ...Object.entries(rest).map(([k, v]) => /** @type {[string, unknown]} */ ([k, isTime(k, v) ? moment(v) : v])),
   ];
