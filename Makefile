@@ -78,7 +78,7 @@ fuzz: ## Run every fuzz target, each for FUZZTIME (1m)
 
 # The few that every test run has are marked in docs/reliability.md.
 .PHONY: chaos
-chaos: ## Run every fault of docs/reliability.md under every program (3 minutes)
+chaos: ## Run every fault of docs/reliability.md under every program (4 minutes)
 	PULSE_CHAOS=all go test -count=1 -run '^TestFaults$$' ./internal/chaos
 
 .PHONY: bench
