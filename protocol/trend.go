@@ -68,6 +68,12 @@ type Trend struct {
 	DrainSeconds *int64 `json:"drain_seconds,omitempty"`
 	// DrainRange is the 95 % interval of DrainSeconds.
 	DrainRange *[2]int64 `json:"drain_range,omitempty"`
+	// ProcessedPerMin is how many jobs are finished in a minute, where the queue's driver counts them.
+	ProcessedPerMin *float64 `json:"processed_per_min,omitempty"`
+	// ArrivingPerMin is how many come in a minute.
+	ArrivingPerMin *float64 `json:"arriving_per_min,omitempty"`
+	// WaitSeconds is how long a job that comes now will wait.
+	WaitSeconds *int64 `json:"wait_seconds,omitempty"`
 }
 
 // IsZero reports whether nothing is known.
@@ -75,7 +81,8 @@ func (t Trend) IsZero() bool { return t == Trend{} }
 
 // Equal reports whether two trends say the same.
 func (t Trend) Equal(other Trend) bool {
-	return sameValue(t.WaitingPerMin, other.WaitingPerMin) && sameValue(t.DrainSeconds, other.DrainSeconds) && sameValue(t.DrainRange, other.DrainRange)
+	return sameValue(t.WaitingPerMin, other.WaitingPerMin) && sameValue(t.DrainSeconds, other.DrainSeconds) && sameValue(t.DrainRange, other.DrainRange) &&
+		sameValue(t.ProcessedPerMin, other.ProcessedPerMin) && sameValue(t.ArrivingPerMin, other.ArrivingPerMin) && sameValue(t.WaitSeconds, other.WaitSeconds)
 }
 
 func sameValue[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
@@ -89,6 +96,9 @@ func (t Trend) AppendJSON(dst []byte) []byte {
 		dst = append(strconv.AppendInt(dst, t.DrainRange[0], 10), ',')
 		dst = append(strconv.AppendInt(dst, t.DrainRange[1], 10), ']')
 	}
+	dst = appendFloat(dst, "processed_per_min", t.ProcessedPerMin)
+	dst = appendFloat(dst, "arriving_per_min", t.ArrivingPerMin)
+	dst = appendInt(dst, "wait_seconds", t.WaitSeconds)
 	return append(dst, '}')
 }
 
@@ -230,6 +240,12 @@ func readTrend(value []byte) (t Trend) {
 			t.DrainSeconds = readSize(value, new(int64))
 		case "drain_range":
 			t.DrainRange = readRange(value)
+		case "processed_per_min":
+			t.ProcessedPerMin = readNumber(value, new(float64))
+		case "arriving_per_min":
+			t.ArrivingPerMin = readNumber(value, new(float64))
+		case "wait_seconds":
+			t.WaitSeconds = readSize(value, new(int64))
 		}
 	}
 	return t

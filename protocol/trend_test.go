@@ -15,6 +15,9 @@ var anyTrends = rapid.Custom(func(t *rapid.T) Trends {
 	counts := rapid.Int64Range(0, MaxCount)
 	trends := rapid.Custom(func(t *rapid.T) (trend Trend) {
 		trend.WaitingPerMin = rapid.Ptr(rapid.Float64Range(-1e9, 1e9), true).Draw(t, "rate")
+		trend.ProcessedPerMin = rapid.Ptr(rapid.Float64Range(0, 1e9), true).Draw(t, "processed")
+		trend.ArrivingPerMin = rapid.Ptr(rapid.Float64Range(0, 1e9), true).Draw(t, "arriving")
+		trend.WaitSeconds = rapid.Ptr(counts, true).Draw(t, "wait")
 		trend.DrainSeconds = rapid.Ptr(counts, true).Draw(t, "drain")
 		if low := rapid.Ptr(counts, true).Draw(t, "low"); low != nil {
 			trend.DrainRange = &[2]int64{*low, rapid.Int64Range(*low, MaxCount).Draw(t, "high")}

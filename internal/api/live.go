@@ -173,8 +173,6 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 		}
 		// A reading that failed took its time, and the ages of the last numbers go on.
 		next = l.builder.View(l.now().Add(l.ahead))
-	}
-	if err != nil {
 		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
 			l.downSince.Add(l.ahead).UTC().Format("15:04:05 UTC"))}}, next.Problems...)
 	}

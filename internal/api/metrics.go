@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/gravito-framework/pulse/internal/view"
@@ -41,6 +42,7 @@ const (
 	queueDrain
 	queueWorkers
 	queuePaused
+	queueProcessed
 	queueHealth
 	queueReported
 	serverUp
@@ -62,6 +64,7 @@ var metricFamilies = [families]struct{ name, help string }{
 	queueDrain:            {"pulse_queue_drain_seconds", "In how long no job will wait, if the trend goes on."},
 	queueWorkers:          {"pulse_queue_workers", "Workers that are connected, where the driver counts them."},
 	queuePaused:           {"pulse_queue_paused", "1 where the queue is paused on purpose."},
+	queueProcessed:        {"pulse_queue_jobs_processed_total", "Jobs that have ever been finished, where the driver counts them."},
 	queueHealth:           {"pulse_queue_health", "1 for the health that the recorder has judged: ok, growing, stalled, failing, paused or unknown."},
 	queueReported:         {"pulse_queue_last_report_timestamp_seconds", "When the queue was last reported."},
 	serverUp:              {"pulse_server_up", "1 while the server's heartbeat is there, 0 for a day after it ended."},
@@ -115,6 +118,9 @@ func (e *exposition) addQueue(app string, q *view.Queue, now int64) {
 	e.addKnown(queueDrain, queue, q.Trend.DrainSeconds)
 	if workers, ok := q.Meta.Int("workers"); ok {
 		e.addKnown(queueWorkers, queue, &workers)
+	}
+	if processed, ok := q.Meta.Int("processed"); ok {
+		e.addKnown(queueProcessed, queue, &processed)
 	}
 	if q.Meta.Has("paused") {
 		e.add(queuePaused, queue, oneIf(q.Meta.Bool("paused")))
@@ -172,7 +178,11 @@ func (e *exposition) text() []byte {
 		if e[i].Len() == 0 {
 			continue
 		}
-		out = append(out, "# HELP "+family.name+" "+family.help+"\n# TYPE "+family.name+" gauge\n"...)
+		kind := "gauge"
+		if strings.HasSuffix(family.name, "_total") {
+			kind = "counter"
+		}
+		out = append(out, "# HELP "+family.name+" "+family.help+"\n# TYPE "+family.name+" "+kind+"\n"...)
 		out = append(out, e[i].Bytes()...)
 	}
 	return out

@@ -41,9 +41,6 @@ const (
 	// noteEvery is how old a key's time in the index may become before a reader notes the key again. A
 	// reporter that keeps the index up to date notes its own keys sooner.
 	noteEvery = 15 * time.Second
-	// clockTolerance is how far ahead of Redis' time a time in the index may be and still be believed:
-	// the nodes of a cluster have clocks of their own.
-	clockTolerance = time.Minute
 	// writeLimit is how long Redis may take for what a reading writes, notAgainFor how long we write nothing
 	// after it took longer. While writes are paused it answers those who read as ever.
 	writeLimit  = 2 * time.Second
@@ -248,7 +245,7 @@ func (r *Reader) index(ctx context.Context, local time.Time) (now time.Time, ind
 	now = local.Add(r.ahead)
 	// The newest first, so that of more than maxKeys the oldest are left out.
 	membersCmd := pipe.ZRevRangeByScoreWithScores(ctx, protocol.IndexKey, &redis.ZRangeBy{
-		Min: strconv.FormatInt(now.Add(-protocol.IndexLife).UnixMilli(), 10), Max: strconv.FormatInt(now.Add(clockTolerance).UnixMilli(), 10), Count: int64(r.maxKeys),
+		Min: strconv.FormatInt(now.Add(-protocol.IndexLife).UnixMilli(), 10), Max: strconv.FormatInt(now.Add(publish.ClockTolerance).UnixMilli(), 10), Count: int64(r.maxKeys),
 	})
 	if err := redisconn.Exec(ctx, pipe); err != nil {
 		return now, nil, err

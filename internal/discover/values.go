@@ -93,8 +93,7 @@ func (r *Reader) values(ctx context.Context, index map[string]int64, add func(vi
 
 // refuse hands over a key that is too large to read, with the reason.
 func (r *Reader) refuse(c candidate, why error, add func(view.Document)) {
-	k := r.see(c.key)
-	k.since, k.size = 0, c.size
+	r.see(c.key).since = 0
 	add(view.Document{Key: c.key, SeenAt: c.seenAt, Err: why})
 }
 

@@ -47,17 +47,9 @@ func fitsInMemory(t *testing.T, p *servertest.Process) {
 	if runtime.GOOS != "linux" {
 		return
 	}
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("it took %.1f MiB of memory", float64(kb)/1024)
-	if kb<<10 > maxRSS {
+	peak := p.PeakMemory(t)
+	t.Logf("it took %.1f MiB of memory", float64(peak)/(1<<20))
+	if peak > maxRSS {
 		t.Errorf("at most %d MiB are allowed", maxRSS>>20)
 	}
 }

@@ -4,9 +4,7 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,21 +22,6 @@ const (
 	container   = 128 << 20
 	memoryLimit = "GOMEMLIMIT=102MiB"
 )
-
-// peak is the most memory that a process has had at any time, in bytes.
-func peak(t *testing.T, p *servertest.Process) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	kib, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kib << 10
-}
 
 // snapshotOf is a snapshot of so many queues as any reporter writes it.
 func snapshotOf(app, source string, queues int) string {
@@ -189,7 +172,7 @@ func TestRubbishOfAnySizeLeavesTheAggregatorSmall(t *testing.T) {
 					t.Errorf("%d problems do not say that %q: %.500q", len(v.Problems), c.said, v.Problems)
 				}
 			}
-			if most := peak(t, p); most > container {
+			if most := p.PeakMemory(t); most > container {
 				t.Errorf("it took %d MiB", most>>20)
 			}
 		})
@@ -239,7 +222,7 @@ func TestManyHonestQueuesFit(t *testing.T) {
 					t.Error("some are not there any more")
 				}
 			}
-			most := peak(t, p)
+			most := p.PeakMemory(t)
 			t.Logf("it takes %d MiB", most>>20)
 			if most > c.most {
 				t.Errorf("it took %d MiB, at most %d are right", most>>20, c.most>>20)
@@ -296,7 +279,7 @@ func TestLargeThingsOfAnAppLeaveTheReporterSmall(t *testing.T) {
 			return true
 		})
 	}
-	most := peak(t, p)
+	most := p.PeakMemory(t)
 	t.Logf("it takes %d MiB", most>>20)
 	if most > container {
 		t.Errorf("it took %d MiB", most>>20)
@@ -355,7 +338,7 @@ func TestManyQueuesLeaveTheReporterSmall(t *testing.T) {
 					return true
 				})
 			}
-			most := peak(t, p)
+			most := p.PeakMemory(t)
 			t.Logf("it takes %d MiB", most>>20)
 			if most > container {
 				t.Errorf("it took %d MiB", most>>20)

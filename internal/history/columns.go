@@ -46,7 +46,7 @@ func (c *Columns) AppendJSON(dst []byte) []byte {
 // doesn't know has only absent ones.
 func (d *Decoder) Columns(key Key, from int64, minutes int) Columns {
 	counts := slices.Repeat(Column{Absent}, 4*minutes)
-	columns := [numbers - 1]Column{} // workers are in no chart
+	columns := [failed + 1]Column{} // the other numbers are in no chart
 	for number := range columns {
 		columns[number] = counts[number*minutes : (number+1)*minutes : (number+1)*minutes]
 	}

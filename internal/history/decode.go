@@ -264,8 +264,6 @@ func (d *Decoder) readRecord(r *reader, minute int64) (s slot, err error) {
 	switch {
 	case r.err != nil:
 		return s, r.err
-	case s.flags > maxFlags:
-		return s, errors.New("it has flags that this version doesn't know")
 	case len(r.name) > maxText || len(d.key) > 2*maxText || !utf8.Valid(r.name) || !utf8.Valid(d.key):
 		return s, errors.New("a queue's name is no text, or too long")
 	}

@@ -227,10 +227,42 @@ func TestAWindowComesBackFromHistory(t *testing.T) {
 	}
 }
 
+// TestThroughputOfAWindow: a counter of finished jobs, of which some looks know nothing, also by a recorder that starts
+// again.
+func TestThroughputOfAWindow(t *testing.T) {
+	t.Parallel()
+	var w Window
+	var d Decoder
+	e := NewEncoder(day, nil)
+	for minute := range int64(8) {
+		s := Sample{Key: "sqs/q", Name: "q", Driver: protocol.DriverSQS, Metrics: protocol.Metrics{Waiting: 300 + 10*minute}, Processed: new(1000 + 60*minute)}
+		if minute == 3 {
+			s.Processed = nil
+		}
+		w.Add(entryAt(minute), &s)
+		entry, _ := e.Encode(entryAt(minute), []Sample{s})
+		if err := d.Add(entryAt(minute), entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := d.Window("sqs/q")
+	want := protocol.Trend{WaitingPerMin: new(10.0), ProcessedPerMin: new(60.0), ArrivingPerMin: new(70.0), WaitSeconds: new(int64(370))}
+	for name, w := range map[string]*Window{"as it went": &w, "from history": &again} {
+		if diff := cmp.Diff(want, w.Trend().Trend); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+	for s := range d.Last() {
+		if s.Processed == nil || *s.Processed != 1420 {
+			t.Errorf("the last sample is %+v", s)
+		}
+	}
+}
+
 // What a recorder of 10,000 queues holds, and what it takes in a minute, even if nothing is collected meanwhile.
 func TestMemoryOfARecorder(t *testing.T) {
 	const most = 64 << 20
-	if size := unsafe.Sizeof(Window{}); size > 410 {
+	if size := unsafe.Sizeof(Window{}); size > 540 {
 		t.Errorf("a window takes %d bytes", size)
 	}
 	heap := func() (m runtime.MemStats) {

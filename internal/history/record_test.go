@@ -39,7 +39,7 @@ func drawSample(t *rapid.T, number int) Sample {
 		Name: []string{"a", "ab", "abc", "", "ü/x", "b:c"}[number%6], Driver: protocol.DriverBullMQ,
 		Source:  rapid.SampledFrom([]string{"redis", "redis", "redis", ""}).Draw(t, "source"),
 		Metrics: protocol.Metrics{Waiting: count.Draw(t, "waiting"), Active: some.Draw(t, "active"), Delayed: some.Draw(t, "delayed"), Failed: some.Draw(t, "failed")},
-		Workers: some.Draw(t, "workers"), Paused: rapid.Bool().Draw(t, "paused"), Lost: rapid.IntRange(0, 5).Draw(t, "lost") == 0,
+		Workers: some.Draw(t, "workers"), Processed: some.Draw(t, "processed"), Paused: rapid.Bool().Draw(t, "paused"), Lost: rapid.IntRange(0, 5).Draw(t, "lost") == 0,
 	}
 	if number >= 6 {
 		s.Driver, s.MetaDriver = protocol.DriverOther, "redis-list"
@@ -459,7 +459,6 @@ func TestHostileEntries(t *testing.T) {
 		"more queues than there may": {"\x01K\xff\xff\x7f", "too large"},
 		"a queue twice":              {"\x01K\x02" + record + "\x00\x01\x00\x01\x02\x02\x05", "twice"},
 		"more after its queues":      {"\x01K\x01" + record + "\x00", "more than its queues"},
-		"unknown flags":              {"\x01K\x01\x40" + record[1:], "flags"},
 		"a name that is no text":     {"\x01K\x01" + strings.Replace(record, "c", "\xff", 1), "no text"},
 		"a source that is no text":   {"\x01K\x01" + strings.Replace(record, "sqs", "\xff\xff\xff", 1), "no text"},
 		"a text that never came":     {"\x01K\x01" + strings.Replace(record, "\x02\x05", "\x03\x05", 1), "too large"},
@@ -468,8 +467,8 @@ func TestHostileEntries(t *testing.T) {
 		"adds one that is there":     {"\x01D\x01\x01\x00\x01" + strings.Replace(strings.Replace(record, "c", "a", 1), text("sqs"), text("bullmq"), 1), "twice"},
 		"changes one twice":          {"\x01D\x01\x01\x00\x00\x01\x01\x02\x00\x01\x02", "changes"},
 		"changes nothing":            {"\x01D\x01\x01\x00\x00\x00\x00", "changes"},
-		"changes what is unknown":    {"\x01D\x01\x01\x00\x00\x00\x40", "changes"},
-		"changes flags to unknown":   {"\x01D\x01\x01\x00\x00\x00\x20\x40", "flags"},
+		"changes what is unknown":    {"\x01D\x01\x01\x00\x00\x00\x80", "changes"},
+		"changes flags to unknown":   {"\x01D\x01\x01\x00\x00\x00\x40\x80", "flags"},
 		"less than no jobs":          {"\x01D\x01\x01\x00\x00\x00\x01\x7f", "too large"},
 		"a keyframe in the future":   {"\x01D\x01\x02\x00\x00", "not read"},
 		"an unknown kind":            {"\x01X", "kind"},
@@ -600,8 +599,8 @@ func TestTheFormatStays(t *testing.T) {
 			"\x05\x00\x07ordered\x00\x06bullmq\x00\x00\x00\x05redis\x00\x00\x00" +
 			"\x05\x05\x01s\x01\x02\x03\x07\x00\x00" +
 			"\xb8\x00\x04mail\x00\x05other\x00\x0aredis-list\x00\x01b\x11redis-list/mail@b\xac\x02\x02\x05",
-		"\x01D\x01\x01" + "\x01\x02" + "\x01\x00\x00\x01n\x00\x03sqs\x00\x00\x00\x02eu\x09" + "\x00\x01\x06" + "\x00\x22\x07\x06",
-		"\x01D\x03\x04" + "\x00\x00" + "\x01\x20\x27",
+		"\x01D\x01\x01" + "\x01\x02" + "\x01\x00\x00\x01n\x00\x03sqs\x00\x00\x00\x02eu\x09" + "\x00\x01\x06" + "\x00\x42\x07\x06",
+		"\x01D\x03\x04" + "\x00\x00" + "\x01\x40\x27",
 	} {
 		samples, minute := []Sample{orders, mail, list}, int64(0)
 		if i > 0 {

@@ -19,7 +19,10 @@ type Sample struct {
 	Source     string
 	Metrics    protocol.Metrics
 	Workers    *int64 // connected workers; nil where they cannot be counted
-	Paused     bool
+	// Processed is how many jobs have ever been finished; nil where nobody counts that. It must truly count. The number of
+	// finished jobs that a queue keeps is no counter, because most queues keep only the last so many.
+	Processed *int64
+	Paused    bool
 	// DeadLetters is true for another queue's dead-letter queue, whose jobs no worker takes. History doesn't keep it.
 	DeadLetters bool
 	// Lost is true where the reporter's key is gone, or its numbers are old for another reason. They are those of the last
@@ -77,11 +80,12 @@ const (
 	delayed
 	failed
 	workers
+	processed
 	numbers
 )
 
 // flags say which of a state's numbers are known, and how the queue is.
-type flags uint8
+type flags uint16
 
 const (
 	knowsActive flags = 1 << iota
@@ -90,8 +94,9 @@ const (
 	knowsWorkers
 	isPaused
 	isLost
-	isGone   // in a series only: the queue is no more
-	maxFlags = isGone - 1
+	knowsProcessed
+	maxFlags       = knowsProcessed<<1 - 1 // an entry has a byte for them, with one bit more
+	isGone   flags = 1 << 8                // in a series only: the queue is no more
 )
 
 // state is what history keeps of a queue's sample.
@@ -101,7 +106,7 @@ type state struct {
 }
 
 // known are the flags of the numbers, in their order.
-var known = [numbers]flags{active: knowsActive, delayed: knowsDelayed, failed: knowsFailed, workers: knowsWorkers}
+var known = [numbers]flags{active: knowsActive, delayed: knowsDelayed, failed: knowsFailed, workers: knowsWorkers, processed: knowsProcessed}
 
 func (s *state) knows(number int) bool { return s.flags&known[number] == known[number] }
 
@@ -116,7 +121,7 @@ func (s *state) get(number int) *int64 {
 // state is what history keeps of s.
 func (s *Sample) state() (st state) {
 	st.n[waiting] = s.Metrics.Waiting
-	for number, n := range [numbers]*int64{active: s.Metrics.Active, delayed: s.Metrics.Delayed, failed: s.Metrics.Failed, workers: s.Workers} {
+	for number, n := range [numbers]*int64{active: s.Metrics.Active, delayed: s.Metrics.Delayed, failed: s.Metrics.Failed, workers: s.Workers, processed: s.Processed} {
 		if n != nil {
 			st.n[number] = *n
 			st.flags |= known[number]
@@ -155,7 +160,7 @@ func (s *state) sample(id *identity, seen int64) Sample {
 	return Sample{
 		Key: id.key, Name: id.name, Driver: id.driver, MetaDriver: id.metaDriver, Source: id.source,
 		Metrics: protocol.Metrics{Waiting: s.n[waiting], Active: s.get(active), Delayed: s.get(delayed), Failed: s.get(failed)},
-		Workers: s.get(workers), Paused: s.flags&isPaused != 0, Lost: s.flags&isLost != 0, Seen: seen * minuteMS,
+		Workers: s.get(workers), Processed: s.get(processed), Paused: s.flags&isPaused != 0, Lost: s.flags&isLost != 0, Seen: seen * minuteMS,
 	}
 }
 

@@ -7,23 +7,13 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// Throughput is what passes through a queue of which somebody counts the finished jobs. What is not known is nil.
-type Throughput struct {
-	ProcessedPerMin *float64 // jobs finished a minute: the median of the last 15 minutes
-	ArrivingPerMin  *float64 // jobs made a minute: what is finished, and what the queue gains beside it
-	// WaitSeconds is how long a job that comes now will wait, by Little's law: the jobs before it, by those finished a
-	// second.
-	WaitSeconds *int64
-}
-
-// ThroughputOf is the throughput of a queue with so many waiting jobs and this trend.
+// setThroughput sets what passes through a queue with so many waiting jobs. finished is how many jobs had ever been
+// finished, at moments in order. Where that falls the counter was reset, and that minute is a gap.
 //
-// finished is a counter: how many jobs have ever been finished, at moments in order. Where it falls it was reset, and
-// that minute is a gap. It must truly count. The number of finished jobs that a queue keeps is no counter, because
-// most queues keep only the last so many: so BullMQ's `completed` is none.
-func ThroughputOf(finished []Point, waiting int64, trend *Trend) (t Throughput) {
+// The wait is by Little's law: the jobs that wait, by those finished a second.
+func (t *Trend) setThroughput(finished []Point, waiting int64) {
 	if len(finished) == 0 {
-		return t
+		return
 	}
 	newest := finished[len(finished)-1].At
 	var rates []float64
@@ -37,16 +27,15 @@ func ThroughputOf(finished []Point, waiting int64, trend *Trend) (t Throughput) 
 		}
 	}
 	if len(rates) < minPoints-1 {
-		return t
+		return
 	}
 	slices.Sort(rates)
 	processed := median(rates)
 	t.ProcessedPerMin = &processed
-	if trend.WaitingPerMin != nil {
-		t.ArrivingPerMin = new(max(0, processed+*trend.WaitingPerMin))
+	if t.WaitingPerMin != nil {
+		t.ArrivingPerMin = new(max(0, processed+*t.WaitingPerMin))
 	}
 	if processed > 0 {
 		t.WaitSeconds = new(int64(math.Round(min(60*float64(waiting)/processed, protocol.MaxCount))))
 	}
-	return t
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 // start is a minute.
@@ -224,23 +226,25 @@ func TestGrowing(t *testing.T) {
 func TestThroughput(t *testing.T) {
 	counter := minutes(0, 100, 200, 290, 400, 20, 120, 220) // started again after the fifth
 	up := TrendOf(minutes(10, 20, 30, 40, 50, 60))
-	got := ThroughputOf(counter, 300, &up)
-	want := Throughput{ProcessedPerMin: new(100.0), ArrivingPerMin: new(110.0), WaitSeconds: new(int64(180))}
-	if diff := cmp.Diff(want, got); diff != "" {
+	want := protocol.Trend{WaitingPerMin: up.WaitingPerMin, ProcessedPerMin: new(100.0), ArrivingPerMin: new(110.0), WaitSeconds: new(int64(180))}
+	up.setThroughput(counter, 300)
+	if diff := cmp.Diff(want, up.Trend); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	for name, c := range map[string]struct {
 		counter []Point
-		want    Throughput
+		want    protocol.Trend
 	}{
-		"a reset counts nothing": {minutes(100, 0, 100, 0, 100, 0, 100, 0, 100, 0), Throughput{ProcessedPerMin: new(100.0), WaitSeconds: new(int64(180))}},
-		"nothing is finished":    {minutes(7, 7, 7, 7, 7), Throughput{ProcessedPerMin: new(0.0)}},
-		"too little is known":    {minutes(0, 100, 200, 300), Throughput{}},
-		"no counter":             {nil, Throughput{}},
-		"what was an hour ago":   {append(minutes(0, 100, 200, 300, 400, 500), Point{start + 60*minuteMS, 900}), Throughput{}},
-		"a gap is no slow hour":  {append([]Point{{start - 5*minuteMS, 0}}, minutes(900, 910, 920, 930)...), Throughput{}},
+		"a reset counts nothing": {minutes(100, 0, 100, 0, 100, 0, 100, 0, 100, 0), protocol.Trend{ProcessedPerMin: new(100.0), WaitSeconds: new(int64(180))}},
+		"nothing is finished":    {minutes(7, 7, 7, 7, 7), protocol.Trend{ProcessedPerMin: new(0.0)}},
+		"too little is known":    {minutes(0, 100, 200, 300), protocol.Trend{}},
+		"no counter":             {nil, protocol.Trend{}},
+		"what was an hour ago":   {append(minutes(0, 100, 200, 300, 400, 500), Point{start + 60*minuteMS, 900}), protocol.Trend{}},
+		"a gap is no slow hour":  {append([]Point{{start - 5*minuteMS, 0}}, minutes(900, 910, 920, 930)...), protocol.Trend{}},
 	} {
-		if diff := cmp.Diff(c.want, ThroughputOf(c.counter, 300, &Trend{})); diff != "" {
+		var got Trend
+		got.setThroughput(c.counter, 300)
+		if diff := cmp.Diff(c.want, got.Trend); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", name, diff)
 		}
 	}

@@ -3,7 +3,7 @@ package history
 import "math"
 
 // Window keeps the last 16 looks at a queue: what [Window.Trend] and [Window.Judge] need. Its zero value has none. It
-// takes 400 bytes, so that a recorder can have one for each queue.
+// takes 530 bytes, so that a recorder can have one for each queue.
 type Window struct {
 	looks    [maxPoints]look // a ring
 	next     uint8
@@ -14,10 +14,11 @@ type Window struct {
 
 // look is one point of a window.
 type look struct {
-	waiting int64
-	failed  int64  // Absent where unknown
-	ago     uint16 // minutes since the look before, as far as they fit
-	isIdle  bool   // see isIdle
+	waiting   int64
+	failed    int64  // Absent where unknown
+	processed int64  // Absent where unknown
+	ago       uint16 // minutes since the look before, as far as they fit
+	isIdle    bool   // see isIdle
 }
 
 // Add notes a look, at a moment in Unix ms. Of two in one minute the later counts. A lost queue's numbers are no look.
@@ -30,9 +31,12 @@ func (w *Window) Add(at int64, s *Sample) {
 }
 
 func (w *Window) add(minute int64, st *state) {
-	l := look{waiting: st.n[waiting], failed: Absent, isIdle: st.isIdle()}
+	l := look{waiting: st.n[waiting], failed: Absent, processed: Absent, isIdle: st.isIdle()}
 	if st.knows(failed) {
 		l.failed = st.n[failed]
+	}
+	if st.knows(processed) {
+		l.processed = st.n[processed]
 	}
 	switch {
 	case w.n > 0 && minute == w.latestIs:
@@ -68,13 +72,32 @@ func (w *Window) points(buf *[maxPoints]Point) []Point {
 	return buf[maxPoints-int(w.n):]
 }
 
-// Trend is the trend up to the newest look. A lost queue has none.
+// Trend is the trend up to the newest look. A lost queue has none. Where finished jobs are counted it has the queue's
+// throughput, too.
 func (w *Window) Trend() Trend {
 	if w.lostNow {
 		return Trend{why: "its reporter's key is gone"}
 	}
 	var buf [maxPoints]Point
-	return TrendOf(w.points(&buf))
+	t := TrendOf(w.points(&buf))
+	if w.n > 0 {
+		t.setThroughput(w.finished(&buf), w.look(0).waiting)
+	}
+	return t
+}
+
+// finished are how many jobs had been finished, oldest first, without the looks that don't know.
+func (w *Window) finished(buf *[maxPoints]Point) []Point {
+	at, n := w.latestIs*minuteMS, 0
+	for i := range int(w.n) {
+		l := w.look(i)
+		if l.processed != Absent {
+			n++
+			buf[maxPoints-n] = Point{at, l.processed}
+		}
+		at -= int64(l.ago) * minuteMS
+	}
+	return buf[maxPoints-n:]
 }
 
 // Window is what a recorder that starts again goes on with: a queue's last looks.

@@ -144,9 +144,9 @@ func (p *Store) execWithTime(ctx context.Context, pipe redis.Pipeliner, asked ti
 	return nil
 }
 
-// futureTolerance is how far ahead of Redis' time a member of the index may be: more than the clocks of a cluster's
+// ClockTolerance is how far ahead of Redis' time a member of the index may be: more than the clocks of a cluster's
 // nodes are apart.
-const futureTolerance = time.Minute
+const ClockTolerance = time.Minute
 
 // Note adds to pipe what notes keys in the index as seen at ms, which is Redis' time. It forgets what was seen last
 // a day before that, and what is noted for a moment more than a minute after it: that was a wrong clock, whose
@@ -158,7 +158,7 @@ func Note(ctx context.Context, pipe redis.Pipeliner, ms int64, keys ...string) {
 	}
 	pipe.ZAdd(ctx, protocol.IndexKey, seen...)
 	forgetPast(ctx, pipe, ms)
-	pipe.ZRemRangeByScore(ctx, protocol.IndexKey, "("+strconv.FormatInt(ms+futureTolerance.Milliseconds(), 10), "+inf")
+	pipe.ZRemRangeByScore(ctx, protocol.IndexKey, "("+strconv.FormatInt(ms+ClockTolerance.Milliseconds(), 10), "+inf")
 }
 
 func forgetPast(ctx context.Context, pipe redis.Pipeliner, ms int64) {

@@ -314,10 +314,12 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 	a.windows, a.trends = windows, t
 }
 
-// trendOf is t with a rate in thousandths: a patch should not carry digits that mean nothing.
+// trendOf is t with rates in thousandths: a patch should not carry digits that mean nothing.
 func trendOf(t history.Trend) protocol.Trend {
-	if rate := t.WaitingPerMin; rate != nil {
-		t.WaitingPerMin = new(math.Round(*rate*1000)/1000 + 0) // no -0
+	for _, rate := range []**float64{&t.WaitingPerMin, &t.ProcessedPerMin, &t.ArrivingPerMin} {
+		if *rate != nil {
+			*rate = new(math.Round(**rate*1000)/1000 + 0) // no -0
+		}
 	}
 	return t.Trend
 }
@@ -338,6 +340,9 @@ func samplesOf(a *view.App) []history.Sample {
 		}
 		if n, ok := q.Meta.Int("workers"); ok {
 			s.Workers = &n
+		}
+		if n, ok := q.Meta.Int("processed"); ok {
+			s.Processed = &n
 		}
 		samples = append(samples, s)
 	}

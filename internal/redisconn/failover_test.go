@@ -89,8 +89,8 @@ func TestAClientFollowsAFailoverOfTheSentinels(t *testing.T) {
 	ctx := t.Context()
 	master := servertest.Redis(t)
 	replica := servertest.Redis(t, "--replicaof", "127.0.0.1", master.Port())
-	sentinel := startSentinel(t, "sentinel monitor queues 127.0.0.1 "+master.Port()+" 1\nsentinel down-after-milliseconds queues 500\nsentinel failover-timeout queues 5000\n")
-	r, err := Parse("redis+sentinel://" + sentinel + "/queues")
+	sentinel := servertest.Sentinel(t, "queues", master)
+	r, err := Parse("redis+sentinel://" + sentinel.Addr + "/queues")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,10 +100,8 @@ func TestAClientFollowsAFailoverOfTheSentinels(t *testing.T) {
 	if err := client.Set(ctx, key, "before", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	watcher := redis.NewSentinelClient(&redis.Options{Addr: sentinel})
-	defer watcher.Close()
 	servertest.Eventually(t, "a replica in step, which the sentinel knows", func() bool {
-		replicas, err := watcher.Replicas(ctx, "queues").Result()
+		replicas, err := sentinel.Client.Replicas(ctx, "queues").Result()
 		return err == nil && len(replicas) == 1 && replicas[0]["master-link-status"] == "ok" && replica.Client.Get(ctx, key).Val() == "before"
 	})
 	master.Stop()

@@ -38,8 +38,11 @@ const leftOut = "\x00left out: "
 // IsLeftOut reports whether element replaces an element of a list that was too large to read.
 func IsLeftOut(element string) bool { return strings.HasPrefix(element, leftOut) }
 
+// dialer makes a connection.
+type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
 // bounded wraps a dialer: its connections leave out values that are too large.
-func bounded(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func bounded(dial dialer) dialer {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {

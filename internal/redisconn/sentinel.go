@@ -15,7 +15,7 @@ import (
 // loggingIn is a dialer that logs in where a server asks for a login. Many Sentinels have the login of the
 // servers that they watch, and many have none. go-redis has one setting for all, and a Sentinel without a
 // password refuses one.
-func loggingIn(o *redis.UniversalOptions, dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func loggingIn(o *redis.UniversalOptions, dial dialer) dialer {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {

@@ -3,10 +3,7 @@ package redisconn
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -206,10 +203,10 @@ func TestAClientConnectsByEachKindOfURL(t *testing.T) {
 		t.Fatal(err)
 	}
 	const login = "ada:p%40ss%2Fw%3Frd@"
-	watch := "sentinel monitor queues 127.0.0.1 " + server.Port() + " 1\n"
-	open, locked := startSentinel(t, watch), startSentinel(t, watch+"requirepass p@ss/w?rd\n")
-	withUser := startSentinel(t, watch+"user ada on >p@ss/w?rd ~* &* +@all\nuser default off\n")
-	own := startSentinel(t, watch+"requirepass its-own\n")
+	sentinel := func(settings ...string) string { return servertest.Sentinel(t, "queues", server, settings...).Addr }
+	open, locked := sentinel(), sentinel("requirepass p@ss/w?rd")
+	withUser := sentinel("user ada on >p@ss/w?rd ~* &* +@all", "user default off")
+	own := sentinel("requirepass its-own")
 	cluster := servertest.Cluster(t)
 	for _, text := range []string{
 		"redis://" + login + server.Addr + "/3",
@@ -238,25 +235,6 @@ func TestAClientConnectsByEachKindOfURL(t *testing.T) {
 	if !strings.Contains(in, "db3:keys=1") || strings.Contains(in, "db0:") {
 		t.Errorf("the database of the URL is not the one that is used: %s", in)
 	}
-}
-
-// startSentinel starts a sentinel, which needs its settings in a file, and returns its address.
-func startSentinel(t *testing.T, settings string) string {
-	t.Helper()
-	addr := fmt.Sprintf("127.0.0.1:%d", servertest.FreePort(t))
-	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	settings = fmt.Sprintf("bind 127.0.0.1\nport %s\n%s\n", addr[strings.LastIndexByte(addr, ':')+1:], settings)
-	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	servertest.Run(t, "/usr/bin/env", nil, "redis-server", file, "--sentinel")
-	client := redis.NewClient(&redis.Options{Addr: addr})
-	defer client.Close()
-	servertest.Eventually(t, "the sentinel", func() bool {
-		err := client.Ping(t.Context()).Err()
-		return err == nil || IsRefusal(err) // it asks for a login
-	})
-	return addr
 }
 
 func TestAnErrorOfTheClientHasNoPassword(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -262,6 +263,21 @@ func (p *Process) Stderr() string { return p.stderr.String() }
 
 // PID is the process' id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// PeakMemory is the most memory that the process has held at any time, in bytes. Linux tells it.
+func (p *Process) PeakMemory(t testing.TB) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kib, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
 
 // Signal sends a signal.
 func (p *Process) Signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }

@@ -319,6 +319,7 @@ func (k *known) setServer(h *protocol.Heartbeat) {
 
 func (k *known) setVerdicts(t *protocol.Trends) {
 	k.app, k.timestamp, k.verdicts = t.App, t.Timestamp, t
+	k.interval = protocol.TrendTTL.Milliseconds() * 2 / 3 // so that they count as fresh for as long as they live
 	for key, verdict := range t.Queues {
 		k.cost += verdictCost + int64(len(key)+sizeOf(verdict.Reason))
 	}

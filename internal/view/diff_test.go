@@ -8,7 +8,7 @@ import (
 )
 
 const fullQueue = `{"name":"a","driver":"sqs","source":"s","status":"fresh","health":"ok","health_reason":"r",
-	"trend":{"waiting_per_min":-1.5,"drain_seconds":60,"drain_range":[50,70]},"metrics":{"waiting":1,"active":1,"delayed":1,"failed":1},"meta":{"a":"b","c":{"d":1,"e":[1]}}}`
+	"trend":{"waiting_per_min":-1.5,"drain_seconds":60,"drain_range":[50,70],"processed_per_min":1.5,"arriving_per_min":2.5,"wait_seconds":7},"metrics":{"waiting":1,"active":1,"delayed":1,"failed":1},"meta":{"a":"b","c":{"d":1,"e":[1]}}}`
 
 const fullServer = `{"status":"fresh","timestamp":1,
 	"system":{"hostname":"a","platform":"b","cpu_usage":1,"cpu_cores":1,"memory_total":1,"memory_free":1,"load_avg":[1],"disk_total":1,"disk_free":1},

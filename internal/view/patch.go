@@ -166,6 +166,9 @@ func (w *writer) patchAlert(prev, next Alert) {
 }
 
 func (w *writer) patchTrend(prev, next *protocol.Trend) {
+	w.changedFloat("processed_per_min", prev.ProcessedPerMin, next.ProcessedPerMin)
+	w.changedFloat("arriving_per_min", prev.ArrivingPerMin, next.ArrivingPerMin)
+	w.changedKnown("wait_seconds", prev.WaitSeconds, next.WaitSeconds)
 	w.changedFloat("waiting_per_min", prev.WaitingPerMin, next.WaitingPerMin)
 	w.changedKnown("drain_seconds", prev.DrainSeconds, next.DrainSeconds)
 	switch was, is := prev.DrainRange, next.DrainRange; {

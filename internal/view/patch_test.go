@@ -105,7 +105,7 @@ func drawDocument(t *rapid.T, now time.Time) Document {
 			verdicts[rapid.SampledFrom([]string{"sqs", "bullmq", "celery"}).Draw(t, "driver")+"/"+queues.Draw(t, "name")] = map[string]any{
 				"health": rapid.SampledFrom([]string{"ok", "growing", "stalled", "unknown", "excellent"}).Draw(t, "health"),
 				"reason": rapid.SampledFrom([]string{"", "<b>", "more wait"}).Draw(t, "reason"),
-				"trend":  json.RawMessage(rapid.SampledFrom([]string{"{}", "null", `{"waiting_per_min":-1.5}`, `{"drain_seconds":60,"drain_range":[50,70]}`, `{"drain_range":[1,2]}`}).Draw(t, "trend")),
+				"trend":  json.RawMessage(rapid.SampledFrom([]string{"{}", "null", `{"waiting_per_min":-1.5}`, `{"drain_seconds":60,"drain_range":[50,70]}`, `{"drain_range":[1,2]}`, `{"processed_per_min":1.5,"arriving_per_min":0,"wait_seconds":3}`}).Draw(t, "trend")),
 			}
 		}
 		alerts := map[string]any{}

@@ -519,6 +519,9 @@ func TestLostQueueHasNoVerdict(t *testing.T) {
 	if got, _ := health(gone(rows), ok); got != protocol.HealthUnknown {
 		t.Errorf("lost, it is %s", got)
 	}
+	if v := b.Build(noon.Add(40*time.Second), []Document{rows, judged("shop", -time.Second, `"sqs/q":{"health":"ok"}`)}); len(v.Problems) > 0 {
+		t.Errorf("verdicts of half a minute ago: %v", v.Problems)
+	}
 	got, problems := health(rows, gone(ok))
 	if got != protocol.HealthUnknown || len(problems) != 1 || !strings.Contains(problems[0].Reason, "the recorder stopped") {
 		t.Errorf("without a recorder it is %s: %v", got, problems)

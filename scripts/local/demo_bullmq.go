@@ -20,6 +20,7 @@ type bullQueue struct {
 
 var bullQueues = []bullQueue{
 	{name: "emails", arrive: 6, drain: 6, swing: 4},
+	{name: "exports", arrive: 1, most: 600}, // its workers are dead
 	{name: "reports", arrive: 2, drain: 2, failEvery: 9},
 	{name: "thumbnails", arrive: 3, paused: true, most: 240},
 	{name: "webhooks", arrive: 9, drain: 8, swing: 3, failEvery: 40, most: 900},

@@ -40,6 +40,7 @@ func run(ctx context.Context) error {
 		own["PULSE_REDIS_URL"] = redis
 		if !watched {
 			own["PULSE_APP"], invented = "demo", demoSettings()
+			own["PULSE_ALERT_RULES"] = "stalled 1m, lost 2m, failing 2m, drain>1h 10m" // so that a demo needs no patience
 		}
 	}
 	env := func(name string) string {
@@ -91,6 +92,9 @@ func run(ctx context.Context) error {
 		fmt.Fprintln(os.Stderr, "These are demo queues. To see your own, set PULSE_REDIS_URL and the driver's queues, such as PULSE_BULLMQ_QUEUES='*' or PULSE_LARAVEL_QUEUES='*'; or PULSE_SQS_QUEUES='*' with AWS credentials.")
 		d, err := newDemo(ctx, host.Redis.Client(ctx), reporters[0])
 		if err != nil {
+			return err
+		}
+		if err := d.seedHistory(ctx, reporters[0]); err != nil {
 			return err
 		}
 		group.Go(func() error { return d.play(ctx) })
