@@ -141,6 +141,14 @@ func eachKey(h *house) (steps []fault) {
 		} {
 			f.keepsRecorder = key == "pulse:trend:shop"
 			f.name, f.health = wrong[0].(string)+" "+key, "up"
+			if key == "pulse:trend:shop" { // else it would be set anew in the next minute
+				resume := f.end
+				f.end = func(h *house) {
+					resume(h)
+					h.do("DEL", "pulse:history:shop") // so that this minute is still to be recorded
+					h.startRecorder()
+				}
+			}
 			if f.begin == nil {
 				f.begin = func(h *house) {
 					h.do("DEL", "pulse:history:shop") // so that the recorder has not yet seen to this minute
