@@ -15,6 +15,7 @@ type group struct {
 	pending   adapter.Reply
 	consumers adapter.Reply
 	lag       int64 // as Redis tells it; -1 where it doesn't
+	read      int64 // how many entries were ever delivered to the group; -1 where Redis doesn't tell
 	length    int64 // of the stream
 
 	waiting int64
@@ -106,7 +107,7 @@ func (s *session) fail(queue, part string, err error) {
 // readGroup reads one group of XINFO GROUPS: names and values, of which each version of Redis has more.
 func readGroup(r adapter.Reply) (g group, name string, err error) {
 	fields, err := r.List()
-	g.lag = -1
+	g.lag, g.read = -1, -1
 	last := ""
 	for i := 0; i+1 < len(fields); i += 2 {
 		value := fields[i+1]
@@ -122,6 +123,10 @@ func readGroup(r adapter.Reply) (g group, name string, err error) {
 		case "lag": // since Redis 7; nothing where it doesn't know
 			if n, err := value.Count(); err == nil {
 				g.lag = n
+			}
+		case "entries-read": // likewise
+			if n, err := value.Count(); err == nil {
+				g.read = n
 			}
 		}
 		if err != nil {

@@ -373,3 +373,62 @@ func BenchmarkCountedBacklog(b *testing.B) {
 		}
 	}
 }
+
+// TestAcknowledgedEntriesAreCounted: what was ever delivered, less what is pending, is a counter of finished jobs. It goes
+// on when entries are trimmed, and is absent where Redis doesn't know how many came before the group.
+func TestAcknowledgedEntriesAreCounted(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	client := servertest.Redis(t).Client
+	add := func(n int) {
+		t.Helper()
+		for range n {
+			if err := client.XAdd(ctx, &redis.XAddArgs{Stream: "events", Values: []string{"a", "b"}}).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	read := func(group string, n int, acks bool) {
+		t.Helper()
+		got, err := client.XReadGroup(ctx, &redis.XReadGroupArgs{Group: group, Consumer: "c", Streams: []string{"events", ">"}, Count: int64(n)}).Result()
+		if err != nil || len(got[0].Messages) != n {
+			t.Fatalf("%v, %v", got, err)
+		}
+		for _, m := range got[0].Messages {
+			if acks {
+				client.XAck(ctx, "events", group, m.ID)
+			}
+		}
+	}
+	p := newPoller(t, client, "events")
+	want := func(when string, want map[string]int64) {
+		t.Helper()
+		got := map[string]int64{}
+		for _, q := range mustPoll(t, p, time.Now()).Queues {
+			if n, ok := q.Meta.Int("processed"); ok {
+				got[q.Name] = n
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", when, diff)
+		}
+	}
+	if err := client.XGroupCreateMkStream(ctx, "events", "billing", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	add(10)
+	read("billing", 4, true)
+	read("billing", 3, false)
+	want("seven delivered, three of them pending", map[string]int64{"events/billing": 4})
+	if err := client.XGroupCreate(ctx, "events", "late", "$").Err(); err != nil {
+		t.Fatal(err)
+	}
+	want("a group that began later", map[string]int64{"events/billing": 4})
+	read("billing", 3, true)
+	if err := client.XTrimMaxLen(ctx, "events", 2).Err(); err != nil {
+		t.Fatal(err)
+	}
+	add(5)
+	read("billing", 5, true)
+	want("after a trim", map[string]int64{"events/billing": 12})
+}

@@ -47,6 +47,9 @@ func (s *session) queue(g *group, active *int64) protocol.Queue {
 	} else {
 		g.note = cmp.Or(g.note, "active: "+err.Error())
 	}
+	if q.Metrics.Active != nil && g.read >= *active {
+		q.Meta.SetInt("processed", g.read-*active) // what was delivered, and is acknowledged
+	}
 	if n, err := g.consumers.Count(); err == nil {
 		q.Meta.SetInt("consumers", n)
 	}
