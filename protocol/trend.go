@@ -14,6 +14,7 @@ type Trends struct {
 	App       string
 	Queues    map[string]Verdict // by the queue's key in the view, such as "sqs/orders"
 	Alerts    map[string]Alert   // those that fire, by fingerprint
+	Problems  []string           // what the recorder could not do, in sentences
 }
 
 // Alert is a rule that has held for long enough to tell somebody.
@@ -26,8 +27,12 @@ type Alert struct {
 	Sent   int64  // when a channel was last told, Unix ms; 0 is not yet
 }
 
-// maxAlerts is how many alerts of an app are read.
-const maxAlerts = 1000
+const (
+	// maxAlerts is how many alerts of an app are read.
+	maxAlerts = 1000
+	// maxRecorderProblems is how many problems of the recorder are.
+	maxRecorderProblems = 10
+)
 
 // TrendTTL is how long verdicts live. They are renewed every minute.
 const TrendTTL = 3 * time.Minute
@@ -131,6 +136,16 @@ func (t *Trends) Encode() ([]byte, error) {
 		}
 		dst = append(dst, '}')
 	}
+	if len(t.Problems) > 0 {
+		dst = append(appendMember(dst, "problems"), '[')
+		for i, reason := range t.Problems {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = AppendText(dst, reason)
+		}
+		dst = append(dst, ']')
+	}
 	return append(dst, '}'), nil
 }
 
@@ -192,6 +207,11 @@ func DecodeTrends(data []byte) (Trends, error) {
 				}
 				t.Alerts[string(fingerprint)] = a
 			}
+		}
+	}
+	for value := range elements(doc.get("problems")) {
+		if reason := readText(value); len(t.Problems) < maxRecorderProblems && reason != "" {
+			t.Problems = append(t.Problems, cut(reason))
 		}
 	}
 	return t, nil

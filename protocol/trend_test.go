@@ -38,12 +38,17 @@ var anyTrends = rapid.Custom(func(t *rapid.T) Trends {
 			Since: counts.Draw(t, "since"), Sent: counts.Draw(t, "sent"),
 		}
 	})
+	problems := rapid.SliceOfN(rapid.StringN(1, 20, 100), 0, maxRecorderProblems).Draw(t, "problems")
+	if len(problems) == 0 {
+		problems = nil
+	}
 	fires := rapid.MapOfN(rapid.StringMatching(`[0-9a-f]{16}`), alerts, 0, 3).Draw(t, "alerts")
 	if len(fires) == 0 {
 		fires = nil
 	}
 	return Trends{
 		Alerts:    fires,
+		Problems:  problems,
 		Timestamp: rapid.Int64Range(minTimestamp, maxTimestamp).Draw(t, "timestamp"),
 		App:       rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9._@-]{0,20}`).Draw(t, "app"),
 		Queues:    rapid.MapOfN(rapid.StringN(1, 40, 200), verdicts, 0, 5).Draw(t, "queues"),
@@ -81,13 +86,13 @@ func TestTrendsThatAreNotOursHideNoOther(t *testing.T) {
 		"sqs/e":{"health":"ok","trend":[1],"reason":"` + long + `"},
 		"sqs/f":{"health":"ok","trend":{"waiting_per_min":-2.5,"drain_seconds":60,"drain_range":[1,2,3]}},
 		"sqs/g":{"health":"ok","trend":{"waiting_per_min":"1","drain_range":[1]}}},
-		"alerts":{"a":{"rule":"lost","kind":"reporter","key":"sqs","since":-1,"sent":"x","more":1},"b":{"kind":"queue"},"c":[],"d":null}}`))
+		"alerts":{"a":{"rule":"lost","kind":"reporter","key":"sqs","since":-1,"sent":"x","more":1},"b":{"kind":"queue"},"c":[],"d":null},"problems":["why",7,""]}`))
 	want := Trends{Timestamp: noon, App: "shop", Queues: map[string]Verdict{
 		"sqs/a": {Health: HealthGrowing},
 		"sqs/e": {Health: HealthOK, Reason: cut(long)},
 		"sqs/f": {Health: HealthOK, Trend: Trend{WaitingPerMin: new(-2.5), DrainSeconds: new(int64(60))}},
 		"sqs/g": {Health: HealthOK},
-	}, Alerts: map[string]Alert{"a": {Rule: "lost", Kind: "reporter", Key: "sqs"}}}
+	}, Alerts: map[string]Alert{"a": {Rule: "lost", Kind: "reporter", Key: "sqs"}}, Problems: []string{"why"}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("%v\n%s", err, diff)
 	}

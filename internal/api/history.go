@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/recorder"
+	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -58,7 +61,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	}
 	step := time.Minute.Milliseconds()
 	from := now/step*step - int64(minutes-1)*step
-	decoders, err := s.History(ctx, from, wants(wanted))
+	decoders, bad, err := s.History(ctx, from, wants(wanted))
 	if !s.couldRead(w, r, "history", err) {
 		return
 	}
@@ -71,7 +74,19 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		columns := decoders[one.app].Columns(one.key, from, minutes)
 		body = columns.AppendJSON(body)
 	}
-	s.made(w, r, room, "application/json", append(body, "}}"...))
+	body = append(body, '}')
+	if len(bad) > 0 {
+		var problems []view.Problem
+		for _, app := range slices.Sorted(maps.Keys(bad)) {
+			problems = append(problems, view.Problem{Key: protocol.HistoryKey(app), Reason: bad[app].Error()})
+		}
+		list, err := json.Marshal(problems)
+		if err != nil {
+			panic(err) // it is texts
+		}
+		body = append(append(body, `,"problems":`...), list...)
+	}
+	s.made(w, r, room, "application/json", append(body, '}'))
 }
 
 // wants are the queues of each app.

@@ -81,6 +81,27 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestHistoryThatCannotBeReadIsNoGap: it is said.
+func TestHistoryThatCannotBeReadIsNoGap(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "").URL
+	recorded(t, server.Client, "shop", map[string][]int64{"orders": {1}})
+	if err := server.Client.Set(t.Context(), "pulse:history:blog", "x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	a := call(t, http.MethodGet, url+"/api/v1/history?key=shop/sqs/orders&key=blog/sqs/mail&minutes=1", nil)
+	var got struct {
+		Problems []struct{ Key, Reason string }
+	}
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || len(got.Problems) != 1 || got.Problems[0].Key != "pulse:history:blog" || !strings.Contains(got.Problems[0].Reason, "WRONGTYPE") {
+		t.Errorf("%d %s, %v", a.status, a.body, err)
+	}
+	if !strings.Contains(a.body, `"shop/sqs/orders":{"waiting":[1]`) {
+		t.Errorf("the neighbour is %s", a.body)
+	}
+}
+
 func TestHistoryQueriesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	server := serve(t, servertest.Redis(t), "")
@@ -115,7 +136,7 @@ func BenchmarkHistory(b *testing.B) {
 	var ours, raw time.Duration
 	for b.Loop() {
 		start := time.Now()
-		decoders, err := store.History(context.Background(), from, map[string]recorder.Wants{"shop": nil})
+		decoders, _, err := store.History(context.Background(), from, map[string]recorder.Wants{"shop": nil})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -18,7 +18,8 @@ const (
 // Troubles are the kinds of trouble that a program has, or lately had. The zero value has none. It is for one
 // goroutine.
 type Troubles struct {
-	kinds map[string]*trouble
+	kinds  map[string]*trouble
+	isSaid bool // a line about one of them was written since they were all gone; see Only
 }
 
 type trouble struct {
@@ -71,6 +72,23 @@ func (t *Troubles) GoneExcept(kinds map[string]bool) {
 	for kind, s := range t.kinds {
 		s.isThere = s.isThere && kinds[kind]
 	}
+}
+
+// Only is [Troubles.There] of a trouble that has one cause at a time: the others are gone. A new cause is worth a line of
+// its own.
+func (t *Troubles) Only(cause string, now time.Time) (isWorthALine bool, times int) {
+	t.GoneExcept(map[string]bool{cause: true})
+	isWorthALine, times = t.There(cause, now)
+	t.isSaid = t.isSaid || isWorthALine
+	return isWorthALine, times
+}
+
+// AllGone notes that there is no trouble at all any more, and says whether that is worth a line: it is where one of its
+// causes was.
+func (t *Troubles) AllGone() (isWorthALine bool) {
+	t.GoneExcept(nil)
+	isWorthALine, t.isSaid = t.isSaid, false
+	return isWorthALine
 }
 
 // forget drops the kinds that are gone and would get a line if they came now.

@@ -6,6 +6,30 @@ import (
 	"time"
 )
 
+// TestANewCauseIsNews: of a trouble with one cause at a time each cause gets a line, and its end one for all of them.
+func TestANewCauseIsNews(t *testing.T) {
+	t.Parallel()
+	var troubles Troubles
+	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
+	said := ""
+	for _, cause := range []string{"a", "a", "b", "b", "a", "", "", "b", "c", ""} {
+		now = now.Add(10 * time.Second)
+		switch {
+		case cause == "":
+			if troubles.AllGone() {
+				said += "."
+			}
+		default:
+			if isWorthALine, _ := troubles.Only(cause, now); isWorthALine {
+				said += cause
+			}
+		}
+	}
+	if said != "ab.c." {
+		t.Errorf("it said %s", said)
+	}
+}
+
 func TestWhatLastsGetsOneLineAndWhatFlapsOneInTenMinutes(t *testing.T) {
 	t.Parallel()
 	var troubles Troubles

@@ -1,10 +1,15 @@
 package publish
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gravito-framework/pulse/internal/redisconn"
 )
 
 // try is the beginning of a script: a redis.pcall that says which command the user has no right to, for Redis says
@@ -25,9 +30,23 @@ var commandOf = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^NOPERM (?:for ([A-Z]+)$|.* permissions to run the '([a-z|]+)' command)`)
 })
 
-// WithRemedy is err, and where Redis' user has no right to do that to key, what to allow it.
+// CauseOf is why something failed, in a word, for a log that says each cause once: what Redis refused, such as OOM, or
+// that it could not be asked.
+func CauseOf(err error) string {
+	if refusal, is := errors.AsType[redis.Error](err); is && redisconn.IsRefusal(err) {
+		code, _, _ := strings.Cut(refusal.Error(), " ")
+		return code
+	}
+	return "it could not be asked"
+}
+
+// WithRemedy is err, and what to do about it where Redis' user has no right to do that to key, or where the key, which is
+// the protocol's, holds something else.
 func WithRemedy(err error, key string) error {
-	if !strings.HasPrefix(err.Error(), "NOPERM") {
+	switch {
+	case strings.HasPrefix(err.Error(), "WRONGTYPE"):
+		return fmt.Errorf("%w; delete %s, which is made anew", err, key)
+	case !strings.HasPrefix(err.Error(), "NOPERM"):
 		return err
 	}
 	if m := commandOf().FindStringSubmatch(err.Error()); m != nil {

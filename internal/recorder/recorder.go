@@ -13,6 +13,7 @@ import (
 	"github.com/gravito-framework/pulse/internal/alert"
 	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/logonce"
+	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -27,7 +28,8 @@ type Recorder struct {
 	Log    *slog.Logger
 
 	apps     map[string]*app
-	troubles logonce.Troubles
+	blind    error            // why the alerts could not look at the last view
+	troubles logonce.Troubles // why it cannot record, by cause
 }
 
 // app is what is remembered of an app between two looks.
@@ -49,8 +51,6 @@ const (
 	maxApps = 1000
 	// trendLooks is how far back a recorder reads that has just started, for its first trends.
 	trendLooks = 16 * time.Minute
-	// cannotRecord is the one kind of trouble, for the log: each try may fail for another reason.
-	cannotRecord = "cannot record"
 )
 
 // Summary is what one look did.
@@ -124,12 +124,12 @@ func (r *Recorder) Once(ctx context.Context, owner string) (Summary, error) {
 func (r *Recorder) logTrouble(ctx context.Context, err error) {
 	switch {
 	case err == nil:
-		if r.troubles.Gone(cannotRecord) {
+		if r.troubles.AllGone() {
 			r.Log.Info("records again")
 		}
 	case ctx.Err() != nil: // it was told to stop
 	default:
-		if isWorthALine, times := r.troubles.There(cannotRecord, time.Now()); isWorthALine {
+		if isWorthALine, times := r.troubles.Only(publish.CauseOf(err), time.Now()); isWorthALine {
 			r.Log.Warn("cannot record; will try again until it works", "error", protocol.Shorten(err.Error(), 1000), "times", times)
 		}
 	}
@@ -150,7 +150,8 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	}
 	names := slices.Sorted(maps.Keys(v.Apps))
 	names = names[:min(len(names), maxApps)]
-	if err := r.remember(ctx, now, names); err != nil {
+	bad, err := r.remember(ctx, now, names)
+	if err != nil {
 		return at, sum, err
 	}
 	judged := make(map[string]*protocol.Trends, len(names))
@@ -166,17 +167,24 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 		samples := samplesOf(v.Apps[name])
 		sum.Queues += len(samples)
 		app.judge(name, now, samples)
+		if err := bad[name]; err != nil {
+			app.trends.Problems = append(app.trends.Problems, "its history cannot be kept: "+err.Error())
+		}
 		judged[name] = app.trends
 		entry, _ := app.encoder.Encode(now, samples) // what it leaves out no chart shows
 		keyframeAt, err := history.KeyframeOf(now, entry)
 		records = append(records, record{app: name, entry: slices.Clone(entry), isKeyframe: err == nil && keyframeAt == minuteOf(now)})
 	}
 	sum.Apps = len(records)
-	if len(records) == 0 {
+	if len(records) == 0 && r.blind == nil {
 		return at, sum, nil
 	}
-	alertErr := r.alert(ctx, v.Judge(judged), judged, &sum)
-	return at, sum, errors.Join(alertErr, r.keep(ctx, now, records))
+	r.blind = r.alert(ctx, v.Judge(judged), judged, &sum)
+	if r.blind != nil && len(records) > 0 {
+		t := r.apps[records[0].app].trends
+		t.Problems = append(t.Problems, "alerts are not looked at: "+r.blind.Error())
+	}
+	return at, sum, errors.Join(r.blind, r.keep(ctx, now, records))
 }
 
 func minuteOf(ms int64) int64 { return ms - ms%time.Minute.Milliseconds() }
@@ -224,24 +232,25 @@ func (r *Recorder) keep(ctx context.Context, now int64, records []record) error 
 }
 
 // remember reads the history of the apps that this recorder doesn't know, or not as it is now, and forgets those
-// that are gone.
-func (r *Recorder) remember(ctx context.Context, now int64, names []string) error {
+// that are gone. bad says of which apps there is no history, and why.
+func (r *Recorder) remember(ctx context.Context, now int64, names []string) (bad map[string]error, err error) {
 	if r.apps == nil {
 		r.apps = map[string]*app{}
 	}
 	if err := r.forget(ctx, names); err != nil {
-		return err
+		return nil, err
 	}
-	newest, err := r.Store.newest(ctx, names)
+	newest, bad, err := r.Store.newest(ctx, names)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var unknown []string
 	for _, name := range names {
 		if newest[name] > now+future.Milliseconds() {
 			if err := r.Store.remove(ctx, name); err != nil {
-				return err
+				return nil, err
 			}
+			r.Log.Warn("an app's history had entries of the future, which keep out all others, and begins anew", "app", name)
 			delete(r.apps, name)
 			newest[name] = 0
 		}
@@ -250,11 +259,11 @@ func (r *Recorder) remember(ctx context.Context, now int64, names []string) erro
 		}
 	}
 	if len(unknown) == 0 {
-		return nil
+		return bad, nil
 	}
-	decoders, err := r.Store.History(ctx, now-trendLooks.Milliseconds(), allOf(unknown))
+	decoders, _, err := r.Store.History(ctx, now-trendLooks.Milliseconds(), allOf(unknown))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for name, dec := range decoders {
 		a := &app{windows: map[history.Key]*history.Window{}, at: newest[name], encoder: history.NewEncoder(r.Store.life, dec)}
@@ -267,7 +276,7 @@ func (r *Recorder) remember(ctx context.Context, now int64, names []string) erro
 		}
 		r.apps[name] = a
 	}
-	return nil
+	return bad, nil
 }
 
 func allOf(apps []string) map[string]Wants {

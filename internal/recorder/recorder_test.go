@@ -92,7 +92,7 @@ func (d *desk) look(r *recorder.Recorder, metrics string) recorder.Summary {
 func (d *desk) waiting(app string, key history.Key, minutes int) history.Column {
 	d.t.Helper()
 	from := d.now.Add(-time.Duration(minutes-1) * time.Minute).UnixMilli()
-	got, err := d.store.History(d.t.Context(), from, map[string]recorder.Wants{app: nil})
+	got, _, err := d.store.History(d.t.Context(), from, map[string]recorder.Wants{app: nil})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestLostQueuesStayInHistory(t *testing.T) {
 		}
 		d.look(r, "")
 	}
-	got, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": nil})
+	got, _, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": nil})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,6 +388,9 @@ func TestAppThatIsGoneIsForgotten(t *testing.T) {
 	d.look(r, counts(1))
 	d.docs = nil
 	d.look(r, "")
+	if n := d.redis.Client.Exists(t.Context(), "pulse:trend:shop").Val(); n > 0 {
+		t.Error("the verdicts are still there, and a reader would note them again")
+	}
 	if members := d.redis.Client.ZRange(t.Context(), protocol.IndexKey, 0, -1).Val(); len(members) > 0 {
 		t.Errorf("the index has %v", members)
 	}
@@ -417,6 +420,64 @@ func TestAlertsSeeTheVerdictOfThisMinute(t *testing.T) {
 		if a.Rule != "stalled" || a.Key != "sqs/orders" || !strings.Contains(a.Reason, "5 wait, nothing is active and no worker is connected") {
 			t.Errorf("what fires is %+v", a)
 		}
+	}
+}
+
+// problems are those that the recorder has published about an app.
+func (d *desk) problems(app string) string {
+	d.t.Helper()
+	trends, err := protocol.DecodeTrends([]byte(d.redis.Client.Get(d.t.Context(), protocol.TrendKey(app)).Val()))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return strings.Join(trends.Problems, "\n")
+}
+
+// TestAlertsThatCannotBeReadAreSaid, as long as it is so, in the view; and there is no all-clear before they can.
+func TestAlertsThatCannotBeReadAreSaid(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	rules, err := alert.ParseRules("stalled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Alerts = &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
+	d.redis.Client.RPush(t.Context(), protocol.AlertsKey, "x")
+	for range 2 {
+		d.now = d.now.Add(time.Minute)
+		d.docs = d.shop(counts(1))
+		for range 2 { // twice in a minute: the second look has nothing to record
+			if _, err := r.Once(t.Context(), "me"); err == nil || !strings.Contains(err.Error(), "delete pulse:alerts") {
+				t.Errorf("it says %v", err)
+			}
+		}
+		if got := d.problems("shop"); !strings.Contains(got, "alerts are not looked at: read pulse:alerts at redis: WRONGTYPE") {
+			t.Errorf("its problems are %q", got)
+		}
+	}
+	d.redis.Client.Del(t.Context(), protocol.AlertsKey)
+	d.look(r, counts(1))
+	if got := d.problems("shop"); got != "" {
+		t.Errorf("its problems are %q", got)
+	}
+}
+
+// TestHistoryThatIsNoStreamIsSaid, in the view and to who asks for it.
+func TestHistoryThatIsNoStreamIsSaid(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.redis.Client.Set(t.Context(), protocol.HistoryKey("shop"), "x", 0)
+	d.docs = d.shop(counts(1))
+	if _, err := d.recorder().Once(t.Context(), "me"); err == nil || !strings.Contains(err.Error(), "pulse:history:shop") {
+		t.Errorf("it says %v", err)
+	}
+	if got := d.problems("shop"); !strings.Contains(got, "its history cannot be kept: read pulse:history:shop at redis: WRONGTYPE") {
+		t.Errorf("its problems are %q", got)
+	}
+	_, bad, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": nil, "blog": nil})
+	if err != nil || len(bad) != 1 || bad["shop"] == nil {
+		t.Errorf("who asks hears %v, %v", bad, err)
 	}
 }
 

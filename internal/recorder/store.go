@@ -82,17 +82,18 @@ type stream struct {
 }
 
 // History reads the histories of apps from a time on, in Unix ms, all of them in a few round trips. What cannot be read
-// is a gap; a key that is no stream is a history without entries. An error is that Redis could not be asked, or that it
-// refused.
-func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants) (map[string]*history.Decoder, error) {
-	decoders := make(map[string]*history.Decoder, len(apps))
+// is a gap. A key that is no stream is a history without entries, and in bad. An error is that Redis could not be asked, or
+// that it refused.
+func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants) (decoders map[string]*history.Decoder, bad map[string]error, err error) {
+	decoders = make(map[string]*history.Decoder, len(apps))
 	streams := make([]*stream, 0, len(apps))
 	for _, app := range slices.Sorted(maps.Keys(apps)) {
 		st := &stream{app: app, dec: &history.Decoder{From: from, Wants: apps[app]}, start: "-"}
 		streams, decoders[app] = append(streams, st), st.dec
 	}
-	if err := s.findKeyframes(ctx, from, streams); err != nil {
-		return nil, err
+	bad = map[string]error{}
+	if err := s.findKeyframes(ctx, from, streams, bad); err != nil {
+		return nil, nil, err
 	}
 	for left := streams; len(left) > 0; left = slices.DeleteFunc(left, func(st *stream) bool { return st.ended }) {
 		pipe := s.client.Pipeline()
@@ -100,12 +101,12 @@ func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants) 
 			st.page = pipe.XRangeN(ctx, protocol.HistoryKey(st.app), st.start, "+", page)
 		}
 		if err := s.exec(ctx, pipe); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, st := range left {
-			messages, err := s.messages(st.app, st.page)
+			messages, err := s.messages(st.app, st.page, bad)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			for _, m := range messages {
 				id, entry := entryOf(m)
@@ -116,11 +117,11 @@ func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants) 
 			}
 		}
 	}
-	return decoders, nil
+	return decoders, bad, nil
 }
 
 // findKeyframes sets where each stream is to be read from: at the keyframe that the last entry up to a time builds on.
-func (s *Store) findKeyframes(ctx context.Context, from int64, streams []*stream) error {
+func (s *Store) findKeyframes(ctx context.Context, from int64, streams []*stream, bad map[string]error) error {
 	pipe := s.client.Pipeline()
 	for _, st := range streams {
 		st.page = pipe.XRevRangeN(ctx, protocol.HistoryKey(st.app), strconv.FormatInt(from, 10), "-", 1)
@@ -129,7 +130,7 @@ func (s *Store) findKeyframes(ctx context.Context, from int64, streams []*stream
 		return err
 	}
 	for _, st := range streams {
-		messages, err := s.messages(st.app, st.page)
+		messages, err := s.messages(st.app, st.page, bad)
 		if err != nil {
 			return err
 		}
@@ -142,13 +143,19 @@ func (s *Store) findKeyframes(ctx context.Context, from int64, streams []*stream
 	return nil
 }
 
-// messages are what a command has read of an app's history.
-func (s *Store) messages(app string, cmd *redis.XMessageSliceCmd) ([]redis.XMessage, error) {
+// messages are what a command has read of an app's history. None are in a key that is no stream, which bad then has.
+func (s *Store) messages(app string, cmd *redis.XMessageSliceCmd, bad map[string]error) ([]redis.XMessage, error) {
 	messages, err := cmd.Result()
-	if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") {
-		return nil, fmt.Errorf("read %s at %s: %w", protocol.HistoryKey(app), s.name, publish.WithRemedy(err, protocol.HistoryKey(app)))
+	if err == nil {
+		return messages, nil
 	}
-	return messages, nil
+	key := protocol.HistoryKey(app)
+	said := fmt.Errorf("read %s at %s: %w", key, s.name, publish.WithRemedy(err, key))
+	if redis.HasErrorPrefix(err, "WRONGTYPE") {
+		bad[app] = said
+		return nil, nil
+	}
+	return nil, said
 }
 
 // exec sends a pipeline. Its error is that Redis could not be asked; each command has its own.
@@ -159,27 +166,28 @@ func (s *Store) exec(ctx context.Context, pipe redis.Pipeliner) error {
 	return nil
 }
 
-// newest is when the last entry of each app's history was, in Unix ms; 0 where there is none.
-func (s *Store) newest(ctx context.Context, apps []string) (map[string]int64, error) {
+// newest is when the last entry of each app's history was, in Unix ms; 0 where there is none, and where bad says that
+// the key is no stream.
+func (s *Store) newest(ctx context.Context, apps []string) (at map[string]int64, bad map[string]error, err error) {
 	pipe := s.client.Pipeline()
 	last := make(map[string]*redis.XMessageSliceCmd, len(apps))
 	for _, app := range apps {
 		last[app] = pipe.XRevRangeN(ctx, protocol.HistoryKey(app), "+", "-", 1)
 	}
 	if err := s.exec(ctx, pipe); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	at := make(map[string]int64, len(apps))
+	at, bad = make(map[string]int64, len(apps)), map[string]error{}
 	for app, cmd := range last {
-		messages, err := s.messages(app, cmd)
+		messages, err := s.messages(app, cmd, bad)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, m := range messages {
 			at[app], _ = entryOf(m)
 		}
 	}
-	return at, nil
+	return at, bad, nil
 }
 
 // remove removes a history that no recorder wrote: an entry of the future would keep out all others until then.
@@ -248,7 +256,7 @@ func (s *Store) trim(ctx context.Context, now int64, apps []string) error {
 	for _, app := range apps {
 		streams = append(streams, &stream{app: app})
 	}
-	if err := s.findKeyframes(ctx, now-s.life.Milliseconds(), streams); err != nil {
+	if err := s.findKeyframes(ctx, now-s.life.Milliseconds(), streams, map[string]error{}); err != nil {
 		return err
 	}
 	pipe := s.client.Pipeline()
@@ -267,14 +275,16 @@ func (s *Store) trim(ctx context.Context, now int64, apps []string) error {
 	return s.refusal("trim", cmds)
 }
 
-// forget removes verdicts of apps that are no more from the index, so that nobody misses them.
+// forget removes the verdicts on apps that are no more, also from the index, so that nobody misses them.
 func (s *Store) forget(ctx context.Context, apps []string) error {
-	members := make([]any, len(apps))
-	for i, app := range apps {
-		members[i] = protocol.TrendKey(app)
+	pipe := s.client.Pipeline()
+	for _, app := range apps {
+		pipe.Del(ctx, protocol.TrendKey(app))
+		pipe.ZRem(ctx, protocol.IndexKey, protocol.TrendKey(app))
 	}
-	if err := s.client.ZRem(ctx, protocol.IndexKey, members...).Err(); err != nil {
-		return fmt.Errorf("remove from %s at %s: %w", protocol.IndexKey, s.name, publish.WithRemedy(err, protocol.IndexKey))
+	cmds, err := pipe.Exec(ctx)
+	if err != nil {
+		return s.refusal("forget", cmds)
 	}
 	return nil
 }

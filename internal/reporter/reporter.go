@@ -31,12 +31,9 @@ type Reporter struct {
 	last      *protocol.QueueSnapshot // of the last poll that worked
 	rows      []lastRows              // one an adapter
 	problems  logonce.Troubles        // what snapshots could not read, by kind
-	outages   logonce.Troubles        // of cannotReport only
+	outages   logonce.Troubles        // why it cannot report, by cause
 	overtaken int                     // how many snapshots in a row were not published, for a newer one was there
 }
-
-// cannotReport is the one kind of outage, for the log: each of its tries may fail for another reason.
-const cannotReport = "cannot report"
 
 // Summary is what a Lambda invocation returns.
 type Summary struct {
@@ -339,9 +336,9 @@ func short(err error) string {
 	return protocol.Shorten(err.Error(), most)
 }
 
-// failed logs that there is trouble, once while it lasts.
+// failed logs that there is trouble, once a cause while it lasts.
 func (r *Reporter) failed(err error) {
-	if isWorthALine, times := r.outages.There(cannotReport, time.Now()); isWorthALine {
+	if isWorthALine, times := r.outages.Only(publish.CauseOf(err), time.Now()); isWorthALine {
 		r.warn("cannot report; will try again until it works", times, "error", short(err))
 	}
 }
@@ -356,7 +353,7 @@ func (r *Reporter) warn(message string, times int, attributes ...any) {
 }
 
 func (r *Reporter) recovered() {
-	if r.outages.Gone(cannotReport) {
+	if r.outages.AllGone() {
 		r.Log.Info("reports again", "app", r.App, "source", r.Source)
 	}
 }

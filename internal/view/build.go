@@ -235,7 +235,7 @@ func (b *Builder) read(d Document) *known {
 	since := time.UnixMilli(d.SeenAt).UTC().Format("2006-01-02 15:04:05 UTC")
 	if kind == protocol.KindTrend {
 		k.verdicts = nil
-		k.problem(fmt.Sprintf("health and trends are unknown since %s: the recorder stopped, or cannot reach Redis", since))
+		k.problem(fmt.Sprintf("health and trends are unknown since %s: the recorder stopped, or cannot reach Redis. Start one: functions/recorder, or an aggregator outside Lambda", since))
 		return k
 	}
 	if !k.reports && k.server == nil {
@@ -326,6 +326,9 @@ func (k *known) setVerdicts(t *protocol.Trends) {
 	k.interval = protocol.TrendTTL.Milliseconds() * 2 / 3 // so that they count as fresh for as long as they live
 	for key, verdict := range t.Queues {
 		k.cost += verdictCost + int64(len(key)+sizeOf(verdict.Reason))
+	}
+	for _, reason := range t.Problems {
+		k.problem(reason)
 	}
 	for _, a := range t.Alerts {
 		k.cost += verdictCost + int64(sizeOf(a.Rule)+sizeOf(a.Key)+sizeOf(a.Reason))

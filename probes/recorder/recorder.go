@@ -157,19 +157,18 @@ func (r *Recorder) Run(ctx context.Context) {
 func (r *Recorder) beats(ctx context.Context) {
 	ticker := time.NewTicker(r.o.Interval)
 	defer ticker.Stop()
-	const cannotPublish = "cannot publish heartbeats"
-	var outages logonce.Troubles // of that kind only
+	var outages logonce.Troubles // by cause
 	for {
 		err := r.beat(ctx)
 		log := r.o.Log.With("app", r.o.App, "id", r.o.ID)
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil && outages.Gone(cannotPublish) {
+		if err == nil && outages.AllGone() {
 			log.Info("publishes heartbeats again")
 		}
 		if err != nil {
-			if isWorthALine, times := outages.There(cannotPublish, time.Now()); isWorthALine {
+			if isWorthALine, times := outages.Only(publish.CauseOf(err), time.Now()); isWorthALine {
 				warn(log, times, "cannot publish heartbeats; will try again until it works", "error", err)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gravito-framework/pulse/internal/logonce"
+	"github.com/gravito-framework/pulse/internal/publish"
 )
 
 const (
@@ -67,8 +68,6 @@ type slowWriter struct {
 	outages logonce.Troubles // of cannotWrite only
 }
 
-const cannotWrite = "cannot write slow entries"
-
 // write writes a batch, to its end also where ctx has ended meanwhile. What fails is dropped rather than
 // tried again: it may be in the stream.
 func (w *slowWriter) write(ctx context.Context, batch []map[string]string) {
@@ -79,12 +78,12 @@ func (w *slowWriter) write(ctx context.Context, batch []map[string]string) {
 	log, dropped := w.r.o.Log, w.r.SlowDropped()
 	switch {
 	case err != nil:
-		if isWorthALine, times := w.outages.There(cannotWrite, time.Now()); isWorthALine {
+		if isWorthALine, times := w.outages.Only(publish.CauseOf(err), time.Now()); isWorthALine {
 			warn(log, times, "cannot write slow entries; those that find no room are dropped until it works", "app", w.r.o.App, "error", err)
 		}
 		w.pause = min(max(2*w.pause, 500*time.Millisecond), maxRetryWait)
 		return
-	case w.outages.Gone(cannotWrite):
+	case w.outages.AllGone():
 		log.Info("writes slow entries again", "app", w.r.o.App, "dropped", dropped-w.told)
 	case dropped > w.told && time.Now().After(w.nextAt):
 		log.Warn("slow entries came faster than Redis took them", "app", w.r.o.App, "dropped", dropped-w.told)
