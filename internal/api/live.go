@@ -45,6 +45,7 @@ type Live struct {
 	// Only the reading that is under way uses these, or while there is none, the holder of mu.
 	builder   view.Builder
 	ahead     time.Duration // how far Redis' clock was ahead of ours at the last reading that worked
+	readAt    int64         // when the last reading that worked was, Unix ms by Redis' clock
 	downSince time.Time     // zero while Redis answers
 	wait      time.Duration // until Redis that doesn't answer is tried again
 
@@ -165,6 +166,7 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 		l.up()
 		l.ahead = ahead
 		next = l.builder.Finish(l.now().Add(l.ahead))
+		l.readAt = next.GeneratedAt
 	} else {
 		l.down(now, err)
 		l.builder.Forget()
@@ -173,8 +175,10 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 		}
 		// A reading that failed took its time, and the ages of the last numbers go on.
 		next = l.builder.View(l.now().Add(l.ahead))
+		since := l.downSince.Add(l.ahead)
+		next.RedisDown = &view.RedisDown{Since: since.UnixMilli(), ReadAt: l.readAt}
 		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
-			l.downSince.Add(l.ahead).UTC().Format("15:04:05 UTC"))}}, next.Problems...)
+			since.UTC().Format("15:04:05 UTC"))}}, next.Problems...)
 	}
 	v, patch := newVersion(prev, next)
 	v.down, v.madeAt = err != nil, l.now()

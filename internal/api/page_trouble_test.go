@@ -46,8 +46,8 @@ func TestPageTellsNumbersOfAnEarlierPoll(t *testing.T) {
 		time.Now().Add(-10*time.Minute).UnixMilli())
 	b := open(t, server.URL)
 	b.until(
-		row("shop/sqs/idle")+"?.querySelector('.c-updated').textContent === '10 min'", row("shop/sqs/idle")+".querySelector('.state').textContent === 'older'",
-		row("shop/sqs/busy")+".querySelector('.state').textContent === 'fresh'",
+		row("shop/sqs/idle")+"?.querySelector('.c-updated').textContent === '10 min'", row("shop/sqs/idle")+".querySelector('.tag[title*=\"earlier poll\"]')",
+		row("shop/sqs/busy")+".querySelector('.c-updated').textContent.endsWith(' s') && !"+row("shop/sqs/busy")+".querySelector('.tag[title*=\"earlier poll\"]')",
 	)
 }
 
@@ -77,13 +77,61 @@ func TestPageTellsThatRedisIsDownAndWhenItIsBack(t *testing.T) {
 	server := serve(t, redis, "")
 	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}}]`)
 	b := open(t, server.URL)
-	b.until(cell("shop/sqs/x", "waiting")+" === '7'", "document.querySelector('#problems').hidden")
+	b.until(cell("shop/sqs/x", "waiting")+" === '7'", liveState+" === 'live'", verdict+" === '1 queue, health unknown'")
 	redis.Stop()
-	b.until("!document.querySelector('#problems').hidden", "document.querySelector('#problems').textContent.includes('Redis has not answered since')",
-		cell("shop/sqs/x", "waiting")+" === '7'", liveState+" === 'live'")
+	b.until(liveState+" === 'frozen'", "/^Redis unreachable since .*\\d\\d:\\d\\d/.test(document.querySelector('#live-word').textContent)",
+		"document.querySelector('#problems').hidden", // the header has said it
+		verdict+" === 'Last known: 1 queue'", "document.title.startsWith('Redis unreachable')", "document.body.hasAttribute('data-old')",
+		cell("shop/sqs/x", "waiting")+" === '7'",
+		// The row grows old, and that is not its reporter's fault.
+		row("shop/sqs/x")+".dataset.status === 'stale'", state("shop/sqs/x")+" === 'frozen idle'", verdict+" === 'Last known: 1 queue'",
+		// That the server was heard a moment ago makes no number newer.
+		"/^numbers frozen (1[6-9]|2.) s ago$/.test(document.querySelector('#live-age').textContent)")
 	redis.Start()
 	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":8}}]`)
-	b.until("document.querySelector('#problems').hidden", cell("shop/sqs/x", "waiting")+" === '8'")
+	b.until(liveState+" === 'live'", cell("shop/sqs/x", "waiting")+" === '8'", "!document.body.hasAttribute('data-old')", verdict+" === '1 queue, health unknown'")
+}
+
+func TestTotalsTellWhatIsLost(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}},{"name":"y","driver":"sqs","metrics":{"waiting":0}}]`)
+	set(t, redis, "pulse:queues:blog", `"app":"blog","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":2}}]`)
+	b := open(t, server.URL)
+	total := func(name, is, note string) string {
+		tile := fmt.Sprintf("document.querySelector('[data-total=%s]')", name)
+		return fmt.Sprintf("%[1]s.textContent === %[2]q && %[1]s.nextElementSibling.textContent === %[3]q", tile, is, note)
+	}
+	b.until(total("waiting", "9", ""), total("active", "—", "3 queues unknown"), total("queues", "3", ""))
+	redis.Client.Del(t.Context(), "pulse:queues:shop")
+	b.until(total("waiting", "2", "+ 2 lost, not counted"), total("active", "—", "1 unknown + 2 lost"), total("queues", "3", "2 lost"))
+	redis.Client.Del(t.Context(), "pulse:queues:blog")
+	b.until(total("waiting", "—", "3 lost"), total("failed", "—", "3 lost"), total("queues", "3", "3 lost"), total("servers", "0", ""), verdict+" === '3 of 3 queues in trouble'")
+}
+
+func TestServersInTroubleCount(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	beat := func(id string, cpu, diskFree int) {
+		set(t, redis, "pulse:server:shop:"+id, `"system":{"hostname":%q,"cpu_usage":%d,"disk_total":1000,"disk_free":%d},"process":{},"meta":{"app_name":"shop"}`, id, cpu, diskFree)
+	}
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}}]`)
+	beat("well", 95, 50)
+	beat("busy", 95, 50)
+	beat("full", 95, 50)
+	b := open(t, server.URL)
+	state := func(id string) string {
+		return fmt.Sprintf("document.querySelector('[data-server=\"shop/%s\"] .state')?.textContent", id)
+	}
+	b.until(verdict+" === '1 queue, health unknown'", state("well")+" === 'fresh'", "!document.title.includes('trouble')")
+	beat("busy", 96, 50)
+	beat("full", 96, 49)
+	b.until(state("busy")+" === 'CPU > 95 %'", state("full")+" === 'disk > 95 %'", state("well")+" === 'fresh'",
+		verdict+" === '2 of 3 servers in trouble'", "document.querySelector('#verdict').dataset.level === 'warn'", "document.title.startsWith('2 in trouble')")
+	redis.Client.Del(t.Context(), "pulse:server:shop:well")
+	b.until(state("well")+" === 'lost'", verdict+" === '3 of 3 servers in trouble'", "document.querySelector('#verdict').dataset.level === 'crit'")
 }
 
 // swap is a handler that can be replaced under the page.
@@ -97,18 +145,22 @@ func TestPageTellsThatItHearsNothing(t *testing.T) {
 	t.Parallel()
 	s, way := &store{}, &swap{}
 	s.set("pulse:queues:shop", oneQueue, 7)
+	s.set("pulse:trend:shop", `"app":"shop","queues":{"sqs/emails":{"health":"ok"}}`)
 	up := handler(s.read, slog.New(slog.DiscardHandler))
 	way.to(up)
 	server := httptest.NewServer(way)
 	t.Cleanup(server.Close)
 	b := open(t, server.URL)
-	b.until(cell("shop/sqs/emails", "waiting")+" === '7'", liveState+" === 'live'")
+	b.until(cell("shop/sqs/emails", "waiting")+" === '7'", liveState+" === 'live'", verdict+" === '1 queue, none in trouble'")
 	way.to(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	server.CloseClientConnections()
 	b.until(liveState+" === 'reconnecting'", cell("shop/sqs/emails", "waiting")+" === '7'", "document.title.includes('No connection')")
+	// In time nothing on the page says that all is well.
+	b.until("document.body.hasAttribute('data-old')", state("shop/sqs/emails")+" === 'frozen idle'", verdict+" === 'Last known: 1 queue'",
+		"![...document.querySelectorAll('.state')].some(s => ['ok', 'fresh'].includes(s.textContent))")
 	s.set("pulse:queues:shop", oneQueue, 8)
 	way.to(up)
-	b.until(cell("shop/sqs/emails", "waiting") + " === '8'")
+	b.until(cell("shop/sqs/emails", "waiting")+" === '8'", state("shop/sqs/emails")+" === 'ok ok'")
 }
 
 func TestPageWhereNothingStreamsPolls(t *testing.T) {

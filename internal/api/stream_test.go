@@ -519,7 +519,8 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 					Metrics map[string]int
 				}
 			}
-			Problems []view.Problem
+			Problems  []view.Problem
+			RedisDown *view.RedisDown `json:"redis_down"`
 		}
 		look := func() (v viewJSON) {
 			w := get(t, h, "/api/v1/view")
@@ -528,9 +529,10 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 			}
 			return v
 		}
-		if v := look(); len(v.Problems) > 0 {
-			t.Fatalf("problems: %v", v.Problems)
+		if v := look(); len(v.Problems) > 0 || v.RedisDown != nil {
+			t.Fatalf("problems: %v, down: %v", v.Problems, v.RedisDown)
 		}
+		readAt := time.Now().UnixMilli()
 		s.fail(errors.New("read from redis 10.0.0.7:6379: connection refused"))
 		before := s.count()
 		time.Sleep(2 * time.Second)
@@ -538,6 +540,9 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 			v := look()
 			if len(v.Problems) != 1 || !strings.Contains(v.Problems[0].Reason, "Redis has not answered since 00:00:02 UTC") {
 				t.Fatalf("problems: %v", v.Problems)
+			}
+			if v.RedisDown == nil || v.RedisDown.ReadAt != readAt || v.RedisDown.Since != readAt+2000 {
+				t.Fatalf("Redis is down: %v", v.RedisDown)
 			}
 			if strings.Contains(v.Problems[0].Reason, "10.0.0.7") {
 				t.Error("the view tells where Redis is")
@@ -556,7 +561,7 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 		s.fail(nil)
 		s.set("pulse:queues:shop", oneQueue, 13)
 		time.Sleep(10 * time.Second)
-		if v := look(); len(v.Problems) > 0 || v.Apps["shop"].Queues["sqs/emails"].Metrics["waiting"] != 13 {
+		if v := look(); len(v.Problems) > 0 || v.RedisDown != nil || v.Apps["shop"].Queues["sqs/emails"].Metrics["waiting"] != 13 {
 			t.Errorf("when Redis answers again it is %+v", v)
 		}
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")

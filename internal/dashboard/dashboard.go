@@ -25,7 +25,8 @@
 //
 // Tests find their way by data-queue ("app/driver/name"), data-status, data-origin, data-metric,
 // data-server ("app/id"), data-total, #problems, and #live-state with its data-state: connecting,
-// live, polling or reconnecting; body[data-old] says that nothing was heard for over 15 s.
+// live, polling, frozen (Redis does not answer) or reconnecting; body[data-old] says that the numbers are not
+// renewed: Redis does not answer, or nothing was heard for over 15 s.
 package dashboard
 
 import (

@@ -33,6 +33,33 @@ func TestEveryMemberOfARowIsInItsPatch(t *testing.T) {
 	})
 }
 
+// A page that missed either would go on calling numbers live, or dead.
+func TestThatRedisIsDownIsInThePatch(t *testing.T) {
+	t.Parallel()
+	of := func(down *RedisDown) *View {
+		return &View{Apps: map[string]*App{}, Problems: []Problem{}, RedisDown: down}
+	}
+	states := []*RedisDown{nil, {Since: 1, ReadAt: 2}, {Since: 3, ReadAt: 2}, {Since: 1, ReadAt: 4}}
+	for _, was := range states {
+		for _, is := range states {
+			patch := Patch(of(was), of(is))
+			if was == is {
+				if patch != nil {
+					t.Errorf("from %v to the same: %s", was, patch)
+				}
+				continue
+			}
+			got := rfc7396(*readRow[any](t, []byte(encoded(t, of(was)))), *readRow[any](t, patch))
+			if diff := cmp.Diff(*readRow[any](t, []byte(encoded(t, of(is)))), got); diff != "" {
+				t.Errorf("from %v to %v, after %s (-want +got):\n%s", was, is, patch, diff)
+			}
+		}
+	}
+	if v := of(states[1]).Narrow("shop", "", ""); v.RedisDown != states[1] {
+		t.Errorf("narrowed it is %v", v.RedisDown)
+	}
+}
+
 func readRow[R any](t *testing.T, data []byte) *R {
 	t.Helper()
 	row := new(R)

@@ -13,6 +13,10 @@ func (v *View) AppendJSON(dst []byte) []byte {
 	w := writer{dst}
 	w.open()
 	w.int("generated_at", v.GeneratedAt)
+	if v.RedisDown != nil {
+		w.name("redis_down")
+		v.RedisDown.write(&w)
+	}
 	w.name("totals")
 	v.Totals.write(&w)
 	w.name("apps")
@@ -29,6 +33,13 @@ func (v *View) AppendJSON(dst []byte) []byte {
 
 // MarshalJSON implements [json.Marshaler].
 func (v *View) MarshalJSON() ([]byte, error) { return v.AppendJSON(nil), nil }
+
+func (d *RedisDown) write(w *writer) {
+	w.open()
+	w.int("since", d.Since)
+	w.int("read_at", d.ReadAt)
+	w.close()
+}
 
 func (t *Totals) write(w *writer) {
 	w.open()

@@ -11,7 +11,7 @@ func (v *View) Narrow(app, driver, q string) *View {
 	}
 	q = strings.ToLower(q)
 	has := func(name string) bool { return strings.Contains(strings.ToLower(name), q) }
-	out := &View{GeneratedAt: v.GeneratedAt, Apps: map[string]*App{}, Problems: v.Problems}
+	out := &View{GeneratedAt: v.GeneratedAt, RedisDown: v.RedisDown, Apps: map[string]*App{}, Problems: v.Problems}
 	for name, a := range v.Apps {
 		if app != "" && name != app {
 			continue

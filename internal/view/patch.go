@@ -17,6 +17,13 @@ func Patch(prev, next *View) []byte {
 	w.open()
 	w.int("generated_at", next.GeneratedAt)
 	before := len(w.buf)
+	switch was, is := prev.RedisDown, next.RedisDown; {
+	case is == nil && was != nil:
+		w.null("redis_down")
+	case is != nil && (was == nil || *was != *is):
+		w.name("redis_down")
+		is.write(w)
+	}
 	w.part("totals", func() { w.patchTotals(&prev.Totals, &next.Totals) })
 	w.part("apps", func() {
 		for _, name := range slices.Sorted(maps.Keys(next.Apps)) {

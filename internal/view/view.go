@@ -10,9 +10,16 @@ import (
 // nulls, so that a merge patch addresses every part of it.
 type View struct {
 	GeneratedAt int64           `json:"generated_at"`
+	RedisDown   *RedisDown      `json:"redis_down,omitempty"`
 	Totals      Totals          `json:"totals"`
 	Apps        map[string]*App `json:"apps"`
 	Problems    []Problem       `json:"problems"`
+}
+
+// RedisDown says that Redis does not answer: the view is the last numbers once more. It is nil while Redis answers.
+type RedisDown struct {
+	Since  int64 `json:"since"`   // when it first did not, Unix ms
+	ReadAt int64 `json:"read_at"` // when these numbers were read, Unix ms
 }
 
 // Totals are sums over the queues that are not lost. A job in a dead-letter queue counts once, as failed, even

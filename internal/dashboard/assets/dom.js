@@ -15,6 +15,14 @@ export function el(tag, attrs = {}, ...children) {
   return node;
 }
 
+/** An element of a drawing. @param {string} tag @param {Record<string, string>} attrs @param {...Node} children */
+export function svg(tag, attrs, ...children) {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attrs)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
 /** @param {string} id */
 export function byId(id) {
   const node = document.getElementById(id);

@@ -27,6 +27,16 @@ export function signed(v) {
   return text === '0' ? text : (v < 0 ? '−' : '+') + text;
 }
 
+/** @type {[string, number, number][]} a unit, its seconds, and up to how many of it */
+const ROUND = [['s', 1, 90], ['min', 60, 180], ['h', 3_600, 48], ['d', 86_400, Infinity]];
+
+/** A length of time that is an estimate, rounded, with its range: "6 min (4–11)". @param {number} seconds @param {number[] | undefined} range */
+export function about(seconds, range) {
+  const [unit, size] = ROUND.find(([, size, most]) => seconds < size * most) ?? ROUND[3];
+  const [low, n, high] = [range?.[0], seconds, range?.[1]].map((s) => count(num(s) === undefined ? undefined : Math.round(/** @type {number} */ (s) / size)));
+  return `${n} ${unit}` + (low === NONE || high === NONE || low === high ? '' : ` (${low}–${high})`);
+}
+
 const UNITS = /** @type {const} */ ([['d', 86_400], ['h', 3_600], ['min', 60], ['s', 1]]);
 
 /** A length of time in one unit, or two from an hour on: "12 s", "4 min", "3 h 5 min". @param {unknown} ms */
@@ -67,6 +77,14 @@ export function plain(value) {
 export function moment(ms) {
   const t = num(ms);
   return t === undefined || Math.abs(t) > 8.64e15 ? '' : new Date(t).toLocaleString();
+}
+
+/** The time of day: "22:24:46"; with its date where that is not today. @param {unknown} ms */
+export function clockTime(ms) {
+  const t = num(ms);
+  if (t === undefined || Math.abs(t) > 8.64e15) return NONE;
+  const at = new Date(t);
+  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString('en-GB') : `${at.toLocaleDateString()} ${at.toLocaleTimeString('en-GB')}`;
 }
 
 // Control characters, bidirectional overrides, invisible marks and lone surrogates: a name must

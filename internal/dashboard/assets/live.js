@@ -1,6 +1,7 @@
 // @ts-check
 // Keeps the view current: the event stream, and polling whenever that has nothing to say.
 
+import { ask } from './ask.js';
 import { mergePatch, isObject } from './patch.js';
 
 /** @typedef {'connecting' | 'live' | 'polling' | 'reconnecting'} State */
@@ -124,7 +125,7 @@ export class Live {
     this.#polling = true;
     this.#polled = Date.now();
     try {
-      const view = await fetchView();
+      const view = await ask('api/v1/view');
       if (!this.#synced) {
         this.#pollWorks = true;
         this.#accept(whole(view), false);
@@ -151,24 +152,4 @@ export class Live {
 function whole(body) {
   if (!isObject(body)) throw new Error('the server answered something that is not a view');
   return mergePatch(undefined, body);
-}
-
-/** @returns {Promise<unknown>} */
-async function fetchView() {
-  const answer = await fetch('api/v1/view', { cache: 'no-cache', signal: AbortSignal.timeout(10_000) }).catch((error) => {
-    throw new Error(error.name === 'TimeoutError' ? 'no answer within 10 s' : 'the server cannot be reached');
-  });
-  const body = await answer.json().catch(() => undefined);
-  if (answer.status === 401) signIn();
-  if (!answer.ok) throw new Error(isObject(body) && body.detail ? String(body.detail) : `the server answered ${answer.status}`);
-  return body;
-}
-
-/** The session is over: the server shows its login page instead of this one. */
-function signIn() {
-  // Were it to show this page again, reloading at once would never end.
-  const last = Number(sessionStorage.getItem('pulse.signin'));
-  if (Date.now() - last < 15_000) return;
-  sessionStorage.setItem('pulse.signin', String(Date.now()));
-  location.reload();
 }

@@ -5,60 +5,68 @@ import { num, str } from './format.js';
 import { isObject } from './patch.js';
 
 /** @typedef {{ name?: string, driver?: string, origin?: string, read_only?: boolean, source?: string, status?: string,
- *   health?: string, metrics?: Record<string, any>, meta?: Record<string, any>,
- *   trend?: { waiting_per_min?: number, drain_seconds?: number } }} Queue */
+ *   health?: string, health_reason?: string, metrics?: Record<string, any>, meta?: Record<string, any>,
+ *   trend?: { waiting_per_min?: number, drain_seconds?: number, drain_range?: number[] } }} Queue */
 /** @typedef {{ status?: string, timestamp?: number, system?: Record<string, any>, process?: Record<string, any>, meta?: Record<string, any> }} Server */
-/** @typedef {{ generated_at?: number, totals?: Record<string, any>, apps?: Record<string, any>, problems?: { key?: string, reason?: string }[] }} View */
+/** @typedef {{ generated_at?: number, redis_down?: { since?: number, read_at?: number }, totals?: Record<string, any>, apps?: Record<string, any>, problems?: { key?: string, reason?: string }[] }} View */
 
-/** What is the matter with a row: its word (and that for several rows, where it differs), how bad, its shape,
- * its place (0 first) and why.
- * @typedef {{ word: string, several?: string, level: 'crit' | 'warn' | 'ok' | 'idle', shape: string, tier: number, why: string }} Verdict */
+/** How a row does: its word, how bad that is, its shape, its place in the order of states and why.
+ * @typedef {{ word: string, level: 'crit' | 'warn' | 'ok' | 'idle', shape: string, tier: number, why: string }} State */
 
 /** @typedef {{ id: string, app: string, name: string, driver: string, queue: Queue, meta: Record<string, any>,
- *   verdict: Verdict, dlqFor: string[], reportedAt?: number, asOf?: number, oldestMs?: number, trend?: import('./trend.js').Trend, text: string }} QueueItem */
-/** @typedef {{ id: string, app: string, name: string, server: Server, meta: Record<string, any>, verdict: Verdict, text: string }} ServerItem */
+ *   state: State, why: string, frozen: boolean, dlqFor: string[], reportedAt?: number, asOf?: number, oldestMs?: number, text: string }} QueueItem */
+/** @typedef {{ id: string, app: string, name: string, server: Server, meta: Record<string, any>, state: State, frozen: boolean, text: string }} ServerItem */
 
-/** @type {Record<string, Verdict>} */
-const VERDICTS = {
+/** A row that is not fresh is lost or stale; a fresh queue is as healthy as the recorder says. @type {Record<string, State>} */
+export const STATES = {
   lost: { word: 'lost', level: 'crit', shape: 'cross', tier: 0, why: 'its reporter stopped: these are its last numbers' },
-  stale: { word: 'stale', level: 'warn', shape: 'half', tier: 1, why: 'its reporter is late: these numbers are old' },
-  partial: { word: 'partial', level: 'warn', shape: 'half', tier: 2, why: 'its numbers are incomplete' },
-  failing: { word: 'failing', level: 'crit', shape: 'up', tier: 3, why: 'failed jobs are rising' },
-  noworkers: { word: 'no workers', several: 'without workers', level: 'crit', shape: 'square', tier: 4, why: 'jobs wait and no worker is connected' },
-  stalled: { word: 'stalled', level: 'crit', shape: 'square', tier: 4, why: 'jobs wait and nothing works on them' },
-  growing: { word: 'growing', level: 'warn', shape: 'up', tier: 5, why: 'waiting has risen over the last minutes' },
-  failures: { word: 'failures', several: 'with failures', level: 'warn', shape: 'diamond', tier: 6, why: 'it holds failed jobs' },
-  paused: { word: 'paused', level: 'idle', shape: 'bars', tier: 7, why: 'paused: workers take nothing from it' },
-  older: { word: 'older', level: 'ok', shape: 'half', tier: 7, why: 'its numbers are from an earlier poll: it is read less often, to keep within a budget of calls' },
-  ok: { word: 'ok', level: 'ok', shape: 'dot', tier: 7, why: 'reported within 15 s, and healthy' },
-  fresh: { word: 'fresh', level: 'ok', shape: 'dot', tier: 7, why: 'reported within 15 s' },
+  stalled: { word: 'stalled', level: 'crit', shape: 'square', tier: 1, why: 'jobs wait and nothing works on them' },
+  failing: { word: 'failing', level: 'crit', shape: 'up', tier: 2, why: 'failed jobs are rising' },
+  stale: { word: 'stale', level: 'warn', shape: 'half', tier: 3, why: 'its reporter is late: these numbers are old' },
+  growing: { word: 'growing', level: 'warn', shape: 'up', tier: 4, why: 'more and more jobs wait' },
+  disk: { word: 'disk > 95 %', level: 'warn', shape: 'square', tier: 5, why: 'its disk is almost full' },
+  cpu: { word: 'CPU > 95 %', level: 'warn', shape: 'up', tier: 5, why: 'its processors are busy' },
+  frozen: { word: 'frozen', level: 'idle', shape: 'half', tier: 5, why: 'nothing newer is known: these are the last numbers' },
+  unknown: { word: 'unknown', level: 'idle', shape: 'ring', tier: 5, why: 'no recorder has judged it' },
+  paused: { word: 'paused', level: 'idle', shape: 'bars', tier: 6, why: 'paused: workers take nothing from it' },
+  ok: { word: 'ok', level: 'ok', shape: 'dot', tier: 7, why: 'the recorder sees nothing wrong' },
+  fresh: { word: 'fresh', level: 'idle', shape: 'dot', tier: 7, why: 'it reports' },
 };
 
-/** Rows below this tier are in trouble; failed jobs alone may be last month's. */
-export const TROUBLE = VERDICTS.failures.tier;
+const LEVELS = { crit: 0, warn: 1, idle: 2, ok: 2 };
 
-/** @param {Queue} q @param {Record<string, any>} meta @param {boolean} isDLQ @param {number} [reportedAt] @returns {Verdict} */
-function judge(q, meta, isDLQ, reportedAt) {
-  const health = str(q.health);
-  if (q.status === 'lost' || q.status === 'stale') return VERDICTS[q.status];
-  if (meta.error) return VERDICTS.partial;
-  if (health === 'failing') return VERDICTS.failing;
-  if (meta.workers === 0 && (num(q.metrics?.waiting) ?? 0) > 0 && !isDLQ) return VERDICTS.noworkers;
-  if (health === 'stalled' || health === 'growing') return VERDICTS[health];
-  if ((num(q.metrics?.failed) ?? 0) > 0 && !isDLQ) return VERDICTS.failures;
-  if (health === 'paused' || meta.paused === true) return VERDICTS.paused;
-  if ((reportedAt ?? 0) - (num(meta.as_of) ?? Infinity) > 15_000) return VERDICTS.older;
-  return health === 'ok' ? VERDICTS.ok : VERDICTS.fresh;
+/** @param {State} state */
+export const isTrouble = (state) => LEVELS[state.level] < 2;
+
+/** Whether something is wrong with it that is no less so while nothing newer is known. @param {State} state */
+const lasts = (state) => state !== STATES.stale && (isTrouble(state) || state === STATES.paused);
+
+/** @param {State} state @param {boolean} frozen */
+const stillKnown = (state, frozen) => (frozen && !lasts(state) ? STATES.frozen : state);
+
+const HEALTHS = ['stalled', 'failing', 'growing', 'paused', 'ok'];
+
+/** @param {Queue} q */
+const stateOf = (q) => STATES[q.status === 'lost' || q.status === 'stale' ? q.status : HEALTHS.includes(str(q.health)) ? str(q.health) : 'unknown'];
+
+const FULL = 95; // percent
+
+/** @param {Server} s */
+function serverState({ status, system = {} }) {
+  if (status === 'lost' || status === 'stale') return STATES[status];
+  const [total, free] = [num(system.disk_total), num(system.disk_free)];
+  if (total && free !== undefined && (1 - free / total) * 100 > FULL) return STATES.disk;
+  return (num(system.cpu_usage) ?? 0) > FULL ? STATES.cpu : STATES.fresh;
 }
 
 /** @param {unknown} v @returns {[string, any][]} */
-const entries = (v) => (isObject(v) ? Object.entries(v).filter(([, x]) => isObject(x)) : []);
+export const entries = (v) => (isObject(v) ? Object.entries(v).filter(([, x]) => isObject(x)) : []);
 
 /** @type {WeakMap<object, any>} */
-const known = new WeakMap(); // an unchanged row is the same object (see patch.js), and judged once a report
+const known = new WeakMap(); // an unchanged row is the same object (see patch.js), and read once a report
 
-/** @param {View} view @param {import('./trend.js').Trends} trends @returns {QueueItem[]} */
-export function queuesOf(view, trends) {
+/** @param {View} view @param {boolean} frozen nothing newer comes @returns {QueueItem[]} */
+export function queuesOf(view, frozen) {
   /** @type {QueueItem[]} */
   const items = [];
   for (const [app, { queues, sources }] of entries(view.apps)) {
@@ -67,28 +75,26 @@ export function queuesOf(view, trends) {
     for (const [key, queue] of entries(queues)) {
       const reportedAt = reports.get(str(queue.source) || '-');
       let item = known.get(queue);
-      if (item?.reportedAt !== reportedAt) item = undefined;
-      if (!item) known.set(queue, (item = queueItem(app, key, queue, reportedAt, trends)));
+      if (item?.reportedAt !== reportedAt || item?.frozen !== frozen) item = undefined;
+      if (!item) known.set(queue, (item = queueItem(app, key, queue, reportedAt, frozen)));
       items.push(item);
     }
   }
-  trends.keep(new Set(items.map((i) => i.id)));
   return items;
 }
 
-/** @param {string} app @param {string} key @param {Queue} queue @param {number | undefined} reportedAt @param {import('./trend.js').Trends} trends @returns {QueueItem} */
-function queueItem(app, key, queue, reportedAt, trends) {
+/** @param {string} app @param {string} key @param {Queue} queue @param {number | undefined} reportedAt @param {boolean} frozen @returns {QueueItem} */
+function queueItem(app, key, queue, reportedAt, frozen) {
   const meta = isObject(queue.meta) ? queue.meta : {};
   const driver = (queue.driver === 'other' && str(meta.driver)) || str(queue.driver) || 'other';
   const dlqFor = (Array.isArray(meta.dlq_for) ? meta.dlq_for : []).filter((n) => typeof n === 'string');
   const name = str(queue.name) || key;
-  const id = `${app}/${key}`;
+  const state = stillKnown(stateOf(queue), frozen);
   return {
-    id, app, name, driver, queue, meta, dlqFor, reportedAt,
-    verdict: judge(queue, meta, dlqFor.length > 0, reportedAt),
+    id: `${app}/${key}`, app, name, driver, queue, meta, dlqFor, reportedAt,
+    state, why: str(queue.health_reason), frozen,
     asOf: num(meta.as_of),
     oldestMs: oldestMs(num(meta.oldest_at), reportedAt),
-    trend: trends.of(id, queue, num(meta.as_of) ?? reportedAt),
     text: `${name}\n${app}\n${driver}\n${str(queue.source)}`.toLowerCase(),
   };
 }
@@ -96,23 +102,23 @@ function queueItem(app, key, queue, reportedAt, trends) {
 /** How old the oldest waiting job was when that was reported. @param {number | undefined} madeAt @param {number | undefined} reportedAt */
 const oldestMs = (madeAt, reportedAt) => (madeAt === undefined || reportedAt === undefined ? undefined : Math.max(reportedAt - madeAt, 0));
 
-/** Servers, the silent ones first, the latest of them at the top. @param {View} view @returns {ServerItem[]} */
-export function serversOf(view) {
+/** Servers, the silent ones first, the latest of them at the top. @param {View} view @param {boolean} frozen nothing newer comes @returns {ServerItem[]} */
+export function serversOf(view, frozen) {
   const items = [];
   for (const [app, { servers }] of entries(view.apps)) {
     for (const [name, server] of entries(servers)) {
       let item = known.get(server);
-      if (!item) {
+      if (item?.frozen !== frozen) {
         const meta = isObject(server.meta) ? server.meta : {};
-        const verdict = VERDICTS[server.status === 'lost' || server.status === 'stale' ? server.status : 'fresh'];
+        const state = stillKnown(serverState(server), frozen);
         const text = [name, app, server.system?.hostname, meta.environment, meta.runtime, meta.version].map(str).join('\n').toLowerCase();
-        known.set(server, (item = { id: `${app}/${name}`, app, name, server, meta, verdict, text }));
+        known.set(server, (item = { id: `${app}/${name}`, app, name, server, meta, state, frozen, text }));
       }
       items.push(item);
     }
   }
-  const seen = (/** @type {ServerItem} */ s) => (s.verdict.tier === 0 ? -(num(s.server.timestamp) ?? 0) : 0);
-  return items.sort((a, b) => a.verdict.tier - b.verdict.tier || seen(a) - seen(b) || byText(a.app, b.app) || byText(a.name, b.name));
+  const seen = (/** @type {ServerItem} */ s) => (s.state.tier === 0 ? -(num(s.server.timestamp) ?? 0) : 0);
+  return items.sort((a, b) => a.state.tier - b.state.tier || seen(a) - seen(b) || byText(a.app, b.app) || byText(a.name, b.name));
 }
 
 /** @typedef {{ q: string, app: string, driver: string, origin: string, state: string, sort: string, dir: string }} Choice */
@@ -122,7 +128,7 @@ export const matches = (item, choice) =>
   (!choice.app || item.app === choice.app) &&
   (!choice.driver || item.driver === choice.driver) &&
   (!choice.origin || (item.queue.origin === 'gravito') === (choice.origin === 'gravito')) &&
-  (!choice.state || item.verdict.word === choice.state) &&
+  (!choice.state || item.state.word === choice.state) &&
   (!choice.q || item.text.includes(choice.q.toLowerCase()));
 
 const collator = new Intl.Collator('en', { numeric: true });
@@ -135,7 +141,7 @@ const metric = (name) => (i) => num(i.queue.metrics?.[name]);
 /** The columns that can be sorted by, and what each compares.
  * @type {Record<string, (i: QueueItem) => string | number | undefined>} */
 export const COLUMNS = {
-  state: (i) => i.verdict.tier,
+  state: (i) => i.state.tier,
   queue: (i) => i.name,
   app: (i) => i.app,
   driver: (i) => i.driver,
@@ -144,17 +150,13 @@ export const COLUMNS = {
   delayed: metric('delayed'),
   failed: metric('failed'),
   oldest: (i) => i.oldestMs,
-  trend: (i) => i.trend?.perMin,
+  trend: (i) => num(i.queue.trend?.waiting_per_min),
   updated: (i) => i.asOf ?? i.reportedAt,
 };
 
-/** Worst first. Among lost queues the latest loss is tonight's; among failures the most failed.
- * @param {QueueItem} a @param {QueueItem} b */
+/** Worst level first, in it the most waiting. @param {QueueItem} a @param {QueueItem} b */
 function byTrouble(a, b) {
-  const tier = a.verdict.tier - b.verdict.tier;
-  if (tier) return tier;
-  const first = a.verdict === VERDICTS.lost ? COLUMNS.updated : a.verdict === VERDICTS.failures ? COLUMNS.failed : COLUMNS.waiting;
-  return byColumn(first, -1, a, b) || byColumn(COLUMNS.waiting, -1, a, b) || byText(a.name, b.name) || byText(a.id, b.id);
+  return LEVELS[a.state.level] - LEVELS[b.state.level] || byColumn(COLUMNS.waiting, -1, a, b) || byText(a.name, b.name) || byText(a.id, b.id);
 }
 
 /** What is unknown comes last either way. @param {(i: QueueItem) => string | number | undefined} of @param {number} sign @param {QueueItem} a @param {QueueItem} b */

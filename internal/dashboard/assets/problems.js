@@ -8,9 +8,10 @@ import { isObject } from './patch.js';
 const IN_SIGHT = 3;
 const MOST = 200;
 
-/** @param {unknown} list @returns {{ key: string, reason: string }[]} */
-export const problemsOf = (list) =>
-  (Array.isArray(list) ? list : []).filter(isObject).map((p) => ({ key: str(p.key), reason: str(p.reason) || 'no reason given' }));
+/** All but that Redis is down, which the header says. @param {import('./model.js').View} view @returns {{ key: string, reason: string }[]} */
+export const problemsOf = ({ problems: list, redis_down: down }) =>
+  (Array.isArray(list) ? list : []).filter(isObject).filter((p) => !(down && p.key === 'redis'))
+    .map((p) => ({ key: str(p.key), reason: str(p.reason) || 'no reason given' }));
 
 /** @param {ReturnType<typeof problemsOf>} problems */
 export function showProblems(problems) {

@@ -1,14 +1,16 @@
 // @ts-check
 // The table of queues.
 
+import { charts } from './chart.js';
 import { el, rebuild, setAttr, setText, byId } from './dom.js';
-import { count, decimal, duration, moment, num, plain, plural, signed, str, NONE } from './format.js';
-import { arrange } from './model.js';
+import { about, count, duration, moment, num, plain, plural, signed, str, NONE } from './format.js';
+import { arrange, STATES } from './model.js';
 import { Rows, ages, cell, particulars, setState } from './rows.js';
 
 /** @typedef {import('./model.js').QueueItem} Item */
 
 const METRICS = ['waiting', 'active', 'delayed', 'failed'];
+const SHORT = 120; // characters of a reason that a row shows; its details show all
 const SORT_EVERY = 2_000;
 const POINTER_RESTS = 4_000;
 
@@ -64,7 +66,7 @@ function queueRow(id) {
   /** @type {Item} */
   let item;
   const node = el('tr', { role: 'row', 'data-queue': id });
-  const details = particulars(node, () => facts(item));
+  const details = particulars(node, () => facts(item), charts(id));
 
   const age = ages();
   const state = el('span', { class: 'state' });
@@ -95,9 +97,10 @@ function queueRow(id) {
       const { queue: q, meta } = item;
       setAttr(node, 'data-status', str(q.status) || 'unknown');
       setAttr(node, 'data-origin', q.origin === 'gravito' ? 'gravito' : 'external');
-      setAttr(node, 'data-level', item.verdict.level);
+      setAttr(node, 'data-level', item.state.level);
       setAttr(node, 'data-secondary', item.dlqFor.length ? '' : undefined);
-      setState(state, item.verdict, item.verdict.word === 'partial' ? plain(meta.error) : undefined);
+      setAttr(node, 'data-health', item.state.word); // colours what made it that
+      setState(state, item.state, item.state === STATES.stale ? '' : item.why);
       setText(name, item.name);
       setAttr(name, 'title', item.name);
       setText(app, item.app);
@@ -115,7 +118,10 @@ function queueRow(id) {
       age.update({ status: q.status, timestamp: item.reportedAt }, item.asOf);
       details.refill();
     },
-    tick: age.tick,
+    tick(now) {
+      age.tick(now);
+      details.redraw();
+    },
   };
 }
 
@@ -135,34 +141,31 @@ function setOldest(td, { oldestMs: ms }) {
   setAttr(td, 'title', ms === undefined ? 'the age of the oldest waiting job is not known' : `the oldest waiting job is ${duration(ms)} old`);
 }
 
-/** @param {HTMLElement} td @param {Item} item */
-function setTrend(td, { queue, trend }) {
-  const rate = trend ? signed(trend.perMin) : '';
-  const way = !trend || rate === '0' ? 'flat' : trend.perMin > 0 ? 'up' : 'down';
-  const drain = trend?.drainSeconds === undefined ? '' : `drained in ~${duration(trend.drainSeconds * 1000, 1)}`;
-  setAttr(td, 'data-value', trend ? way : 'none');
-  setAttr(td, 'title', !trend
-    ? queue.status === 'fresh' ? 'not watched for long enough to tell' : 'old numbers tell no trend'
-    : trend.seenMs ? `waiting, as this page saw it over the last ${duration(trend.seenMs)}` : 'waiting, as the server recorded it');
-  rebuild(td, [rate, way, drain], () => {
-    if (!trend) return [NONE];
-    const arrow = el('span', { class: 'arrow', 'aria-hidden': 'true' }, { up: '↗', down: '↘', flat: '→' }[way]);
-    return [arrow, el('span', { class: 'rate' }, way === 'flat' ? 'steady' : `${rate}/min`), ...(drain ? [el('span', { class: 'drain' }, drain)] : [])];
-  });
+/** Where the recorder sees it going; nothing where it doesn't say. @param {HTMLElement} td @param {Item} item */
+function setTrend(td, { queue }) {
+  const perMin = num(queue.trend?.waiting_per_min);
+  const drains = num(queue.trend?.drain_seconds);
+  const rate = perMin === undefined ? '' : signed(perMin);
+  const way = !rate ? 'none' : rate === '0' ? 'flat' : /** @type {number} */ (perMin) > 0 ? 'up' : 'down';
+  const drain = drains === undefined ? '' : `empty in ≈ ${about(drains, queue.trend?.drain_range)}`;
+  setAttr(td, 'data-value', drain && way === 'none' ? 'flat' : way);
+  setAttr(td, 'title', rate || drain ? 'waiting, as the recorder saw it; in brackets the range it is in with 95 %' : undefined);
+  rebuild(td, [rate, way, drain], () => [
+    ...(rate ? [el('span', { class: 'rate' }, way === 'flat' ? 'steady' : `${rate}/min`)] : []),
+    ...(drain ? [el('span', { class: 'drain' }, drain)] : []),
+  ]);
 }
 
 /** Short marks beside the name: [text, kind, title]. @param {Item} item @returns {[string, string, string][]} */
-function tagsOf({ queue, meta, verdict, dlqFor }) {
+function tagsOf({ queue, meta, state, asOf, reportedAt, dlqFor }) {
   /** @type {[string, string, string][]} */
   const tags = [];
   const health = str(queue.health);
   const paused = meta.paused === true || health === 'paused';
-  if (paused && verdict.word !== 'paused') tags.push(['paused', 'warn', 'workers take nothing from it']);
-  if (['failing', 'stalled', 'growing'].includes(health) && verdict.word !== health) tags.push([health, 'bad', `health: ${health}`]);
-  if (meta.workers === 0 && verdict.word !== 'no workers' && !dlqFor.length) {
-    const waits = (num(queue.metrics?.waiting) ?? 0) > 0;
-    tags.push(['no workers', waits ? 'bad' : '', waits ? 'jobs wait and no worker is connected' : 'no worker is connected']);
-  }
+  if (paused && state !== STATES.paused) tags.push(['paused', '', STATES.paused.why]);
+  if (['failing', 'stalled', 'growing'].includes(health) && state.word !== health) tags.push([health, 'bad', `health: ${health}`]);
+  if (meta.workers === 0 && !dlqFor.length) tags.push(['no workers', '', 'no worker is connected']);
+  if ((reportedAt ?? 0) - (asOf ?? Infinity) > 15_000) tags.push(['older', '', 'its numbers are from an earlier poll: see when they were updated']);
   if (meta.demo === true) tags.push(['demo', 'demo', 'invented numbers, for trying Pulse out']);
   if (meta.fifo === true) tags.push(['fifo', '', 'first in, first out']);
   if (meta.rate_limited === true) tags.push(['rate limited', '', 'workers are held back by its rate limit']);
@@ -170,9 +173,10 @@ function tagsOf({ queue, meta, verdict, dlqFor }) {
 }
 
 /** Sentences below the name: [text, kind]. @param {Item} item @returns {[string, string][]} */
-function notesOf({ meta, dlqFor }) {
+function notesOf({ meta, dlqFor, why }) {
   /** @type {[string, string][]} */
   const notes = [];
+  if (why) notes.push([why.length > SHORT ? `${why.slice(0, SHORT)}…` : why, 'why']);
   if (meta.error) notes.push([plain(meta.error), 'bad']);
   if (dlqFor.length) notes.push([`dead-letter queue of ${dlqFor.join(', ')}: counted as failed, once`, '']);
   if (str(meta.dlq)) notes.push([`failed counts ${meta.dlq}${meta.dlq_shared === true ? ', shared' : ''}`, '']);
@@ -187,7 +191,7 @@ function notesOf({ meta, dlqFor }) {
 const isTime = (name, v) => /(_at|as_of)$/.test(name) && num(v) !== undefined;
 
 /** @param {Item} item @returns {[string, unknown][]} */
-function facts({ app, driver, queue, meta, trend, reportedAt }) {
+function facts({ app, driver, queue, meta, state, why, reportedAt }) {
   const { error, driver: _, ...rest } = meta; // its driver is named already
   return [
     ['full name', str(queue.name)],
@@ -196,8 +200,8 @@ function facts({ app, driver, queue, meta, trend, reportedAt }) {
     ['source', queue.source],
     ['status', queue.status],
     ['health', queue.health],
+    ['why', why || state.why],
     ['reported at', moment(reportedAt)],
-    ['waiting, per minute', trend && decimal(trend.perMin)],
     ['error', error],
     ...Object.entries(rest).map(([k, v]) => /** @type {[string, unknown]} */ ([k, isTime(k, v) ? moment(v) : v])),
   ];

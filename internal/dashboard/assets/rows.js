@@ -87,12 +87,12 @@ export function cell(name, label) {
   return el('td', { role: 'cell', class: `c-${name}`, ...(label ? { 'data-label': label } : {}) });
 }
 
-/** @param {HTMLElement} node @param {import('./model.js').Verdict} verdict @param {string} [why] */
-export function setState(node, verdict, why) {
-  setText(node, verdict.word);
-  setAttr(node, 'data-level', verdict.level);
-  setAttr(node, 'data-shape', verdict.shape);
-  setAttr(node, 'title', why || verdict.why);
+/** @param {HTMLElement} node @param {import('./model.js').State} state @param {string} [why] */
+export function setState(node, state, why) {
+  setText(node, state.word);
+  setAttr(node, 'data-level', state.level);
+  setAttr(node, 'data-shape', state.shape);
+  setAttr(node, 'title', why || state.why);
 }
 
 /** The two places that say a row's age: beside its numbers and, once it is lost, below its name. */
@@ -119,22 +119,28 @@ export function ages() {
   };
 }
 
-/** The button that opens a row's particulars, and the cell they are in. @param {HTMLElement} row @param {() => [string, unknown][]} facts */
-export function particulars(row, facts) {
+/** The button that opens a row's particulars, and the cell they are in.
+ * @param {HTMLElement} row @param {() => [string, unknown][]} facts @param {{ node: HTMLElement, refresh: () => void }} [drawn] what is shown above the facts */
+export function particulars(row, facts, drawn) {
   const button = el('button', { type: 'button', class: 'open', 'aria-expanded': 'false', 'aria-label': 'details' });
   const body = el('td', { role: 'cell', class: 'c-details', hidden: '' });
+  const list = el('div');
+  body.append(...(drawn ? [drawn.node] : []), list);
   const fill = () => {
     const rows = facts().map(([k, v]) => [k, plain(v)]).filter(([, v]) => v);
-    rebuild(body, rows, () => [el('dl', {}, ...rows.map(([k, v]) => el('div', {}, el('dt', {}, el('bdi', {}, k)), el('dd', {}, el('bdi', {}, v)))))]);
+    rebuild(list, rows, () => [el('dl', {}, ...rows.map(([k, v]) => el('div', {}, el('dt', {}, el('bdi', {}, k)), el('dd', {}, el('bdi', {}, v)))))]);
   };
   const toggle = () => {
     body.hidden = !body.hidden;
     setAttr(button, 'aria-expanded', String(!body.hidden));
-    if (!body.hidden) fill();
+    if (!body.hidden) {
+      fill();
+      drawn?.refresh();
+    }
   };
   row.addEventListener('click', (event) => {
     const on = /** @type {Element} */ (event.target);
     if (on === button || (!on.closest('.c-details') && !String(getSelection()))) toggle();
   });
-  return { button, body, refill: () => void (body.hidden || fill()) };
+  return { button, body, refill: () => void (body.hidden || fill()), redraw: () => void (body.hidden || drawn?.refresh()) };
 }

@@ -62,8 +62,8 @@ function serverRow(id) {
       const system = server.system ?? {};
       const proc = server.process ?? {};
       setAttr(node, 'data-status', str(server.status) || 'unknown');
-      setAttr(node, 'data-level', item.verdict.level);
-      setState(state, item.verdict);
+      setAttr(node, 'data-level', item.state.level);
+      setState(state, item.state);
       setText(name, item.name);
       setAttr(name, 'title', item.name);
       setText(app, item.app);
