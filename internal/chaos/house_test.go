@@ -77,6 +77,7 @@ func build(t *testing.T, p *place) *house {
 		recorder:      h.run(recorder, "recorder"),
 	}
 	servertest.Eventually(t, "that all is well", func() bool { return h.isWellSince(0) == "" })
+	h.recorderBegins()
 	h.before = p.digest(t)
 	h.mark()
 	return h
@@ -98,6 +99,13 @@ func (h *house) startRecorder() {
 	}
 	h.programs[recorder] = h.run(recorder, "recorder")
 	h.said[recorder], h.weighed[recorder] = 0, h.weigh(h.programs[recorder])
+	h.recorderBegins()
+}
+
+// recorderBegins waits until the recorder has said that it begins: before, a signal just ends it.
+func (h *house) recorderBegins() {
+	h.t.Helper()
+	servertest.Eventually(h.t, recorder, func() bool { return strings.Contains(h.programs[recorder].Stderr(), begins) })
 }
 
 // mark notes how things stand before a fault.

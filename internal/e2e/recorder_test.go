@@ -158,10 +158,9 @@ func TestRecorderSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestAggregatorThatMayNotRecordServesAndSaysSoOnce runs one as the user of docs/acl.md that may only read.
-func TestAggregatorThatMayNotRecordServesAndSaysSoOnce(t *testing.T) {
-	t.Parallel()
-	server := servertest.Redis(t)
+// readerOf makes the user of docs/acl.md that may only read, and is the URL of a Redis for it.
+func readerOf(t *testing.T, server *servertest.RedisServer) string {
+	t.Helper()
 	page, err := os.ReadFile(filepath.Join(servertest.Root(), "docs", "acl.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -175,8 +174,15 @@ func TestAggregatorThatMayNotRecordServesAndSaysSoOnce(t *testing.T) {
 	if err := server.Client.Do(t.Context(), words...).Err(); err != nil {
 		t.Fatal(err)
 	}
+	return "redis://pulse-reader:reader-password@" + server.Addr
+}
+
+// TestAggregatorThatMayNotRecordServesAndSaysSoOnce runs one as a user that may only read.
+func TestAggregatorThatMayNotRecordServesAndSaysSoOnce(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
 	listen := address(t)
-	p := program(t, aggregator, "PULSE_REDIS_URL=redis://pulse-reader:reader-password@"+server.Addr, "PULSE_LISTEN="+listen)
+	p := program(t, aggregator, "PULSE_REDIS_URL="+readerOf(t, server), "PULSE_LISTEN="+listen)
 	servertest.Eventually(t, "the third try to record", func() bool {
 		setWaiting(t, server, 5)
 		tries := int64(0)

@@ -210,7 +210,7 @@ func (r *Recorder) keep(ctx context.Context, now int64, records []record) error 
 	for i := range records {
 		rec := &records[i]
 		var err error
-		if rec.trends, err = r.apps[rec.app].trends.Encode(); err != nil {
+		if rec.trends, err = encode(r.apps[rec.app].trends); err != nil {
 			return fmt.Errorf("encode the verdicts on %s: %w", rec.app, err)
 		}
 		if rec.isKeyframe {
@@ -229,6 +229,29 @@ func (r *Recorder) keep(ctx context.Context, now int64, records []record) error 
 		err = r.Store.trim(ctx, now, keyframes)
 	}
 	return err
+}
+
+// encode encodes verdicts. Of an app with so many queues that nobody would read them, some are left out, so that the
+// others are there: those that say that all is well first. Where there is none a queue's health is unknown.
+func encode(t *protocol.Trends) ([]byte, error) {
+	data, err := t.Encode()
+	if err != nil || len(data) <= protocol.MaxDocument {
+		return data, err
+	}
+	tooMuch := len(data) - protocol.MaxDocument
+	kept := *t
+	kept.Queues = maps.Clone(t.Queues)
+	keys := slices.Sorted(maps.Keys(t.Queues))
+	for _, isFine := range []bool{true, false} {
+		for _, key := range slices.Backward(keys) {
+			v, is := kept.Queues[key]
+			if tooMuch > 0 && is && isFine == (v.Health == protocol.HealthOK || v.Health == protocol.HealthUnknown) {
+				tooMuch -= len(key) + len(v.Reason) + len(v.Health) // at least that
+				delete(kept.Queues, key)
+			}
+		}
+	}
+	return kept.Encode()
 }
 
 // remember reads the history of the apps that this recorder doesn't know, or not as it is now, and forgets those

@@ -499,3 +499,31 @@ func TestRunSaysOnceAndGoesOn(t *testing.T) {
 		t.Errorf("the log has\n%s", d.log)
 	}
 }
+
+// TestVerdictsAreNeverTooLargeToRead: of an app with very many queues those are there that somebody has to know.
+func TestVerdictsAreNeverTooLargeToRead(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	const last = "z-dead"
+	for range 4 {
+		d.docs = nil
+		for source := range 2 {
+			queues := []string{fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{"waiting":%d,"active":0},"meta":{"workers":0}}`, last, 5*source)}
+			for i := range 12_000 {
+				queues = append(queues, fmt.Sprintf(`{"name":"%d-%05d%0400d","driver":"sqs","metrics":{"waiting":0,"active":0}}`, source, i, 0))
+			}
+			d.docs = append(d.docs, view.Document{Key: fmt.Sprintf("pulse:queues:shop:%d", source), SeenAt: d.now.UnixMilli(), Data: fmt.Appendf(nil,
+				`{"timestamp":%d,"app":"shop","source":"%d","queues":[%s]}`, d.now.Add(time.Minute).UnixMilli(), source, strings.Join(queues, ","))})
+		}
+		d.look(r, "")
+	}
+	text, err := d.redis.Client.Get(t.Context(), "pulse:trend:shop").Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trends, err := protocol.DecodeTrends(text)
+	if err != nil || len(text) > protocol.MaxDocument || len(trends.Queues) < 5_000 || trends.Queues["sqs/z-dead@1"].Health != protocol.HealthStalled {
+		t.Errorf("%d bytes, %d verdicts, the dead one is %+v, %v", len(text), len(trends.Queues), trends.Queues["sqs/z-dead@1"], err)
+	}
+}

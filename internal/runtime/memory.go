@@ -26,7 +26,7 @@ func lambdaMemory() (uint64, error) {
 // works for a moment each minute: what it does not collect it holds until the next.
 func collectSooner() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(40)
 	}
 }
 

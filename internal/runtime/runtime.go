@@ -85,6 +85,7 @@ func Recorder(ctx context.Context, r *recorder.Recorder) error {
 func HTTPAndRecorder(ctx context.Context, handler http.Handler, r *recorder.Recorder, listen string, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if r != nil {
+		collectSooner()
 		group.Go(func() error { r.Run(ctx, rand.Text()); return nil })
 	}
 	group.Go(func() error { return HTTP(ctx, handler, listen, log) })

@@ -72,6 +72,9 @@ func newReporter(ctx context.Context, s config.Reporting, drivers []config.Drive
 func Aggregator(ctx context.Context, s config.Aggregator, log *slog.Logger) (http.Handler, *recorder.Recorder) {
 	client := s.Redis.Client(ctx)
 	budget := runtime.Budget()
+	if !runtime.InLambda() {
+		budget = budget * 3 / 4 // the recorder holds about a third as much of each row again
+	}
 	store := recorder.NewStore(client, s.Redis.String(), s.History)
 	reader := discover.New(client, s.Redis.String(), int(budget/bytesPerKey))
 	live := api.NewLive(store.WithLastNumbers(reader.Read), budget, log)
