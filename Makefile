@@ -8,7 +8,7 @@ help: ## List the targets
 # The Lambda runtime's old RPC mode is left out by its tag: 9 MB less. No cgo: a static binary runs
 # in any container.
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags lambda.norpc -ldflags '-s -w'
-FUNCTIONS := sqs-reporter redis-reporter aggregator
+FUNCTIONS := sqs-reporter redis-reporter recorder aggregator
 
 .PHONY: build
 build: $(FUNCTIONS:%=build/%/bootstrap) build/pulse-host build/pulse-local build/adapters.wasm ## Build every program for this machine, into build/
@@ -78,7 +78,7 @@ fuzz: ## Run every fuzz target, each for FUZZTIME (1m)
 
 # The few that every test run has are marked in docs/reliability.md.
 .PHONY: chaos
-chaos: ## Run every fault of docs/reliability.md under every program (3 minutes)
+chaos: ## Run every fault of docs/reliability.md under every program (4 minutes)
 	PULSE_CHAOS=all go test -count=1 -run '^TestFaults$$' ./internal/chaos
 
 .PHONY: bench
@@ -92,9 +92,10 @@ clean: ## Remove what was built
 # What `sam build` runs, one target a function of template.yaml, with ARTIFACTS_DIR set.
 build-SqsReporterFunction: FUNCTION := sqs-reporter
 build-RedisReporterFunction: FUNCTION := redis-reporter
+build-RecorderFunction: FUNCTION := recorder
 build-AggregatorFunction: FUNCTION := aggregator
 
-.PHONY: build-SqsReporterFunction build-RedisReporterFunction build-AggregatorFunction
-build-SqsReporterFunction build-RedisReporterFunction build-AggregatorFunction:
+.PHONY: build-SqsReporterFunction build-RedisReporterFunction build-RecorderFunction build-AggregatorFunction
+build-SqsReporterFunction build-RedisReporterFunction build-RecorderFunction build-AggregatorFunction:
 	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o "$${ARTIFACTS_DIR:?sam build sets it}/bootstrap" ./functions/$(FUNCTION)
 	@if [ "$(FUNCTION)" = redis-reporter ] && [ -n "$$ADAPTERS" ]; then cp -R "$$ADAPTERS/." "$$ARTIFACTS_DIR/adapters"; fi

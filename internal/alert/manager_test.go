@@ -486,6 +486,63 @@ func TestPagerDutyGetsAnEventEach(t *testing.T) {
 	}
 }
 
+// TestPagerDutyIsNotFlooded: of many events some wait a minute.
+func TestPagerDutyIsNotFlooded(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", pagerDuty)
+	var queues []string
+	for i := range 25 {
+		queues = append(queues, queue(fmt.Sprintf("q%02d", i), protocol.HealthStalled, 5))
+	}
+	d.none("at first", d.look(m, queues...))
+	for minute, want := range []int{20, 5, 0} {
+		if got := d.look(m, queues...); len(got) != want {
+			t.Errorf("in minute %d it got %d events, want %d", minute, len(got), want)
+		}
+	}
+}
+
+// TestChannelThatIsNoMore keeps no alert from ending.
+func TestChannelThatIsNoMore(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+	both := d.manager("stalled", slack, webhook)
+	d.none("at first", d.look(both, bad))
+	if got := d.look(both, bad); len(got) != 2 {
+		t.Fatalf("sent was %q", got)
+	}
+	one := d.manager("stalled", slack)
+	d.none("over for a minute", d.look(one, good))
+	d.one("over", d.look(one, good), "hooks.slack.com", "is over")
+	if n := d.redis.Client.HLen(t.Context(), protocol.AlertsKey).Val(); n != 1 {
+		t.Errorf("Redis keeps %v", d.redis.Client.HGetAll(t.Context(), protocol.AlertsKey).Val())
+	}
+}
+
+// TestQueueThatIsEmptiedIsOver: no job waits, so none has waited long.
+func TestQueueThatIsEmptiedIsOver(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("oldest>10m", slack)
+	look := func(row string) []string {
+		t.Helper()
+		d.now = d.now.Add(time.Minute)
+		var b view.Builder
+		v := b.Build(d.now, []view.Document{{Key: "pulse:queues:shop", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","queues":[{"name":"orders","driver":"sqs",%s}]}`, d.now.UnixMilli(), row)}})
+		if err := m.Look(t.Context(), v); err != nil {
+			t.Fatal(err)
+		}
+		return d.pager.take()
+	}
+	const old, empty = `"metrics":{"waiting":5},"meta":{"oldest_at":1764000000000}`, `"metrics":{"waiting":0}`
+	d.none("at first", look(old))
+	d.one("it waits for long", look(old), "oldest")
+	d.none("it is empty", look(empty))
+	d.one("for two minutes", look(empty), "is over")
+}
+
 // TestEventsThatWereTakenAreNotSentAgain: the third of three fails.
 func TestEventsThatWereTakenAreNotSentAgain(t *testing.T) {
 	t.Parallel()

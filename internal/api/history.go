@@ -26,6 +26,8 @@ const (
 	pointSize = 64
 	// historyRoom is what reading an app's history takes beside, about.
 	historyRoom = 4 << 20
+	// historyTimeout bounds one answer.
+	historyTimeout = 5 * time.Second
 )
 
 // series is a queue of which history is wanted.
@@ -42,20 +44,20 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	v, err := s.Live.newest(r.Context()) // for Redis' time
-	if err != nil {
-		s.unavailable(w, err)
-		return
-	}
 	room := s.reserve(w, r, historyRoom+pointSize*minutes*len(wanted))
 	if room == nil {
 		return
 	}
 	defer room.leave()
-	step := time.Minute.Milliseconds()
-	from := v.view.GeneratedAt/step*step - int64(minutes-1)*step
-	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), historyTimeout)
 	defer cancel()
+	now, err := s.Live.time(ctx)
+	if err != nil {
+		s.unavailable(w, err)
+		return
+	}
+	step := time.Minute.Milliseconds()
+	from := now/step*step - int64(minutes-1)*step
 	decoders, err := s.History(ctx, from, wants(wanted))
 	if !s.couldRead(w, r, "history", err) {
 		return

@@ -65,6 +65,9 @@ func TestHistory(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
 		t.Fatalf("%d %s: %v", a.status, a.body, err)
 	}
+	if n := strings.Count(a.body, `"shop/sqs/orders":`); n != 1 {
+		t.Errorf("a key that is asked for twice is there %d times", n)
+	}
 	n := func(i int64) *int64 { return &i }
 	none := []*int64{nil, nil, nil, nil, nil}
 	want := map[string]columns{

@@ -18,6 +18,8 @@ type fault struct {
 	steps  func(*house) []fault // what befalls one house in turn, instead of begin and end
 	isStep bool
 
+	keepsRecorder bool // no other recorder is started in the fault, which looks at once
+
 	heals  bool                // all is well again before the fault ends, and stays so
 	shows  []string            // each is, sooner or later, in the view: a reason, or the status of rows such as "queues lost"; or either|or
 	slow   string              // how the answer begins, sooner or later, that there are no slow entries and why
@@ -38,6 +40,7 @@ func writers(why string) map[string][]string {
 	return map[string][]string{
 		redisReporter: {`msg="cannot report; will try again until it works"`, why},
 		host:          {`msg="cannot publish heartbeats; will try again until it works"`, why},
+		recorder:      {cannotRecord, why},
 	}
 }
 
@@ -49,7 +52,7 @@ func onlyReads(why string) map[string][]string {
 }
 
 // anything is that it depends on who asks whom just then.
-var anything = map[string][]string{redisReporter: {}, host: {}, aggregator: {}}
+var anything = map[string][]string{redisReporter: {}, host: {}, aggregator: {}, recorder: {}}
 
 const (
 	lastNumbers  = "Redis has not answered since"
@@ -125,7 +128,7 @@ var faults = []fault{
 		name: "1 kB/s", where: busy,
 		begin: func(h *house) { h.proxy.Set(Fault{Rate: 1000}) },
 		end:   func(h *house) { h.proxy.Set(Fault{}) },
-		shows: []string{lastNumbers}, says: map[string][]string{redisReporter: {}, aggregator: {"i/o timeout"}}, health: "up",
+		shows: []string{lastNumbers}, says: map[string][]string{redisReporter: {}, aggregator: {"i/o timeout"}, recorder: {}}, health: "up",
 	},
 	{
 		name: "Cut mid-reply", short: true, where: proxied,
@@ -146,7 +149,8 @@ var faults = []fault{
 		shows: []string{"connection refused", "queues stale", "servers fresh"},
 		says:  map[string][]string{redisReporter: {"connection refused"}}, health: "up",
 	},
-	{name: "NOPERM for a command", where: single, steps: eachCommand},
+	{name: "NOPERM for a command", where: single, steps: eachCommandOf("monitor", "reporter", "host", "aggregator")},
+	{name: "NOPERM for a command of the recorder", where: single, steps: eachCommandOf("recorder")},
 	{name: "WRONGTYPE of a key", where: single, steps: eachKey},
 	{
 		name: "Cluster: a master killed", where: cluster,
@@ -192,6 +196,7 @@ var faults = []fault{
 		name: "Sentinel: itself killed", where: sentinel,
 		begin: func(h *house) { h.sentinel.Stop() },
 		end:   func(h *house) { h.sentinel.Start() },
-		heals: true, health: "up",
+		// The recorder has just been started, so it does not know yet where the master is.
+		heals: true, says: map[string][]string{recorder: {cannotRecord}}, health: "up",
 	},
 }

@@ -29,6 +29,7 @@ const (
 	redisReporter = "functions/redis-reporter"
 	aggregator    = "functions/aggregator"
 	host          = "probes/host"
+	recorder      = "functions/recorder"
 )
 
 // rows are the app's queues and how many jobs wait in each. Nobody works at them, so it stays so.
@@ -69,19 +70,34 @@ func build(t *testing.T, p *place) *house {
 	t.Helper()
 	h := &house{place: p, t: t, listen: fmt.Sprintf("127.0.0.1:%d", servertest.FreePort(t))}
 	p.furnish(t)
-	run := func(pkg, user string, env ...string) *servertest.Process {
-		common := []string{"PULSE_REDIS_URL=" + p.url(user), "PULSE_APP=shop", "PULSE_INTERVAL=1s", "PULSE_TTL=5s", "PULSE_SOURCE=" + user}
-		return servertest.Run(t, servertest.Build(t, pkg), append(common, env...))
-	}
 	h.programs = map[string]*servertest.Process{
-		redisReporter: run(redisReporter, "reporter", "PULSE_MONITOR_REDIS_URL="+p.queuesURL("monitor"), "PULSE_BULLMQ_QUEUES=*", "PULSE_LIST_KEYS=jobs:*"),
-		host:          run(host, "host"),
-		aggregator:    run(aggregator, "aggregator", "PULSE_LISTEN="+h.listen),
+		redisReporter: h.run(redisReporter, "reporter", "PULSE_MONITOR_REDIS_URL="+p.queuesURL("monitor"), "PULSE_BULLMQ_QUEUES=*", "PULSE_LIST_KEYS=jobs:*"),
+		host:          h.run(host, "host"),
+		aggregator:    h.run(aggregator, "aggregator", "PULSE_LISTEN="+h.listen),
+		recorder:      h.run(recorder, "recorder"),
 	}
 	servertest.Eventually(t, "that all is well", func() bool { return h.isWellSince(0) == "" })
 	h.before = p.digest(t)
 	h.mark()
 	return h
+}
+
+func (h *house) run(pkg, user string, env ...string) *servertest.Process {
+	h.t.Helper()
+	common := []string{"PULSE_REDIS_URL=" + h.url(user), "PULSE_APP=shop", "PULSE_INTERVAL=1s", "PULSE_TTL=5s", "PULSE_SOURCE=" + user}
+	return servertest.Run(h.t, servertest.Build(h.t, pkg), append(common, env...))
+}
+
+// startRecorder starts another recorder in place of the one that runs: it looks at once, and else a minute would pass.
+// It is the newest then, so that the one in the aggregator stands by.
+func (h *house) startRecorder() {
+	h.t.Helper()
+	h.programs[recorder].Signal(syscall.SIGTERM)
+	if status := h.programs[recorder].Wait(); status != 0 {
+		h.t.Errorf("%s ended with status %d on SIGTERM", recorder, status)
+	}
+	h.programs[recorder] = h.run(recorder, "recorder")
+	h.said[recorder], h.weighed[recorder] = 0, h.weigh(h.programs[recorder])
 }
 
 // mark notes how things stand before a fault.
@@ -252,10 +268,32 @@ func (v *viewJSON) statuses() map[string]bool {
 
 var timeOfLine = regexp.MustCompile(`(?m)^time=\S+ `)
 
-// says are the lines that a program has written since the mark, without their times.
+// Lines on recording: a recorder begins with one, and one that finds that it is not the newest says so.
+const (
+	cannotRecord = `msg="cannot record; will try again until it works"`
+	recordsAgain = `msg="records again"`
+	begins       = `msg="records once a minute; `
+	standsBy     = `msg="another recorder records; `
+)
+
+// says are the lines that a program has written since the mark, without their times, and without those by which a
+// recorder says that it is there.
 func (h *house) says(program string) []string {
 	text := timeOfLine.ReplaceAllString(h.programs[program].Stderr()[h.said[program]:], "")
-	return slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return line == "" })
+	return slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool {
+		return line == "" || strings.Contains(line, begins) || strings.Contains(line, standsBy)
+	})
+}
+
+// recordsAgain waits until a recorder that has said that it cannot record says that it can.
+func (h *house) recordsAgain() {
+	h.t.Helper()
+	for _, program := range []string{recorder, aggregator} {
+		said := func(what string) bool { return strings.Contains(strings.Join(h.says(program), "\n"), what) }
+		if said(cannotRecord) {
+			servertest.Eventually(h.t, program+" to record again", func() bool { return said(recordsAgain) })
+		}
+	}
 }
 
 // live checks that every program is, and takes no more than it may.

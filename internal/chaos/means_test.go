@@ -44,7 +44,7 @@ func (h *house) answers() {
 // users turns the programs' users on or off; who is there is sent away.
 func (h *house) users(onOff string) {
 	h.t.Helper()
-	for _, user := range []string{"monitor", "reporter", "host", "aggregator"} {
+	for _, user := range []string{"monitor", "reporter", "host", "aggregator", "recorder"} {
 		h.do("ACL", "SETUSER", "pulse-"+user, onOff)
 		h.do("CLIENT", "KILL", "USER", "pulse-"+user)
 	}
@@ -110,12 +110,18 @@ type move struct {
 	from, to *servertest.RedisServer
 }
 
+// pulseKeys are Pulse's own.
+var pulseKeys = []string{
+	"pulse:index", "pulse:queues:shop:reporter", "pulse:server:shop:host", "pulse:scan",
+	"pulse:history:shop", "pulse:trend:shop", "pulse:alerts", "pulse:owner:recorder",
+}
+
 // migrate moves a slot of each of the app's and of Pulse's keys half of the way: what is in it is at its new place,
 // and its old one says ASK. An application goes on working meanwhile.
 func (h *house) migrate() {
 	ctx := h.t.Context()
 	masters := h.with(h.t, "role:master")
-	for _, key := range append([]string{"pulse:index", "pulse:queues:shop:reporter", "pulse:server:shop:host", "pulse:scan"}, appKeys...) {
+	for _, key := range append(slices.Clone(pulseKeys), appKeys...) {
 		slot, err := h.client.ClusterKeySlot(ctx, key).Result()
 		if err != nil {
 			h.t.Fatal(err)

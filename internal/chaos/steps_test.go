@@ -5,6 +5,7 @@ package chaos
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -38,7 +39,24 @@ var missed = map[string]fault{
 	"aggregator getrange":         {shows: []string{"pulse:queues:shop:reporter: it cannot be read: NOPERM", "pulse:server:shop:host: it cannot be read: NOPERM"}},
 	"aggregator xrevrange":        {shows: []string{"pulse:slow:shop: it cannot be read: NOPERM"}},
 	"aggregator zrevrangebyscore": {shows: []string{lastNumbers}, says: map[string][]string{aggregator: {"the 'zrevrangebyscore' command"}}},
+
+	"recorder zrevrangebyscore": unrecorded("the 'zrevrangebyscore' command"),
+	"recorder getrange":         unrecorded("pulse:queues:shop:reporter: it cannot be read: NOPERM"),
+	"recorder set":              unrecorded("the 'set' command; allow +set on ~pulse:owner:recorder (docs/acl.md)"),
+	"recorder xrange":           unrecorded("the 'xrange' command; allow +xrange on ~pulse:history:shop (docs/acl.md)"),
+	"recorder xrevrange":        unrecorded("the 'xrevrange' command; allow +xrevrange on ~pulse:history:shop (docs/acl.md)"),
+	"recorder xadd":             unrecorded("the 'xadd' command; allow +xadd on ~pulse:history:shop (docs/acl.md)"),
+	"recorder pexpire":          unrecorded("the 'pexpire' command; allow +pexpire on ~pulse:history:shop (docs/acl.md)"),
+	"recorder zadd":             unrecorded("the 'zadd' command; allow +zadd on ~pulse:index (docs/acl.md)"),
+	"recorder zremrangebyscore": unrecorded("the 'zremrangebyscore' command; allow +zremrangebyscore on ~pulse:index (docs/acl.md)"),
+	"recorder hgetall":          unrecorded("the 'hgetall' command; allow +hgetall on ~pulse:alerts (docs/acl.md)"),
+	"recorder eval":             unrecorded("the 'eval' command; allow +eval on ~pulse:alerts (docs/acl.md)"),
+	"recorder hget":             unrecorded("NOPERM for HGET; allow +hget on ~pulse:alerts (docs/acl.md)"),
+	"recorder hset":             unrecorded("NOPERM for HSET; allow +hset on ~pulse:alerts (docs/acl.md)"),
 }
+
+// unrecorded is that the recorder does not record, or not all, and says why.
+func unrecorded(why string) fault { return unwritten(recorder, why) }
 
 // unread is that BullMQ's queue cannot be read for want of a command: its row says of when its last numbers are, and
 // the reason stands among the problems.
@@ -51,27 +69,45 @@ func unwritten(program, why string, shows ...string) fault {
 	return fault{shows: shows, says: map[string][]string{program: {why}}}
 }
 
-// eachCommand takes each command that docs/acl.md grants away from whom it is granted to.
-func eachCommand(h *house) (steps []fault) {
-	used := 0
-	for _, user := range []string{"monitor", "reporter", "host", "aggregator"} {
-		for _, command := range rightsOf(h.t, user) {
-			f, is := missed[user+" "+command]
-			if is {
-				used++
+// eachCommandOf takes each command that docs/acl.md grants away from whom it is granted to.
+func eachCommandOf(users ...string) func(*house) []fault {
+	return func(h *house) (steps []fault) {
+		for _, user := range users {
+			rights, used := rightsOf(h.t, user), 0
+			if user == "aggregator" { // the rest is for the recorder in it, and is looked at in the other
+				rights = rightsOf(h.t, "viewer")
 			}
-			f.heals = !is
-			f.name = user + " without " + command
-			f.health = cmp.Or(f.health, "up")
-			f.begin = func(h *house) { h.do("ACL", "SETUSER", "pulse-"+user, "-"+command) }
-			f.end = func(h *house) { h.do("ACL", "SETUSER", "pulse-"+user, "+"+command) }
-			steps = append(steps, f)
+			for _, command := range rights {
+				f, is := missed[user+" "+command]
+				if is {
+					used++
+				}
+				f.heals = !is
+				f.name = user + " without " + command
+				f.health = cmp.Or(f.health, "up")
+				f.begin = func(h *house) {
+					h.do("ACL", "SETUSER", "pulse-"+user, "-"+command)
+					h.do("DEL", "pulse:history:shop", "pulse:alerts") // so that the recorder has not yet seen to this minute
+				}
+				f.end = func(h *house) { h.do("ACL", "SETUSER", "pulse-"+user, "+"+command) }
+				steps = append(steps, f)
+			}
+			if want := missedBy(user); used != want {
+				h.t.Errorf("%d of the %d commands that the %s misses are in docs/acl.md", used, want, user)
+			}
+		}
+		return steps
+	}
+}
+
+// missedBy is how many commands a user misses.
+func missedBy(user string) (n int) {
+	for step := range missed {
+		if strings.HasPrefix(step, user+" ") {
+			n++
 		}
 	}
-	if used != len(missed) {
-		h.t.Errorf("%d of the %d commands that are missed are in docs/acl.md", used, len(missed))
-	}
-	return steps
+	return n
 }
 
 // eachKey puts a list and a hash in the place of each key of Pulse's.
@@ -98,10 +134,26 @@ func eachKey(h *house) (steps []fault) {
 			"pulse:slow:shop":            {shows: []string{"pulse:slow:shop: it cannot be read: WRONGTYPE"}},
 			"pulse:index":                {says: writers("WRONGTYPE")},
 			"pulse:scan":                 {},
+			"pulse:history:shop":         unrecorded("pulse:history:shop at"),
+			"pulse:trend:shop":           written("pulse:trend:shop", recorder),
+			"pulse:owner:recorder":       {},
+			"pulse:alerts":               alertsOf(wrong[0]),
 		} {
+			f.keepsRecorder = key == "pulse:trend:shop"
 			f.name, f.health = wrong[0].(string)+" "+key, "up"
+			if key == "pulse:trend:shop" { // else it would be set anew in the next minute
+				resume := f.end
+				f.end = func(h *house) {
+					resume(h)
+					h.do("DEL", "pulse:history:shop") // so that this minute is still to be recorded
+					h.startRecorder()
+				}
+			}
 			if f.begin == nil {
-				f.begin = func(h *house) { rubbish(h, key) }
+				f.begin = func(h *house) {
+					h.do("DEL", "pulse:history:shop") // so that the recorder has not yet seen to this minute
+					rubbish(h, key)
+				}
 				f.end = func(h *house) { h.do("DEL", key) }
 			}
 			if key == "pulse:queues:else" { // once seen it is remembered, so it becomes what it should be
@@ -113,4 +165,12 @@ func eachKey(h *house) (steps []fault) {
 		}
 	}
 	return steps
+}
+
+// alertsOf is a fault of the alerts' key by what is put there. They are a hash, and somebody else's field is no alert.
+func alertsOf(command any) fault {
+	if command == "HSET" {
+		return fault{}
+	}
+	return unrecorded("pulse:alerts at")
 }

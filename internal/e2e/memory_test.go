@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/runtime/runtimetest"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -344,5 +345,37 @@ func TestManyQueuesLeaveTheReporterSmall(t *testing.T) {
 				t.Errorf("it took %d MiB", most>>20)
 			}
 		})
+	}
+}
+
+// TestManyQueuesLeaveTheRecorderSmall: so docs/deploy.md says what the smallest function holds.
+func TestManyQueuesLeaveTheRecorderSmall(t *testing.T) {
+	t.Parallel()
+	const apps, each, most = 50, 200, 64 << 20
+	server := servertest.Redis(t)
+	api := runtimetest.New(t)
+	p := api.Start(servertest.Build(t, recorder), "PULSE_REDIS_URL="+server.URL)
+	names := make([]string, apps)
+	for minute := range 3 {
+		pipe := server.Client.Pipeline()
+		for i := range apps {
+			names[i] = fmt.Sprintf("app-%d", i)
+			pipe.Set(t.Context(), "pulse:queues:"+names[i]+":s", snapshotOf(names[i], "s", each), 0)
+		}
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if minute > 0 {
+			aMinuteLater(t, server, names...)
+		}
+		r := api.Invoke(event(t, "recorder/events/schedule.json", nil), time.Minute)
+		if got, queues := summaryOf(t, r.Body); r.Error != "" || got != apps || queues != apps*each {
+			t.Fatalf("it answered %s, error %q", r.Body, r.Error)
+		}
+	}
+	took := p.PeakMemory(t)
+	t.Logf("it takes %d MiB", took>>20)
+	if took > most {
+		t.Errorf("it took %d MiB, at most %d are right", took>>20, most>>20)
 	}
 }

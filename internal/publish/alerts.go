@@ -22,7 +22,7 @@ const (
 func (p *Store) Alerts(ctx context.Context) (states map[string]string, mark string, err error) {
 	states, err = p.client.HGetAll(ctx, protocol.AlertsKey).Result()
 	if err != nil {
-		return nil, "", fmt.Errorf("read %s at %s: %w", protocol.AlertsKey, p.name, err)
+		return nil, "", fmt.Errorf("read %s at %s: %w", protocol.AlertsKey, p.name, WithRemedy(err, protocol.AlertsKey))
 	}
 	mark = states[alertsMark]
 	delete(states, alertsMark)
@@ -31,14 +31,21 @@ func (p *Store) Alerts(ctx context.Context) (states map[string]string, mark stri
 
 // saveAlerts changes the hash if it still has the mark (ARGV[1]). ARGV[4] is how many of the rest are fields with
 // their new values; what follows are fields to remove.
-const saveAlerts = `
-if (redis.call('HGET', KEYS[1], 'look') or '') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'look', ARGV[2])
+const saveAlerts = try + `
+local refusal
+local function change(...)
+  local reply = not refusal and try(...)
+  if type(reply) == 'table' and reply.err then refusal = reply end
+end
+local mark = try('HGET', KEYS[1], 'look')
+if type(mark) == 'table' then return mark end
+if (mark or '') ~= ARGV[1] then return 0 end
+change('HSET', KEYS[1], 'look', ARGV[2])
+change('PEXPIRE', KEYS[1], ARGV[3])
 local last = 4 + 2 * tonumber(ARGV[4])
-for i = 5, last, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-for i = last + 1, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 1`
+for i = 5, last, 2 do change('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = last + 1, #ARGV do change('HDEL', KEYS[1], ARGV[i]) end
+return refusal or 1`
 
 // SaveAlerts changes the states of some alerts and removes others, unless the mark is no longer what it was: it then
 // returns false, because somebody else has saved since.
@@ -52,7 +59,7 @@ func (p *Store) SaveAlerts(ctx context.Context, was, mark string, changed map[st
 	}
 	saved, err := p.client.Eval(ctx, saveAlerts, []string{protocol.AlertsKey}, args...).Bool()
 	if err != nil {
-		return false, fmt.Errorf("save %s at %s: %w", protocol.AlertsKey, p.name, err)
+		return false, fmt.Errorf("save %s at %s: %w", protocol.AlertsKey, p.name, WithRemedy(err, protocol.AlertsKey))
 	}
 	return saved, nil
 }

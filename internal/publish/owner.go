@@ -20,7 +20,7 @@ func (p *Store) Claim(ctx context.Context, reporter, id string, interval time.Du
 	_, asked := p.clock.local()
 	pipe.Set(ctx, ownerKey(reporter), id, claimLife(interval))
 	if err := p.execWithTime(ctx, pipe, asked); err != nil {
-		return fmt.Errorf("claim %s at %s: %w", ownerKey(reporter), p.name, withRemedy(err, ownerKey(reporter)))
+		return fmt.Errorf("claim %s at %s: %w", ownerKey(reporter), p.name, WithRemedy(err, ownerKey(reporter)))
 	}
 	return nil
 }
@@ -38,7 +38,7 @@ return 1`
 func (p *Store) Renew(ctx context.Context, reporter, id string, interval time.Duration) (bool, error) {
 	n, err := p.client.Eval(ctx, renew, []string{ownerKey(reporter)}, id, claimLife(interval).Milliseconds()).Int()
 	if err != nil {
-		return false, fmt.Errorf("renew %s at %s: %w", ownerKey(reporter), p.name, withRemedy(err, ownerKey(reporter)))
+		return false, fmt.Errorf("renew %s at %s: %w", ownerKey(reporter), p.name, WithRemedy(err, ownerKey(reporter)))
 	}
 	return n == 1, nil
 }

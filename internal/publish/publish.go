@@ -76,9 +76,9 @@ func (p *Store) Snapshot(ctx context.Context, s *protocol.QueueSnapshot) (bool, 
 	published := p.wrote(set, asked)
 	switch {
 	case err != nil && published:
-		err = fmt.Errorf("note %s in %s at %s: %w", key, protocol.IndexKey, p.name, withRemedy(err, protocol.IndexKey))
+		err = fmt.Errorf("note %s in %s at %s: %w", key, protocol.IndexKey, p.name, WithRemedy(err, protocol.IndexKey))
 	case err != nil:
-		err = fmt.Errorf("publish %s to %s: %w", key, p.name, withRemedy(err, key))
+		err = fmt.Errorf("publish %s to %s: %w", key, p.name, WithRemedy(err, key))
 	}
 	if published {
 		p.mu.Lock()
@@ -121,9 +121,9 @@ func (p *Store) Heartbeat(ctx context.Context, id string, h *protocol.Heartbeat)
 	asked := p.note(ctx, pipe, key)
 	switch err := p.execWithTime(ctx, pipe, asked); {
 	case err != nil && set.Err() == nil:
-		return fmt.Errorf("note %s in %s at %s: %w", key, protocol.IndexKey, p.name, withRemedy(err, protocol.IndexKey))
+		return fmt.Errorf("note %s in %s at %s: %w", key, protocol.IndexKey, p.name, WithRemedy(err, protocol.IndexKey))
 	case err != nil:
-		return fmt.Errorf("publish %s to %s: %w", key, p.name, withRemedy(err, key))
+		return fmt.Errorf("publish %s to %s: %w", key, p.name, WithRemedy(err, key))
 	}
 	return nil
 }

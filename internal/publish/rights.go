@@ -25,8 +25,8 @@ var commandOf = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^NOPERM (?:for ([A-Z]+)$|.* permissions to run the '([a-z|]+)' command)`)
 })
 
-// withRemedy is err, and where Redis' user has no right to do that to key, what to allow it.
-func withRemedy(err error, key string) error {
+// WithRemedy is err, and where Redis' user has no right to do that to key, what to allow it.
+func WithRemedy(err error, key string) error {
 	if !strings.HasPrefix(err.Error(), "NOPERM") {
 		return err
 	}

@@ -37,7 +37,7 @@ func (p *Store) Slow(ctx context.Context, app string, entries []map[string]strin
 		}
 	}
 	if err != nil {
-		return written, fmt.Errorf("append to %s at %s: %w", key, p.name, withRemedy(err, key))
+		return written, fmt.Errorf("append to %s at %s: %w", key, p.name, WithRemedy(err, key))
 	}
 	return written, nil
 }

@@ -145,6 +145,9 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	}
 	now := v.GeneratedAt
 	at = time.UnixMilli(now)
+	if len(v.Apps) == 0 && len(v.Problems) > 0 {
+		return at, sum, fmt.Errorf("nothing can be read: %s: %s", v.Problems[0].Key, v.Problems[0].Reason)
+	}
 	names := slices.Sorted(maps.Keys(v.Apps))
 	names = names[:min(len(names), maxApps)]
 	if err := r.remember(ctx, now, names); err != nil {

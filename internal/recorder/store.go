@@ -146,7 +146,7 @@ func (s *Store) findKeyframes(ctx context.Context, from int64, streams []*stream
 func (s *Store) messages(app string, cmd *redis.XMessageSliceCmd) ([]redis.XMessage, error) {
 	messages, err := cmd.Result()
 	if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") {
-		return nil, fmt.Errorf("read %s at %s: %w", protocol.HistoryKey(app), s.name, err)
+		return nil, fmt.Errorf("read %s at %s: %w", protocol.HistoryKey(app), s.name, publish.WithRemedy(err, protocol.HistoryKey(app)))
 	}
 	return messages, nil
 }
@@ -185,7 +185,7 @@ func (s *Store) newest(ctx context.Context, apps []string) (map[string]int64, er
 // remove removes a history that no recorder wrote: an entry of the future would keep out all others until then.
 func (s *Store) remove(ctx context.Context, app string) error {
 	if err := s.client.Del(ctx, protocol.HistoryKey(app)).Err(); err != nil {
-		return fmt.Errorf("remove %s at %s, which has entries of the future: %w", protocol.HistoryKey(app), s.name, err)
+		return fmt.Errorf("remove %s at %s, which has entries of the future: %w", protocol.HistoryKey(app), s.name, publish.WithRemedy(err, protocol.HistoryKey(app)))
 	}
 	return nil
 }
@@ -220,12 +220,18 @@ func (s *Store) write(ctx context.Context, at int64, records []record) (wrote ma
 	if err == nil {
 		return wrote, nil
 	}
+	return wrote, s.refusal("record", cmds)
+}
+
+// refusal is the first error of cmds, each of which changes a key.
+func (s *Store) refusal(what string, cmds []redis.Cmder) error {
 	for _, cmd := range cmds {
 		if err := cmd.Err(); err != nil && !isTaken(err) {
-			return wrote, fmt.Errorf("record at %s: %w", s.name, err)
+			key := fmt.Sprint(cmd.Args()[1])
+			return fmt.Errorf("%s %s at %s: %w", what, key, s.name, publish.WithRemedy(err, key))
 		}
 	}
-	return wrote, nil
+	return nil
 }
 
 // isTaken reports whether an entry was refused because there is one of that minute or a later one.
@@ -254,10 +260,11 @@ func (s *Store) trim(ctx context.Context, now int64, apps []string) error {
 	if pipe.Len() == 0 {
 		return nil
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("trim history at %s: %w", s.name, err)
+	cmds, err := pipe.Exec(ctx)
+	if err == nil {
+		return nil
 	}
-	return nil
+	return s.refusal("trim", cmds)
 }
 
 // forget removes verdicts of apps that are no more from the index, so that nobody misses them.
@@ -267,7 +274,7 @@ func (s *Store) forget(ctx context.Context, apps []string) error {
 		members[i] = protocol.TrendKey(app)
 	}
 	if err := s.client.ZRem(ctx, protocol.IndexKey, members...).Err(); err != nil {
-		return fmt.Errorf("remove from %s at %s: %w", protocol.IndexKey, s.name, err)
+		return fmt.Errorf("remove from %s at %s: %w", protocol.IndexKey, s.name, publish.WithRemedy(err, protocol.IndexKey))
 	}
 	return nil
 }

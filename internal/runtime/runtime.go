@@ -71,6 +71,7 @@ func Reporter(ctx context.Context, r *reporter.Reporter) error {
 // Recorder runs r: in Lambda once for each event, with the request's id as the owner; elsewhere every minute until
 // ctx ends.
 func Recorder(ctx context.Context, r *recorder.Recorder) error {
+	collectSooner()
 	if !InLambda() {
 		r.Log.Info("records once a minute; it says no more unless something is wrong")
 		r.Run(ctx, rand.Text())

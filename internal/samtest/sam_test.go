@@ -36,6 +36,7 @@ const (
 var functions = map[string]string{
 	"SqsReporterFunction":   "sqs-reporter",
 	"RedisReporterFunction": "redis-reporter",
+	"RecorderFunction":      "recorder",
 	"AggregatorFunction":    "aggregator",
 }
 
@@ -47,6 +48,7 @@ var contract = []string{
 	"PULSE_INTERVAL", "PULSE_TTL",
 	"PULSE_SETTINGS",
 	"PULSE_SQS_QUEUES", "PULSE_SQS_CALLS_PER_MONTH",
+	"PULSE_HISTORY", "PULSE_ALERTS", "PULSE_ALERT_RULES", "PULSE_ALERT_REPEAT", "PULSE_PUBLIC_URL",
 	"PULSE_LISTEN", "PULSE_TOKEN",
 	"PULSE_LOG_LEVEL", "PULSE_LOG_FORMAT",
 }
@@ -68,6 +70,10 @@ var (
 		"RedisReporterSettings":    "PULSE_BULLMQ_QUEUES=*;PULSE_LARAVEL_QUEUES=default",
 		"MonitorRedisUrlParameter": "/pulse/monitor-redis-url",
 		"TokenParameter":           "/pulse/token",
+		"AlertsParameter":          "/pulse/alerts",
+		"AlertTopicArn":            topic,
+		"AlertRules":               "stalled 5m, shop/orders-*:waiting>1000 10m",
+		"PublicUrl":                "https://pulse.example.com",
 		"SqsQueueArns":             "arn:aws:sqs:us-east-1:123456789012:shop-*",
 		"SqsCallsPerMonth":         "1000000",
 		"AuthType":                 "NONE",
@@ -76,6 +82,8 @@ var (
 		"SecurityGroupIds":         "sg-0123abcd",
 	})
 )
+
+const topic = "arn:aws:sns:us-east-1:123456789012:alerts"
 
 // stack is what CloudFormation would be asked for.
 type stack struct {
@@ -150,33 +158,36 @@ func TestStackHoldsOnlyWhatWasAskedFor(t *testing.T) {
 
 	for name, want := range map[string]map[string][]string{
 		"least": {
-			"AWS::Lambda::Function":   {"AggregatorFunction"},
+			"AWS::Lambda::Function":   {"AggregatorFunction", "RecorderFunction"},
 			"AWS::Lambda::Url":        {"AggregatorFunctionUrl"},
-			"AWS::Lambda::Permission": nil,
-			"AWS::Events::Rule":       nil,
+			"AWS::Lambda::Permission": {"RecorderFunctionEveryMinutePermission"},
+			"AWS::Events::Rule":       {"RecorderFunctionEveryMinute"},
 			"AWS::ApiGatewayV2::Api":  nil,
-			"AWS::IAM::Role":          {"AggregatorRole"},
-			"AWS::Logs::LogGroup":     {"AggregatorLogs"},
+			"AWS::IAM::Role":          {"AggregatorRole", "RecorderRole"},
+			"AWS::Logs::LogGroup":     {"AggregatorLogs", "RecorderLogs"},
+			"AWS::CloudWatch::Alarm":  {"RecorderErrors", "RecorderThrottles"},
 		},
 		"sqs": {
-			"AWS::Lambda::Function":          {"AggregatorFunction", "SqsReporterFunction"},
-			"AWS::Lambda::Permission":        {"SqsReporterFunctionEveryMinutePermission"},
-			"AWS::Lambda::EventInvokeConfig": {"SqsReporterFunctionEventInvokeConfig"},
-			"AWS::Events::Rule":              {"SqsReporterFunctionEveryMinute"},
-			"AWS::IAM::Role":                 {"AggregatorRole", "SqsReporterRole"},
+			"AWS::Lambda::Function":          {"AggregatorFunction", "RecorderFunction", "SqsReporterFunction"},
+			"AWS::Lambda::Permission":        {"RecorderFunctionEveryMinutePermission", "SqsReporterFunctionEveryMinutePermission"},
+			"AWS::Lambda::EventInvokeConfig": {"RecorderFunctionEventInvokeConfig", "SqsReporterFunctionEventInvokeConfig"},
+			"AWS::Events::Rule":              {"RecorderFunctionEveryMinute", "SqsReporterFunctionEveryMinute"},
+			"AWS::IAM::Role":                 {"AggregatorRole", "RecorderRole", "SqsReporterRole"},
+			"AWS::CloudWatch::Alarm":         {"RecorderErrors", "RecorderThrottles", "SqsReporterErrors", "SqsReporterThrottles"},
 		},
 		"redis": {
-			"AWS::Lambda::Function":          {"AggregatorFunction", "RedisReporterFunction"},
-			"AWS::Lambda::EventInvokeConfig": {"RedisReporterFunctionEventInvokeConfig"},
-			"AWS::Events::Rule":              {"RedisReporterFunctionEveryMinute"},
-			"AWS::IAM::Role":                 {"AggregatorRole", "RedisReporterRole"},
+			"AWS::Lambda::Function":          {"AggregatorFunction", "RecorderFunction", "RedisReporterFunction"},
+			"AWS::Lambda::EventInvokeConfig": {"RecorderFunctionEventInvokeConfig", "RedisReporterFunctionEventInvokeConfig"},
+			"AWS::Events::Rule":              {"RecorderFunctionEveryMinute", "RedisReporterFunctionEveryMinute"},
+			"AWS::IAM::Role":                 {"AggregatorRole", "RecorderRole", "RedisReporterRole"},
+			"AWS::CloudWatch::Alarm":         {"RecorderErrors", "RecorderThrottles", "RedisReporterErrors", "RedisReporterThrottles"},
 		},
 		"public": {
-			"AWS::Lambda::Permission": {"PublicInvokePermission", "PublicUrlPermission"},
+			"AWS::Lambda::Permission": {"PublicInvokePermission", "PublicUrlPermission", "RecorderFunctionEveryMinutePermission"},
 			"AWS::ApiGatewayV2::Api":  nil,
 		},
 		"http api": {
-			"AWS::Lambda::Permission": {"HttpApiPermission"},
+			"AWS::Lambda::Permission": {"HttpApiPermission", "RecorderFunctionEveryMinutePermission"},
 			"AWS::ApiGatewayV2::Api":  {"HttpApi"},
 		},
 	} {
@@ -198,6 +209,57 @@ func TestStackHoldsOnlyWhatWasAskedFor(t *testing.T) {
 			}
 			if strings.Contains(strings.ToLower(string(text)), "xray") {
 				t.Errorf("%s: %s is allowed X-Ray, which nothing uses", name, id)
+			}
+		}
+	}
+}
+
+// TestAlertsGoWhereTheyWereAskedTo: to the parameter's channels, to the topic, to both, and else the function may tell
+// nobody.
+func TestAlertsGoWhereTheyWereAskedTo(t *testing.T) {
+	t.Parallel()
+	channels := parameters{"AlertsParameter": "/pulse/alerts"}
+	told := parameters{"AlertTopicArn": topic}
+	public := parameters{"TokenParameter": "/pulse/token", "AuthType": "NONE"}
+	const fromParameter, toTopic = `{"Fn::Sub":"ssm:${AlertsParameter}"}`, `{"Fn::Sub":"sns:${AlertTopicArn}"}`
+	stacks := become(t, map[string]parameters{
+		"nobody": sqs, "channels": sqs.and(channels), "topic": sqs.and(told), "both": sqs.and(channels).and(told).and(public),
+	})
+	for name, want := range map[string]struct {
+		alerts, page, topic string // as JSON; empty is that there is none
+		reads               bool
+	}{
+		"nobody":   {},
+		"channels": {alerts: `"Fn::Join":[",",[` + fromParameter + `]]`, reads: true},
+		"topic":    {alerts: `"Fn::Join":[",",[` + toTopic + `]]`, topic: topic},
+		"both": {
+			alerts: `"Fn::Join":[",",[` + fromParameter + "," + toTopic + `]]`, topic: topic, reads: true,
+			page: `"Fn::GetAtt":["AggregatorFunctionUrl","FunctionUrl"]`,
+		},
+	} {
+		text := func(id, property string) string {
+			data, err := json.Marshal(stacks[name].Resources[id].Properties[property])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.NewReplacer(" ", "").Replace(string(data))
+		}
+		environment, role := text("RecorderFunction", "Environment"), text("RecorderRole", "Policies")
+		has := func(what, where, part string, isWanted bool) {
+			t.Helper()
+			if strings.Contains(where, part) != isWanted {
+				t.Errorf("%s: %s: %s in %s should be %t", name, what, part, where, isWanted)
+			}
+		}
+		has("PULSE_ALERTS", environment, `"PULSE_ALERTS"`, want.alerts != "")
+		has("PULSE_ALERTS", environment, want.alerts, true)
+		has("PULSE_PUBLIC_URL", environment, `"PULSE_PUBLIC_URL"`, want.page != "")
+		has("PULSE_PUBLIC_URL", environment, want.page, true)
+		has("its role", role, "sns:Publish", want.topic != "")
+		has("its role", role, "parameter${AlertsParameter}", want.reads)
+		for _, alarm := range stacks[name].of("AWS::CloudWatch::Alarm") {
+			for _, actions := range []string{"AlarmActions", "OKActions"} {
+				has(alarm, text(alarm, actions), topic, want.topic != "")
 			}
 		}
 	}
@@ -257,7 +319,7 @@ func TestEveryVariableIsInTheContract(t *testing.T) {
 			t.Errorf("internal/config does not read %s", name)
 		}
 	}
-	for _, name := range []string{"PULSE_REDIS_URL", "PULSE_MONITOR_REDIS_URL", "PULSE_TOKEN", "PULSE_SQS_CALLS_PER_MONTH"} {
+	for _, name := range []string{"PULSE_REDIS_URL", "PULSE_MONITOR_REDIS_URL", "PULSE_TOKEN", "PULSE_SQS_CALLS_PER_MONTH", "PULSE_HISTORY", "PULSE_ALERTS", "PULSE_ALERT_RULES", "PULSE_ALERT_REPEAT", "PULSE_PUBLIC_URL"} {
 		if !set[name] {
 			t.Errorf("no function is given %s", name)
 		}
@@ -274,6 +336,9 @@ func TestRolesAllowWhatTheProgramsCall(t *testing.T) {
 	for _, call := range regexp.MustCompile(`\bcall\(ctx, c\.([A-Z]\w+),`).FindAllStringSubmatch(source(t, "source/sqs"), -1) {
 		want = append(want, "sqs:"+call[1])
 	}
+	for _, call := range regexp.MustCompile(`sns\.NewFromConfig\(aws\)\.(\w+)\(`).FindAllStringSubmatch(source(t, "wiring"), -1) {
+		want = append(want, "sns:"+call[1])
+	}
 	slices.Sort(want)
 	want = slices.Compact(want)
 
@@ -286,7 +351,7 @@ func TestRolesAllowWhatTheProgramsCall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, action := range regexp.MustCompile(`"((?:ssm|sqs):\w+)"`).FindAllStringSubmatch(string(text), -1) {
+		for _, action := range regexp.MustCompile(`"((?:ssm|sqs|sns):\w+)"`).FindAllStringSubmatch(string(text), -1) {
 			got = append(got, action[1])
 		}
 	}
@@ -375,7 +440,7 @@ func TestSamBuildMakesSmallStaticArm64Bootstraps(t *testing.T) {
 
 func TestEventsAreWhatLambdaSends(t *testing.T) {
 	t.Parallel()
-	for _, function := range []string{"sqs-reporter", "redis-reporter"} {
+	for _, function := range []string{"sqs-reporter", "redis-reporter", "recorder"} {
 		var e events.EventBridgeEvent
 		readEvent(t, function, "schedule", &e)
 		if e.Source != "aws.events" || e.DetailType != "Scheduled Event" {

@@ -179,6 +179,21 @@ func TestCostIsWhatItTakes(t *testing.T) {
 	}
 }
 
+// TestWhoReadsSeldomBlamesNoClock: what changed since the reading of a minute ago may have changed long ago.
+func TestWhoReadsSeldomBlamesNoClock(t *testing.T) {
+	t.Parallel()
+	at := func(now time.Time) Document {
+		return doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[%s]}`, now.UnixMilli(), orders))
+	}
+	var b Builder
+	b.Build(noon, []Document{at(noon)})
+	// Its reporter stopped 20 s before this reading.
+	v := b.Build(noon.Add(time.Minute), []Document{at(noon.Add(40 * time.Second))})
+	if status := v.Apps["shop"].Queues["sqs/orders"].Status; status != Stale || len(v.Problems) > 0 {
+		t.Errorf("it is %s: %v", status, v.Problems)
+	}
+}
+
 // TestAClockThatIsWrongHidesNothing: what is made anew is fresh, and what is wrong is said.
 func TestAClockThatIsWrongHidesNothing(t *testing.T) {
 	t.Parallel()

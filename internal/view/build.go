@@ -33,6 +33,7 @@ type Builder struct {
 	known map[string]*known // the last view's documents, by key
 	said  []Problem         // the last view's problems that are about no document
 	build int64             // how many views were made
+	at    time.Time         // when the last reading ended
 	// Of the reading under way:
 	added  map[string]*known
 	saying []Problem
@@ -111,11 +112,14 @@ func (b *Builder) Finish(now time.Time) *View {
 		b.leaveOut()
 	}
 	b.known, b.said = b.added, b.saying
+	sinceLast := now.Sub(b.at).Milliseconds()
 	for _, k := range b.known {
-		if k.changed {
-			k.changed, k.changedAt = false, now.UnixMilli()
+		if k.changed && sinceLast <= k.freshFor() { // else it may have changed long ago
+			k.changedAt = now.UnixMilli()
 		}
+		k.changed = false
 	}
+	b.at = now
 	b.Forget()
 	b.build++
 	return b.View(now)

@@ -2,9 +2,11 @@ package redis_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,13 +14,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/config"
 	"github.com/gravito-framework/pulse/internal/discover"
+	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/poll"
 	"github.com/gravito-framework/pulse/internal/publish"
+	pulserecorder "github.com/gravito-framework/pulse/internal/recorder"
 	"github.com/gravito-framework/pulse/internal/reporter"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	source "github.com/gravito-framework/pulse/internal/source/redis"
 	"github.com/gravito-framework/pulse/internal/view"
+	"github.com/gravito-framework/pulse/internal/wiring"
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/adapter/adaptertest"
 	"github.com/gravito-framework/pulse/probes/bullmq"
@@ -52,6 +58,23 @@ func documented(t *testing.T, server *servertest.RedisServer) func(user string) 
 		t.Cleanup(func() { client.Close() })
 		return client
 	}
+}
+
+// grantedTo are the commands that docs/acl.md grants a user.
+func grantedTo(t *testing.T, user string) (commands []string) {
+	t.Helper()
+	doc, err := os.ReadFile(filepath.Join(servertest.Root(), "docs", "acl.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(doc), "ACL SETUSER pulse-"+user+" ")
+	line, _, _ = strings.Cut(line, "\n")
+	for word := range strings.FieldsSeq(line) {
+		if command, is := strings.CutPrefix(word, "+"); is {
+			commands = append(commands, command)
+		}
+	}
+	return commands
 }
 
 // denials are the commands that Redis has refused its users, as "user command key".
@@ -196,7 +219,7 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 	alive, end := context.WithCancel(ctx)
 	end() // it writes what waits, and ends
 	rec.Run(alive)
-	for _, user := range []string{"aggregator", "reader"} {
+	for _, user := range []string{"aggregator", "viewer", "reader"} {
 		if n, err := as(user).XRevRangeN(ctx, protocol.SlowKey("shop"), "+", "-", 10).Result(); len(n) != 1 || err != nil {
 			t.Errorf("%s reads the slow entries: %v, %v", user, n, err)
 		}
@@ -218,7 +241,7 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 	}
 	server.Client.ACLLogReset(ctx) // it tried, and was refused: so it should be
 
-	aggregator := discover.New(as("aggregator"), "redis", 1000)
+	aggregator := discover.New(as("viewer"), "redis", 1000)
 	if diff := cmp.Diff(want, found(t, aggregator, now)); diff != "" {
 		t.Errorf("the aggregator: -want +got:\n%s", diff)
 	}
@@ -228,7 +251,7 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 	if n := server.Client.Exists(ctx, "pulse:scan").Val(); n != 1 {
 		t.Error("the aggregator did not keep how far its walk has come")
 	}
-	for _, user := range []string{"aggregator", "reader"} {
+	for _, user := range []string{"aggregator", "viewer", "reader"} {
 		if err := as(user).Ping(ctx).Err(); err != nil {
 			t.Errorf("%s: %v", user, err)
 		}
@@ -238,6 +261,83 @@ func TestTheDocumentedUsersDoTheirWorkAndNoMore(t *testing.T) {
 	}
 	if ok, err := r.Store.Snapshot(ctx, &protocol.QueueSnapshot{Timestamp: now.UnixMilli(), App: "bank"}); ok || err == nil {
 		t.Errorf("the reporter of shop may publish as bank: %v, %v", ok, err)
+	}
+}
+
+// TestTheDocumentedRecorderNeedsEachOfItsCommands: what it is granted is what it calls, and it is refused nothing.
+func TestTheDocumentedRecorderNeedsEachOfItsCommands(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	server := servertest.Redis(t)
+	as := documented(t, server)
+	now := time.Now()
+	report := func(app string) {
+		server.Client.Set(ctx, "pulse:queues:"+app, fmt.Sprintf(`{"timestamp":%d,"app":%q,"queues":[{"name":"mail","driver":"other","metrics":{"waiting":2}}]}`, now.UnixMilli(), app), time.Minute)
+	}
+	report("shop")
+	report("bank")
+	// Of the shop there is history that is older than history lives, of the bank an entry of the future.
+	before := now.Add(-2 * time.Hour).UnixMilli()
+	entry, _ := history.NewEncoder(time.Hour, &history.Decoder{}).Encode(before, nil)
+	server.Client.XAdd(ctx, &redis.XAddArgs{Stream: "pulse:history:shop", ID: history.EntryID(before), Values: []any{history.Field, entry}})
+	server.Client.XAdd(ctx, &redis.XAddArgs{Stream: "pulse:history:bank", ID: history.EntryID(now.Add(time.Hour).UnixMilli()), Values: []any{history.Field, entry}})
+	server.Client.ConfigResetStat(ctx)
+
+	with := func(rules string) *pulserecorder.Recorder {
+		s, err := config.NewRecorder(func(variable string) string {
+			return map[string]string{
+				"PULSE_REDIS_URL": "redis://pulse-recorder:recorder-password@" + server.Addr, "PULSE_HISTORY": "1h", "PULSE_ALERT_RULES": rules,
+			}[variable]
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wiring.Recorder(ctx, s, slog.New(slog.DiscardHandler))
+	}
+	look := func(r *pulserecorder.Recorder) {
+		t.Helper()
+		if sum, err := r.Once(ctx, "request-1"); err != nil || sum.Apps == 0 {
+			t.Fatalf("%+v, %v", sum, err)
+		}
+	}
+	look(with("waiting>1 10m"))
+	// A minute later, by other rules: the alerts of the old ones are forgotten. What the test itself does here no
+	// recorder does.
+	server.Client.HIncrBy(ctx, protocol.AlertsKey, "look", -time.Minute.Milliseconds())
+	server.Client.Unlink(ctx, "pulse:history:shop")
+	look(with("lost"))
+	// A day after an app's last queue was lost it is no more in the view.
+	names := []string{"bank", "shop"}
+	later := &pulserecorder.Recorder{Store: pulserecorder.NewStore(as("recorder"), "redis", time.Hour), Log: slog.New(slog.DiscardHandler)}
+	later.View = func(context.Context) (*view.View, error) {
+		now = now.Add(time.Minute)
+		v := &view.View{GeneratedAt: now.UnixMilli(), Apps: map[string]*view.App{}}
+		for _, name := range names {
+			v.Apps[name] = &view.App{}
+		}
+		return v, nil
+	}
+	look(later)
+	names = names[1:]
+	look(later)
+	if ok, err := publish.New(as("recorder"), "redis", protocol.TrendTTL).Renew(ctx, "recorder", "request-1", time.Minute); !ok || err != nil {
+		t.Errorf("its renewal: %v, %v", ok, err)
+	}
+	refused := slices.DeleteFunc(denials(t, server), func(d string) bool {
+		return strings.HasSuffix(d, " ping") // every program tries that, to find out whether it is a cluster
+	})
+	if len(refused) > 0 {
+		t.Errorf("refused: %q", refused)
+	}
+	called := server.Client.Info(ctx, "commandstats").Val()
+	granted := grantedTo(t, "recorder")
+	for _, command := range granted {
+		if !strings.Contains(called, "cmdstat_"+command+":") {
+			t.Errorf("it is granted %s, which it never calls", command)
+		}
+	}
+	if len(granted) == 0 {
+		t.Error("docs/acl.md grants it nothing")
 	}
 }
 
