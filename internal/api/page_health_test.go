@@ -72,8 +72,9 @@ func TestPageCallsNothingWellThatNobodyHasJudged(t *testing.T) {
 	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
 	b := open(t, server.URL)
 	b.until(verdict+" === '2 queues, health unknown'", "!document.querySelector('[data-level=ok]')")
-	judge(t, redis, `"queues":{"sqs/a":{"health":"ok"},"sqs/b":{"health":"ok"}}`)
-	b.until(verdict+" === '2 queues, none in trouble'", "document.querySelectorAll('.state[data-level=ok]').length === 2")
+	judge(t, redis, `"queues":{"sqs/a":{"health":"ok"},"sqs/b":{"health":"ok","trend":{"waiting_per_min":-1,"drain_seconds":340}}}`)
+	b.until(verdict+" === '2 queues, none in trouble'", "document.querySelectorAll('.state[data-level=ok]').length === 2",
+		cell("shop/sqs/b", "trend")+" === '−1/min'") // it is empty already
 }
 
 // What the recorder writes is foreign text too.

@@ -144,7 +144,7 @@ function setOldest(td, { oldestMs: ms }) {
 /** Where the recorder sees it going; nothing where it doesn't say. @param {HTMLElement} td @param {Item} item */
 function setTrend(td, { queue }) {
   const perMin = num(queue.trend?.waiting_per_min);
-  const drains = num(queue.trend?.drain_seconds);
+  const drains = queue.metrics?.waiting === 0 ? undefined : num(queue.trend?.drain_seconds); // it is empty since the recorder looked
   const rate = perMin === undefined ? '' : signed(perMin);
   const way = !rate ? 'none' : rate === '0' ? 'flat' : /** @type {number} */ (perMin) > 0 ? 'up' : 'down';
   const drain = drains === undefined ? '' : `empty in ≈ ${about(drains, queue.trend?.drain_range)}`;
