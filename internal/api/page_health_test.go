@@ -41,7 +41,7 @@ func TestPageShowsTheRecordersVerdictAndNoneOfItsOwn(t *testing.T) {
 	b.until(state("shop/sqs/new")+" === 'unknown idle'", state("shop/sqs/well")+" === 'unknown idle'", state("shop/sqs/held")+" === 'paused idle'",
 		verdict+" === '6 queues, none in trouble, 5 unknown'")
 	judge(t, redis, `"queues":{"sqs/held":{"health":"stalled","reason":"nobody works"},
-		"sqs/well":{"health":"ok","trend":{"waiting_per_min":-12,"drain_seconds":340,"drain_range":[240,660]}},
+		"sqs/well":{"health":"ok","trend":{"waiting_per_min":-12,"drain_seconds":340,"drain_range":[240,660],"wait_seconds":130}},
 		"sqs/stuck":{"health":"stalled","reason":"4 wait and nothing is active"},
 		"sqs/sick":{"health":"failing","reason":"5 more failed in the last 5 minutes: 7 in all"},
 		"sqs/grows":{"health":"growing","reason":"about 12 more a minute: 800 wait","trend":{"waiting_per_min":12.4}}}`)
@@ -61,6 +61,7 @@ func TestPageShowsTheRecordersVerdictAndNoneOfItsOwn(t *testing.T) {
 		"getComputedStyle("+row("shop/sqs/well")+".querySelector('[data-metric=failed]')).color !== getComputedStyle("+row("shop/sqs/sick")+".querySelector('[data-metric=failed]')).color",
 		row("shop/sqs/stuck")+".querySelector('button.open').click() || true",
 		"[..."+row("shop/sqs/stuck")+".querySelectorAll('dl div')].some(d => d.textContent === 'why4 wait and nothing is active')",
+		row("shop/sqs/well")+".querySelector('button.open').click() || true", says("shop/sqs/well", "a new job waits≈ 2 min"),
 	)
 }
 
@@ -71,8 +72,9 @@ func TestPageCallsNothingWellThatNobodyHasJudged(t *testing.T) {
 	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
 	b := open(t, server.URL)
 	b.until(verdict+" === '2 queues, health unknown'", "!document.querySelector('[data-level=ok]')")
-	judge(t, redis, `"queues":{"sqs/a":{"health":"ok"},"sqs/b":{"health":"ok"}}`)
-	b.until(verdict+" === '2 queues, none in trouble'", "document.querySelectorAll('.state[data-level=ok]').length === 2")
+	judge(t, redis, `"queues":{"sqs/a":{"health":"ok"},"sqs/b":{"health":"ok","trend":{"waiting_per_min":-1,"drain_seconds":340}}}`)
+	b.until(verdict+" === '2 queues, none in trouble'", "document.querySelectorAll('.state[data-level=ok]').length === 2",
+		cell("shop/sqs/b", "trend")+" === '−1/min'") // it is empty already
 }
 
 // What the recorder writes is foreign text too.

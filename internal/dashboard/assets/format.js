@@ -30,7 +30,7 @@ export function signed(v) {
 /** @type {[string, number, number][]} a unit, its seconds, and up to how many of it */
 const ROUND = [['s', 1, 90], ['min', 60, 180], ['h', 3_600, 48], ['d', 86_400, Infinity]];
 
-/** A length of time that is an estimate, rounded, with its range: "6 min (4–11)". @param {number} seconds @param {number[] | undefined} range */
+/** A length of time that is an estimate, rounded, with its range: "6 min (4–11)". @param {number} seconds @param {number[]} [range] */
 export function about(seconds, range) {
   const [unit, size] = ROUND.find(([, size, most]) => seconds < size * most) ?? ROUND[3];
   const [low, n, high] = [range?.[0], seconds, range?.[1]].map((s) => count(num(s) === undefined ? undefined : Math.round(/** @type {number} */ (s) / size)));

@@ -6,7 +6,8 @@ import { isObject } from './patch.js';
 
 /** @typedef {{ name?: string, driver?: string, origin?: string, read_only?: boolean, source?: string, status?: string,
  *   health?: string, health_reason?: string, metrics?: Record<string, any>, meta?: Record<string, any>,
- *   trend?: { waiting_per_min?: number, drain_seconds?: number, drain_range?: number[] } }} Queue */
+ *   trend?: { waiting_per_min?: number, drain_seconds?: number, drain_range?: number[],
+ *     processed_per_min?: number, arriving_per_min?: number, wait_seconds?: number } }} Queue */
 /** @typedef {{ status?: string, timestamp?: number, system?: Record<string, any>, process?: Record<string, any>, meta?: Record<string, any> }} Server */
 /** @typedef {{ generated_at?: number, redis_down?: { since?: number, read_at?: number }, totals?: Record<string, any>, apps?: Record<string, any>, problems?: { key?: string, reason?: string }[] }} View */
 
@@ -22,7 +23,7 @@ export const STATES = {
   lost: { word: 'lost', level: 'crit', shape: 'cross', tier: 0, why: 'its reporter stopped: these are its last numbers' },
   stalled: { word: 'stalled', level: 'crit', shape: 'square', tier: 1, why: 'jobs wait and nothing works on them' },
   failing: { word: 'failing', level: 'crit', shape: 'up', tier: 2, why: 'failed jobs are rising' },
-  stale: { word: 'stale', level: 'warn', shape: 'half', tier: 3, why: 'its reporter is late: these numbers are old' },
+  stale: { word: 'stale', level: 'warn', shape: 'half', tier: 3, why: 'these numbers are old: its reporter is late, or cannot read them now' },
   growing: { word: 'growing', level: 'warn', shape: 'up', tier: 4, why: 'more and more jobs wait' },
   disk: { word: 'disk > 95 %', level: 'warn', shape: 'square', tier: 5, why: 'its disk is almost full' },
   cpu: { word: 'CPU > 95 %', level: 'warn', shape: 'up', tier: 5, why: 'its processors are busy' },

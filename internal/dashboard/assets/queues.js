@@ -3,7 +3,7 @@
 
 import { charts } from './chart.js';
 import { el, rebuild, setAttr, setText, byId } from './dom.js';
-import { about, count, duration, moment, num, plain, plural, signed, str, NONE } from './format.js';
+import { about, count, decimal, duration, moment, num, plain, plural, signed, str, NONE } from './format.js';
 import { arrange, STATES } from './model.js';
 import { Rows, ages, cell, particulars, setState } from './rows.js';
 
@@ -144,7 +144,7 @@ function setOldest(td, { oldestMs: ms }) {
 /** Where the recorder sees it going; nothing where it doesn't say. @param {HTMLElement} td @param {Item} item */
 function setTrend(td, { queue }) {
   const perMin = num(queue.trend?.waiting_per_min);
-  const drains = num(queue.trend?.drain_seconds);
+  const drains = queue.metrics?.waiting === 0 ? undefined : num(queue.trend?.drain_seconds); // it is empty since the recorder looked
   const rate = perMin === undefined ? '' : signed(perMin);
   const way = !rate ? 'none' : rate === '0' ? 'flat' : /** @type {number} */ (perMin) > 0 ? 'up' : 'down';
   const drain = drains === undefined ? '' : `empty in ≈ ${about(drains, queue.trend?.drain_range)}`;
@@ -192,6 +192,7 @@ const isTime = (name, v) => /(_at|as_of)$/.test(name) && num(v) !== undefined;
 
 /** @param {Item} item @returns {[string, unknown][]} */
 function facts({ app, driver, queue, meta, state, why, reportedAt }) {
+  const { arriving_per_min, processed_per_min, wait_seconds } = queue.trend ?? {};
   const { error, driver: _, ...rest } = meta; // its driver is named already
   return [
     ['full name', str(queue.name)],
@@ -201,6 +202,9 @@ function facts({ app, driver, queue, meta, state, why, reportedAt }) {
     ['status', queue.status],
     ['health', queue.health],
     ['why', why || state.why],
+    ['arriving a minute', num(arriving_per_min) && decimal(arriving_per_min)],
+    ['finished a minute', num(processed_per_min) && decimal(processed_per_min)],
+    ['a new job waits', num(wait_seconds) === undefined ? '' : `≈ ${about(/** @type {number} */ (wait_seconds))}`],
     ['reported at', moment(reportedAt)],
     ['error', error],
     ...Object.entries(rest).map(([k, v]) => /** @type {[string, unknown]} */ ([k, isTime(k, v) ? moment(v) : v])),
