@@ -167,21 +167,30 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 		samples := samplesOf(v.Apps[name])
 		sum.Queues += len(samples)
 		app.judge(name, now, samples)
-		if err := bad[name]; err != nil {
-			app.trends.Problems = append(app.trends.Problems, "its history cannot be kept: "+err.Error())
-		}
 		judged[name] = app.trends
 		entry, _ := app.encoder.Encode(now, samples) // what it leaves out no chart shows
 		keyframeAt, err := history.KeyframeOf(now, entry)
 		records = append(records, record{app: name, entry: slices.Clone(entry), isKeyframe: err == nil && keyframeAt == minuteOf(now)})
 	}
 	sum.Apps = len(records)
-	if len(records) == 0 && r.blind == nil {
+	wasBlind := r.blind != nil
+	if len(records) == 0 && !wasBlind {
 		return at, sum, nil
 	}
 	r.blind = r.alert(ctx, v.Judge(judged), judged, &sum)
+	if wasBlind && r.blind == nil && len(records) == 0 { // say so, without waiting for the next minute
+		for _, name := range slices.Sorted(maps.Keys(judged)) {
+			records = append(records, record{app: name})
+		}
+	}
+	for name, t := range judged {
+		t.Problems = nil
+		if err := bad[name]; err != nil {
+			t.Problems = append(t.Problems, "its history cannot be kept: "+err.Error())
+		}
+	}
 	if r.blind != nil && len(records) > 0 {
-		t := r.apps[records[0].app].trends
+		t := judged[records[0].app]
 		t.Problems = append(t.Problems, "alerts are not looked at: "+r.blind.Error())
 	}
 	return at, sum, errors.Join(r.blind, r.keep(ctx, now, records))
@@ -206,6 +215,9 @@ func (r *Recorder) alert(ctx context.Context, v *view.View, judged map[string]*p
 
 // keep writes the records.
 func (r *Recorder) keep(ctx context.Context, now int64, records []record) error {
+	if len(records) == 0 {
+		return nil
+	}
 	var keyframes []string
 	for i := range records {
 		rec := &records[i]
@@ -218,11 +230,11 @@ func (r *Recorder) keep(ctx context.Context, now int64, records []record) error 
 		}
 	}
 	wrote, err := r.Store.write(ctx, now, records)
-	for _, rec := range records {
-		if wrote[rec.app] {
-			r.apps[rec.app].at = minuteOf(now)
+	for app, isThere := range wrote {
+		if isThere {
+			r.apps[app].at = minuteOf(now)
 		} else {
-			r.apps[rec.app].encoder.Restart() // what it says now builds on what is not there
+			r.apps[app].encoder.Restart() // what it says now builds on what is not there
 		}
 	}
 	if err == nil {

@@ -201,7 +201,7 @@ func (s *Store) remove(ctx context.Context, app string) error {
 // record is what is kept of an app at a look.
 type record struct {
 	app        string
-	entry      []byte // of history
+	entry      []byte // of history; nil where this minute has one
 	isKeyframe bool
 	trends     []byte // the document
 }
@@ -210,20 +210,22 @@ type record struct {
 // may have written one of the same minute.
 func (s *Store) write(ctx context.Context, at int64, records []record) (wrote map[string]bool, err error) {
 	pipe := s.client.Pipeline()
-	added := make([]*redis.StringCmd, len(records))
+	added := make(map[string]*redis.StringCmd, len(records))
 	keys := make([]string, len(records))
 	for i, r := range records {
-		key := protocol.HistoryKey(r.app)
-		added[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, ID: history.EntryID(at), Values: fieldsOf(r.entry)})
-		pipe.PExpire(ctx, key, s.life)
+		if r.entry != nil {
+			key := protocol.HistoryKey(r.app)
+			added[r.app] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, ID: history.EntryID(at), Values: fieldsOf(r.entry)})
+			pipe.PExpire(ctx, key, s.life)
+		}
 		keys[i] = protocol.TrendKey(r.app)
 		pipe.Set(ctx, keys[i], r.trends, protocol.TrendTTL)
 	}
 	publish.Note(ctx, pipe, at, keys...)
 	cmds, err := pipe.Exec(ctx)
 	wrote = make(map[string]bool, len(records))
-	for i, r := range records {
-		wrote[r.app] = added[i].Err() == nil && added[i].Val() != ""
+	for app, cmd := range added {
+		wrote[app] = cmd.Err() == nil && cmd.Val() != ""
 	}
 	if err == nil {
 		return wrote, nil
