@@ -137,11 +137,19 @@ export interface ViewQueue {
   /** Which of its app's `sources` it was read by; `-` is one without a name. */
   source: string
   status: Status
+  /** The recorder's; `unknown` without one. */
   health: Health
+  /** Why, in a sentence. */
+  health_reason?: string
   metrics: Partial<Metrics>
   trend?: {
     /** Jobs; negative while it drains. */
     waiting_per_min?: number
+    /** Jobs finished and arriving, where the driver counts finished ones. */
+    processed_per_min?: number
+    arriving_per_min?: number
+    /** Seconds that a job which comes now will wait. */
+    wait_seconds?: number
     /** Seconds. */
     drain_seconds?: number
     /** Seconds. */
@@ -160,6 +168,20 @@ export interface ViewServer {
   meta?: Meta
 }
 
+/** An alert that fires. */
+export interface ViewAlert {
+  /** Such as `stalled 5m`. */
+  rule: string
+  kind: 'queue' | 'reporter' | 'server'
+  /** Of the queue in its app, of the reporter or the server. */
+  key: string
+  reason?: string
+  /** Unix milliseconds. */
+  since: number
+  /** When somebody was last told, in Unix milliseconds. */
+  sent?: number
+}
+
 /** One app in the view. */
 export interface ViewApp {
   /** Reporters of queues, and when each last reported, in Unix milliseconds. */
@@ -168,12 +190,16 @@ export interface ViewApp {
   queues?: Record<string, ViewQueue>
   /** By id. */
   servers?: Record<string, ViewServer>
+  /** Those that fire, by fingerprint. */
+  alerts?: Record<string, ViewAlert>
 }
 
 /** What `GET /api/v1/view` answers, and what the patches of `GET /api/v1/stream` are merged into (RFC 7396). */
 export interface View {
   /** Unix milliseconds. */
   generated_at: number
+  /** Absent while Redis answers. Since when it does not, and when the numbers were read, in Unix milliseconds. */
+  redis_down?: { since: number; read_at: number }
   totals: {
     /** Jobs; absent where no living queue is in the sum. */
     waiting?: number
