@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -52,6 +53,9 @@ const (
 	// trendLooks is how far back a recorder reads that has just started, for its first trends.
 	trendLooks = 16 * time.Minute
 )
+
+// errDefect is that a look panicked; the log says where.
+var errDefect = errors.New("a look failed: this is a defect")
 
 // Summary is what one look did.
 type Summary struct {
@@ -135,8 +139,15 @@ func (r *Recorder) logTrouble(ctx context.Context, err error) {
 	}
 }
 
-// record takes a look, and returns when it was by Redis' clock.
+// record takes a look, and returns when it was by Redis' clock. It runs in programs that have more to do: a panic is an
+// error of this look.
 func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.Log.Error("a look failed: this is a defect", "panic", v, "stack", string(debug.Stack()))
+			r.apps, err = nil, errDefect
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	v, err := r.View(ctx)

@@ -483,6 +483,23 @@ func TestHistoryThatIsNoStreamIsSaid(t *testing.T) {
 	}
 }
 
+// TestPanicIsAnErrorOfOneLook: the program has more to do.
+func TestPanicIsAnErrorOfOneLook(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	look := r.View
+	r.View = func(context.Context) (*view.View, error) { panic("a defect") }
+	if _, err := r.Once(t.Context(), "me"); err == nil || !strings.Contains(d.log.String(), "a defect") {
+		t.Errorf("it says %v, and logs %s", err, d.log)
+	}
+	r.View = look
+	d.look(r, counts(5))
+	if got := d.waiting("shop", "sqs/orders", 1); got[0] != 5 {
+		t.Errorf("history has %v", got)
+	}
+}
+
 // TestRunSaysOnceAndGoesOn: a Redis that doesn't answer is logged once.
 func TestRunSaysOnceAndGoesOn(t *testing.T) {
 	t.Parallel()
