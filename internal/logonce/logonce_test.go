@@ -14,15 +14,14 @@ func TestANewCauseIsNews(t *testing.T) {
 	said := ""
 	for _, cause := range []string{"a", "a", "b", "b", "a", "", "", "b", "c", ""} {
 		now = now.Add(10 * time.Second)
-		switch {
-		case cause == "":
+		if cause == "" {
 			if troubles.AllGone() {
 				said += "."
 			}
-		default:
-			if isWorthALine, _ := troubles.Only(cause, now); isWorthALine {
-				said += cause
-			}
+			continue
+		}
+		if isWorthALine, _ := troubles.Only(cause, now); isWorthALine {
+			said += cause
 		}
 	}
 	if said != "ab.c." {
