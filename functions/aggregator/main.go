@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"os"
 
 	"github.com/gravito-framework/pulse/internal/config"
@@ -14,8 +13,7 @@ import (
 )
 
 func main() {
-	flag.Parse()
-	runtime.Main("aggregator", run)
+	runtime.Main("aggregator", "serves the dashboard, and records once a minute", run)
 }
 
 func run(ctx context.Context) error {

@@ -16,8 +16,7 @@ import (
 func main() {
 	once := flag.Bool("once", false, "look once, print what was done, and end")
 	testAlert := flag.Bool("test-alert", false, "send an alert and its end to each channel, and end")
-	flag.Parse()
-	runtime.Main("recorder", func(ctx context.Context) error { return run(ctx, *once, *testAlert) })
+	runtime.Main("recorder", "keeps the history of queues, judges them once a minute and tells of alerts", func(ctx context.Context) error { return run(ctx, *once, *testAlert) })
 }
 
 func run(ctx context.Context, once, testAlert bool) error {

@@ -14,8 +14,7 @@ import (
 
 func main() {
 	once := flag.Bool("once", false, "poll once, print the snapshot, publish nothing")
-	flag.Parse()
-	runtime.Main("redis-reporter", func(ctx context.Context) error { return run(ctx, *once) })
+	runtime.Main("redis-reporter", "publishes the counts of the queues that live in a Redis", func(ctx context.Context) error { return run(ctx, *once) })
 }
 
 func run(ctx context.Context, once bool) error {

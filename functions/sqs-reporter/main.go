@@ -15,8 +15,7 @@ import (
 
 func main() {
 	once := flag.Bool("once", false, "poll once, print the snapshot, publish nothing")
-	flag.Parse()
-	runtime.Main("sqs-reporter", func(ctx context.Context) error { return run(ctx, *once) })
+	runtime.Main("sqs-reporter", "publishes the counts of the SQS queues of an AWS account and region", func(ctx context.Context) error { return run(ctx, *once) })
 }
 
 func run(ctx context.Context, once bool) error {

@@ -2,13 +2,12 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/gravito-framework/pulse/internal/view"
 )
@@ -31,7 +30,7 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer room.leave()
-	s.made(w, r, room, metricsType, metricsOf(v.view, !v.down))
+	s.made(w, r, room, metricsType, metricsOf(v.view, !v.down, cmp.Or(s.Version, "unknown")))
 }
 
 // The families of metrics, in the order in which they are listed.
@@ -82,7 +81,7 @@ var metricFamilies = [families]struct{ name, help string }{
 type exposition [families]bytes.Buffer
 
 // metricsOf is v in Prometheus' text format. The last numbers of a Redis that doesn't answer are no samples.
-func metricsOf(v *view.View, isUp bool) []byte {
+func metricsOf(v *view.View, isUp bool, version string) []byte {
 	var e exposition
 	if isUp {
 		for _, name := range slices.Sorted(maps.Keys(v.Apps)) {
@@ -97,7 +96,7 @@ func metricsOf(v *view.View, isUp bool) []byte {
 		e.add(problemCount, "", float64(len(v.Problems)))
 	}
 	e.add(redisUp, "", oneIf(isUp))
-	e.add(buildInfo, labels("version", programVersion()), 1)
+	e.add(buildInfo, labels("version", version), 1)
 	return e.text()
 }
 
@@ -210,14 +209,6 @@ func labels(namesAndValues ...string) string {
 	}
 	return string(b)
 }
-
-// programVersion is the module's version, or what go build makes of the commit.
-var programVersion = sync.OnceValue(func() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
-})
 
 func oneIf(b bool) float64 {
 	if b {

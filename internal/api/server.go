@@ -45,7 +45,9 @@ type Server struct {
 	// Budget is about how many bytes the answers may take that are made for one client each, and again how many
 	// those that are being written; 0 is 64 MiB.
 	Budget int64
-	Log    *slog.Logger
+	// Version is the program's, as /metrics says it.
+	Version string
+	Log     *slog.Logger
 
 	pings     singleflight.Group
 	guesses   guesses

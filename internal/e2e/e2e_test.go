@@ -433,3 +433,24 @@ func TestLocalNeedsNothing(t *testing.T) {
 		t.Errorf("it said:\n%s", p.Stderr())
 	}
 }
+
+// TestCommandLine: each program says what it is, and refuses what it would not use.
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{aggregator, redisReporter, sqsReporter, recorder, host, "scripts/local"} {
+		run := func(arg string) (status int, stdout, stderr string) {
+			p := servertest.Run(t, servertest.Build(t, program), nil, arg)
+			status = p.Wait()
+			return status, p.Stdout(), p.Stderr()
+		}
+		if status, _, said := run("-h"); status != 0 || !strings.Contains(said, "environment variables") || !strings.Contains(said, "-version") {
+			t.Errorf("%s -h: %d %s", program, status, said)
+		}
+		if status, said, _ := run("-version"); status != 0 || len(strings.Fields(said)) != 2 {
+			t.Errorf("%s -version: %d %s", program, status, said)
+		}
+		if status, _, said := run("foo"); status != 2 || !strings.Contains(said, `"foo"`) {
+			t.Errorf("%s foo: %d %s", program, status, said)
+		}
+	}
+}

@@ -31,8 +31,10 @@ import (
 )
 
 // Main runs a program until it returns, or until SIGINT or SIGTERM ends its context. Then it ends the process:
-// with status 0, with 2 where the environment or the command line is wrong, else with 1.
-func Main(name string, run func(ctx context.Context) error) {
+// with status 0, with 2 where the environment or the command line is wrong, else with 1. about is what -h says that the
+// program does. Its flags are set up before, and have their values in run.
+func Main(name, about string, run func(ctx context.Context) error) {
+	parseFlags(name, about)
 	limitMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx)

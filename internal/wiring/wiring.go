@@ -85,6 +85,7 @@ func Aggregator(ctx context.Context, s config.Aggregator, log *slog.Logger) (htt
 		Ping:    s.Redis.Pinger(),
 		Token:   s.Token,
 		Budget:  budget,
+		Version: runtime.Version(),
 		Log:     log,
 	}
 	if runtime.InLambda() {

@@ -14,8 +14,7 @@ import (
 
 func main() {
 	once := flag.Bool("once", false, "look once, print the heartbeat, publish nothing")
-	flag.Parse()
-	runtime.Main("pulse-host", func(ctx context.Context) error { return run(ctx, *once) })
+	runtime.Main("pulse-host", "publishes how busy its host or container is", func(ctx context.Context) error { return run(ctx, *once) })
 }
 
 func run(ctx context.Context, once bool) error {

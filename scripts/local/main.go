@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 
@@ -18,9 +17,13 @@ import (
 	"github.com/gravito-framework/pulse/probes/recorder"
 )
 
+// embeddedNote says where the embedded Redis is, and how a reporter reports to it.
+const embeddedNote = `An embedded Redis is at %s until this ends (Ctrl-C). A reporter of your own is one command, every 10 s:
+  redis-cli -u %s SET pulse:queues:mine '{"timestamp":'$(date +%%s000)',"app":"mine","queues":[{"name":"emails","driver":"other","metrics":{"waiting":12}}]}' EX 30
+`
+
 func main() {
-	flag.Parse()
-	runtime.Main("pulse-local", run)
+	runtime.Main("pulse-local", "runs all of Gravito Pulse in one process, for a laptop", run)
 }
 
 func run(ctx context.Context) error {
@@ -38,6 +41,7 @@ func run(ctx context.Context) error {
 			return err
 		}
 		own["PULSE_REDIS_URL"] = redis
+		fmt.Fprintf(os.Stderr, embeddedNote, redis, redis)
 		if !watched {
 			own["PULSE_APP"], invented = "demo", demoSettings()
 			own["PULSE_ALERT_RULES"] = "stalled 1m, lost 2m, failing 2m, drain>1h 10m" // so that a demo needs no patience
