@@ -38,8 +38,10 @@ type message struct {
 type SNS func(ctx context.Context, topicARN, subject, text string) error
 
 const (
-	// mostAtOnce is how many alerts one message tells of, mostEvents how many events go to PagerDuty in a minute.
-	mostAtOnce = 200
+	// mostAtOnce is how many alerts one message tells of, at least by their number; mostListed how many Alertmanager's
+	// JSON lists, and mostEvents how many events go to PagerDuty in a minute.
+	mostAtOnce = maxAlerts
+	mostListed = 200
 	mostEvents = 20
 	// httpTimeout bounds one request.
 	httpTimeout = 10 * time.Second
@@ -99,8 +101,13 @@ func (p poster) channel(text string, sns SNS) (*Channel, error) {
 		return &Channel{name: "pagerduty", most: mostEvents, send: p.pagerDuty("https://events.pagerduty.com/v2/enqueue", key)}, nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(text, " \t\n") {
 		return nil, errors.New(channelForms)
+	}
+	if port := u.Port(); port != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return nil, errors.New(channelForms)
+		}
 	}
 	form, kind := message.alertmanager, "webhook"
 	switch host := u.Hostname(); {

@@ -40,6 +40,7 @@ type Manager struct {
 
 	// The last look of this manager:
 	states   map[string]*state // by id
+	leftOut  map[string]int    // how many more alerts there would be, by app
 	lookedAt int64             // Unix ms
 	troubles logonce.Troubles  // of channels
 }
@@ -115,6 +116,9 @@ func (m *Manager) Firing() map[string]map[string]protocol.Alert {
 	return apps
 }
 
+// LeftOut says of how many more alerts of each app nobody is told, because there are too many.
+func (m *Manager) LeftOut() map[string]int { return m.leftOut }
+
 // load reads the states, by id.
 func (m *Manager) load(ctx context.Context) (map[string]*state, string, error) {
 	kept, mark, err := m.Keeper.Alerts(ctx)
@@ -148,6 +152,11 @@ func (m *Manager) save(ctx context.Context, was, mark string, before map[string]
 func (m *Manager) advance(states map[string]*state, v *view.View) {
 	now := v.GeneratedAt
 	looked := map[string]bool{}
+	m.leftOut = map[string]int{}
+	ofApp := map[string]int{}
+	for _, s := range states {
+		ofApp[s.App]++
+	}
 	see := func(r *Rule, s state, l look) {
 		s.Rule = r.text
 		verdict := r.judge(l)
@@ -155,7 +164,11 @@ func (m *Manager) advance(states map[string]*state, v *view.View) {
 		there := states[id]
 		looked[id] = there != nil
 		switch {
-		case there == nil && verdict == isSo && len(states) < maxAlerts:
+		case there == nil && verdict == isSo && (len(states) >= maxAlerts || ofApp[s.App] >= maxOfApp && r.word != lost):
+			m.leftOut[s.App]++
+			return
+		case there == nil && verdict == isSo:
+			ofApp[s.App]++
 			there = &s
 			there.Phase, there.Since, there.Seen, there.Looks = pending, now, now, 1
 			states[id] = there
@@ -349,6 +362,6 @@ func (m *Manager) logTrouble(c *Channel, err error) {
 		c.notBefore = time.Now().Add(later.after)
 	}
 	if isWorthALine, times := m.troubles.There(c.name, time.Now()); isWorthALine {
-		m.Log.Warn("alerts cannot be sent; they will be until it works", "channel", c.name, "error", err, "times", times)
+		m.Log.Warn("alerts cannot be sent; will try again until it works", "channel", c.name, "error", err, "times", times)
 	}
 }

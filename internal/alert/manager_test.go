@@ -429,6 +429,54 @@ func TestManyAlertsAreOneMessage(t *testing.T) {
 	}
 }
 
+// TestStormInOneAppHidesNoOther: of its alerts some are left out, and it is said; the others, and that its own reporter is
+// lost, have room.
+func TestStormInOneAppHidesNoOther(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("waiting>3, lost", slack, webhook)
+	var rows []string
+	for i := range 700 {
+		rows = append(rows, fmt.Sprintf(`{"name":"q%d","driver":"sqs","metrics":{"waiting":9}}`, i))
+	}
+	var b view.Builder
+	look := func(docs ...view.Document) []string {
+		t.Helper()
+		d.now = d.now.Add(time.Minute)
+		for i := range docs {
+			docs[i].Data = bytes.ReplaceAll(docs[i].Data, []byte("NOW"), fmt.Append(nil, d.now.UnixMilli()))
+		}
+		if err := m.Look(t.Context(), b.Build(d.now, docs)); err != nil {
+			t.Fatal(err)
+		}
+		return d.pager.take()
+	}
+	storm := func(key string) view.Document {
+		return view.Document{Key: "pulse:queues:" + key, Data: []byte(`{"timestamp":NOW,"app":"` + key + `","queues":[` + strings.Join(rows, ",") + `]}`)}
+	}
+	other := func() view.Document {
+		return view.Document{Key: "pulse:queues:blog", Data: []byte(`{"timestamp":NOW,"app":"blog","queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":9}}]}`)}
+	}
+	d.none("at first", look(storm("shop"), other()))
+	got := look(storm("shop"), other())
+	if len(got) != 2 || m.LeftOut()["shop"] != 200 || m.LeftOut()["blog"] != 0 {
+		t.Fatalf("%d messages, left out are %v", len(got), m.LeftOut())
+	}
+	for _, text := range got {
+		if strings.HasPrefix(text, "hooks.slack.com") && !strings.Contains(text, "501 alerts fire") {
+			t.Errorf("sent was %.200s", text)
+		}
+		if strings.HasPrefix(text, "alerts.example.com") && (strings.Count(text, `"fingerprint"`) != 200 || !strings.Contains(text, `"truncatedAlerts":301`)) {
+			t.Errorf("sent were %d alerts", strings.Count(text, `"fingerprint"`))
+		}
+	}
+	gone := view.Document{Key: "pulse:queues:shop", SeenAt: d.now.UnixMilli()}
+	d.none("its reporter is lost", look(gone, other()))
+	if got := look(gone, other()); len(got) != 2 || !strings.Contains(got[0]+got[1], "the reporter of shop (lost)") {
+		t.Errorf("sent was %.300q", got)
+	}
+}
+
 // TestLostReporterInhibitsItsQueues: nothing is known of them, and that is said once.
 func TestLostReporterInhibitsItsQueues(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -70,7 +71,10 @@ func (m message) text() string {
 func (n notice) summary() string {
 	since := time.UnixMilli(n.Since).UTC().Format("15:04 UTC")
 	what := fmt.Sprintf("%s of %s", n.Key, n.App)
-	if n.Kind == "reporter" {
+	switch {
+	case n.Kind == "reporter" && n.Key == view.NoSource:
+		what = fmt.Sprintf("the reporter of %s", n.App)
+	case n.Kind == "reporter":
 		what = fmt.Sprintf("the reporter %s of %s", n.Key, n.App)
 	}
 	line := fmt.Sprintf("%s (%s), since %s", what, n.Rule, since)
@@ -110,29 +114,36 @@ func (m message) discord() any {
 func (m message) alertmanager() any {
 	status := "resolved"
 	alerts := []map[string]any{}
-	for _, n := range m.notices {
+	for i, n := range m.notices {
 		if n.as == firing {
 			status = "firing"
+		}
+		if i >= mostListed {
+			continue
 		}
 		alerts = append(alerts, map[string]any{
 			"status":       string(n.as),
 			"labels":       n.labels(),
 			"annotations":  map[string]string{"summary": n.summary(), "description": oneLine(n.Reason)},
 			"startsAt":     rfc3339(n.Since),
-			"endsAt":       n.endsAt(),
+			"endsAt":       n.endsAt(m.at),
 			"generatorURL": m.page,
 			"fingerprint":  n.fingerprint(),
 		})
 	}
 	return map[string]any{
-		"version": "4", "groupKey": "{}:{}", "status": status, "receiver": "gravito-pulse", "truncatedAlerts": 0,
+		"version": "4", "groupKey": "{}:{}", "status": status, "receiver": "gravito-pulse", "truncatedAlerts": max(0, len(m.notices)-mostListed),
 		"groupLabels": map[string]string{}, "commonLabels": m.commonLabels(), "commonAnnotations": map[string]string{},
 		"externalURL": m.page, "alerts": alerts,
 	}
 }
 
+// labels of a queue are those that it has in /metrics, so that both can be grouped and silenced together.
 func (n notice) labels() map[string]string {
 	l := map[string]string{"alertname": n.Rule, "app": n.App, n.Kind: n.Key, "severity": n.severity()}
+	if driver, name, ok := strings.Cut(n.Key, "/"); ok && n.Kind == "queue" {
+		l["driver"], l["queue"] = driver, name
+	}
 	return l
 }
 
@@ -168,9 +179,9 @@ func (n notice) word() string {
 
 func rfc3339(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
-func (n notice) endsAt() string {
+func (n notice) endsAt(now time.Time) string {
 	if n.as == resolved {
-		return rfc3339(n.Seen)
+		return rfc3339(now.UnixMilli())
 	}
 	return "0001-01-01T00:00:00Z" // as Alertmanager writes that it goes on
 }

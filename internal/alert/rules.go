@@ -135,7 +135,8 @@ func parseRule(text string) (Rule, error) {
 	rest := text
 	if i := strings.LastIndexByte(text, ':'); i >= 0 { // a queue's name may have a colon, a condition has none
 		glob := text[:i]
-		if _, err := path.Match(glob, ""); err != nil || !strings.Contains(glob, "/") {
+		app, name, hasSlash := strings.Cut(glob, "/")
+		if _, err := path.Match(glob, ""); err != nil || !hasSlash || app == "" || name == "" || strings.Contains(app, " ") {
 			return r, fmt.Errorf("before the colon it takes an app, a slash and the name of a queue or server, each with * for any text, such as shop/orders-*")
 		}
 		r.pattern, rest = adapter.Patterns{glob}, strings.TrimSpace(text[i+1:])
@@ -151,7 +152,7 @@ func parseRule(text string) (Rule, error) {
 		}
 	}
 	if r.word == "" {
-		return r, fmt.Errorf("there is no condition %q: it takes stalled, lost, failing, growing, idle, waiting>N, failed>N, oldest>D, drain>D, cpu>N or mem>N", word)
+		return r, fmt.Errorf("there is no condition %q: it takes stalled, lost, failing, growing, idle, waiting>N, failed>N, oldest>D, drain>D, cpu>N or mem>N; a comma separates rules", word)
 	}
 	if hasLimit != (r.unit != none) {
 		return r, fmt.Errorf("%s takes %s", word, map[bool]string{true: "no number", false: "a number, such as " + word + ">" + example(r.unit)}[hasLimit])
@@ -189,7 +190,7 @@ func parseLimit(text string, u unit) (float64, error) {
 	case jobs, percent:
 	}
 	n, err := strconv.ParseUint(text, 10, 53)
-	if err != nil || u == percent && n > 100 {
+	if err != nil || u == percent && n >= 100 {
 		return 0, fmt.Errorf("%q is no number that it takes, such as %s", text, example(u))
 	}
 	return float64(n), nil

@@ -45,6 +45,8 @@ const (
 	surelyThere = 2
 	// maxGap is the longest time between two looks that count as in a row.
 	maxGap = 150 * time.Second
+	// jitter is how much earlier than a minute later the next look may be.
+	jitter = 5 * time.Second
 	// trialLife is how long another manager may take to tell a channel. After that it has ended.
 	trialLife = 2 * time.Minute
 )
@@ -69,7 +71,7 @@ func (s *state) advance(v verdict, lasts time.Duration, now int64) bool {
 			}
 			s.Looks++
 			s.Seen = now
-			if s.Looks >= surelyThere && now-s.Since >= lasts.Milliseconds() {
+			if s.Looks >= surelyThere && now-s.Since >= (lasts-jitter).Milliseconds() {
 				s.Phase, s.Clear = firing, 0
 			}
 		case isClose, isNot:
@@ -126,8 +128,10 @@ func (s *state) told(channel string, as phase, now int64) {
 }
 
 const (
-	// maxAlerts bounds the alerts that there are at a time, maxState one of them in Redis.
-	maxAlerts = 2000
+	// maxAlerts bounds the alerts that there are at a time, maxOfApp those of one app, so that a storm in one does not
+	// hide the others'. maxState bounds one of them in Redis.
+	maxAlerts = 5000
+	maxOfApp  = 500
 	maxState  = 8 << 10
 	maxReason = 500
 )

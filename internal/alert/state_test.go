@@ -39,7 +39,7 @@ func TestMachine(t *testing.T) {
 		s := &state{}
 		got := ""
 		for i, look := range tc.looks {
-			now := int64(1_764_000_000_000) + int64(i)*time.Minute.Milliseconds()
+			now := int64(1_764_000_000_000) + int64(i)*(time.Minute-90*time.Millisecond).Milliseconds() // looks are not quite a minute apart
 			v := map[rune]verdict{'x': isSo, 'c': isClose, '.': isNot, '?': unknown}[look]
 			switch {
 			case look == '-':

@@ -20,10 +20,11 @@ import (
 )
 
 const (
-	// maxHistoryKeys and maxHistoryMinutes bound what one answer has; defaultMinutes is how far back it goes if the
+	// maxHistoryKeys, maxHistoryMinutes and maxHistoryPoints bound what one answer has; defaultMinutes is how far back it goes if the
 	// query doesn't say.
 	maxHistoryKeys    = 100
 	maxHistoryMinutes = 7 * 24 * 60
+	maxHistoryPoints  = 150_000 // 100 queues for a day, and 14 for a week
 	defaultMinutes    = 60
 	// pointSize is about what a point takes in the answer and while it is made, in bytes: four counts.
 	pointSize = 64
@@ -124,6 +125,9 @@ func historyQuery(query string) (wanted []series, minutes int, err error) {
 		if !slices.Contains(wanted, one) {
 			wanted = append(wanted, one)
 		}
+	}
+	if len(wanted)*minutes > maxHistoryPoints {
+		return nil, 0, fmt.Errorf("The query is for %d keys and %d minutes: it takes up to %d points in all. Ask for fewer keys at a time.", len(wanted), minutes, maxHistoryPoints)
 	}
 	if len(wanted) == 0 || len(wanted) > maxHistoryKeys {
 		return nil, 0, fmt.Errorf("The query has %d keys: it takes 1 to %d, such as key=shop/sqs/orders.", len(wanted), maxHistoryKeys)

@@ -107,7 +107,7 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		{"recorder", forAggregator.with(env{"PULSE_PUBLIC_URL": "pulse.example.com"}), "PULSE_PUBLIC_URL is no address of a page: it takes where the dashboard is, such as https://pulse.example.com, without a login"},
 		{"recorder", forAggregator.with(env{"PULSE_PUBLIC_URL": "https://me:sesame@pulse.example.com"}), "PULSE_PUBLIC_URL is no address of a page: it takes where the dashboard is, such as https://pulse.example.com, without a login"},
 		{"recorder", forAggregator.with(env{"PULSE_ALERTS": "http://hooks.slack.com/sesame"}), "PULSE_ALERTS: its channel 1: it takes https://hooks.slack.com/…, https://discord.com/api/webhooks/…, pagerduty:KEY, sns:arn:aws:sns:…, or any other https:// address, which gets Alertmanager's webhook JSON"},
-		{"aggregator", forAggregator.with(env{"PULSE_ALERT_RULES": "dead"}), `PULSE_ALERT_RULES: "dead": there is no condition "dead": it takes stalled, lost, failing, growing, idle, waiting>N, failed>N, oldest>D, drain>D, cpu>N or mem>N`},
+		{"aggregator", forAggregator.with(env{"PULSE_ALERT_RULES": "dead"}), `PULSE_ALERT_RULES: "dead": there is no condition "dead": it takes stalled, lost, failing, growing, idle, waiting>N, failed>N, oldest>D, drain>D, cpu>N or mem>N; a comma separates rules`},
 
 		{"aggregator", env{}, noRedis},
 		{"aggregator", forAggregator.with(env{"PULSE_LISTEN": "8787"}), `PULSE_LISTEN is "8787": it takes ` + address},

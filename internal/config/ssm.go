@@ -35,6 +35,9 @@ func WithSSM(ctx context.Context, get Getenv) (Getenv, error) {
 		for i, item := range items {
 			items[i] = strings.TrimSpace(item)
 			if name, ok := strings.CutPrefix(items[i], ssmPrefix); ok {
+				if variable == alertsVariable && !strings.HasPrefix(name, "/") { // it may be a secret
+					return nil, &Error{[]error{fmt.Errorf("%s has ssm: before what is no full name of a parameter, such as ssm:/pulse/slack", variable)}}
+				}
 				of[variable] = items
 				if !slices.Contains(names, name) {
 					names = append(names, name)

@@ -173,6 +173,9 @@ func TestEachChannelMayBeAParameter(t *testing.T) {
 	if got, want := get("PULSE_ALERTS"), "https://hooks.slack.com/services/sesame,https://example.com/hook,pagerduty:sesame"; got != want {
 		t.Errorf("the channels are %s, want %s", got, want)
 	}
+	if _, err := WithSSM(t.Context(), env{"PULSE_ALERTS": "ssm:sesame"}.get); err == nil || strings.Contains(err.Error(), "sesame") {
+		t.Errorf("with a secret behind ssm: %v", err)
+	}
 	if _, err := WithSSM(t.Context(), env{"PULSE_ALERTS": "https://example.com/sesame,ssm:/pulse/none"}.get); err == nil || strings.Contains(err.Error(), "sesame") || !strings.Contains(err.Error(), "/pulse/none") {
 		t.Errorf("without a parameter: %v", err)
 	}

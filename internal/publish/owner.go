@@ -43,4 +43,17 @@ func (p *Store) Renew(ctx context.Context, reporter, id string, interval time.Du
 	return n == 1, nil
 }
 
+// release ends a claim, if it is still ours.
+const release = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`
+
+// Release ends a claim, so that another owner need not wait until it has run out.
+func (p *Store) Release(ctx context.Context, reporter, id string) error {
+	if err := p.client.Eval(ctx, release, []string{ownerKey(reporter)}, id).Err(); err != nil {
+		return fmt.Errorf("release %s at %s: %w", ownerKey(reporter), p.name, err)
+	}
+	return nil
+}
+
 func ownerKey(reporter string) string { return "pulse:owner:" + reporter }

@@ -48,6 +48,8 @@ const (
 	retry = 10 * time.Second
 	// lookLimit bounds one look, alerts included.
 	lookLimit = 50 * time.Second
+	// releaseLimit is how long the end of a recorder may take.
+	releaseLimit = 2 * time.Second
 	// maxApps bounds the apps of which history is kept: each is two keys more.
 	maxApps = 1000
 	// trendLooks is how far back a recorder reads that has just started, for its first trends.
@@ -89,6 +91,11 @@ func (r *Recorder) Run(ctx context.Context, owner string) {
 		}
 		isStandingBy = err == nil && !isMine
 		r.logTrouble(ctx, err)
+	}
+	if isClaimed && !isStandingBy {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
+		defer cancel()
+		_ = r.Store.owners.Release(ctx, owned, owner) // if it fails the claim runs out
 	}
 }
 
@@ -198,6 +205,13 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 		t.Problems = nil
 		if err := bad[name]; err != nil {
 			t.Problems = append(t.Problems, "its history cannot be kept: "+err.Error())
+		}
+	}
+	if r.Alerts != nil {
+		for name, n := range r.Alerts.LeftOut() {
+			if t := judged[name]; t != nil {
+				t.Problems = append(t.Problems, fmt.Sprintf("too many alerts: nobody is told of %d more of this app", n))
+			}
 		}
 	}
 	if r.blind != nil && len(records) > 0 {

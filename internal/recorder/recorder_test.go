@@ -514,6 +514,9 @@ func TestRunSaysOnceAndGoesOn(t *testing.T) {
 	servertest.Eventually(t, "a claim", func() bool { return d.redis.Client.Get(t.Context(), "pulse:owner:recorder").Val() == "me" })
 	cancel()
 	<-ended
+	if owner := d.redis.Client.Get(t.Context(), "pulse:owner:recorder").Val(); owner != "" {
+		t.Errorf("it has ended, and its claim is still there: %q", owner)
+	}
 	if strings.Count(d.log.String(), "cannot record; will try again") != 1 || !strings.Contains(d.log.String(), "connection refused") {
 		t.Errorf("the log has\n%s", d.log)
 	}

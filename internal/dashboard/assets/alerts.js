@@ -5,7 +5,7 @@ import { byId, el, rebuild, setText } from './dom.js';
 import { clockTime, count, duration, num, plural, str } from './format.js';
 import { entries } from './model.js';
 
-const MOST = 100;
+const MOST = 10;
 
 /** @typedef {{ app: string, kind: string, key: string, rule: string, reason: string, since?: number, sent?: number }} Alert */
 
