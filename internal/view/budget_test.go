@@ -64,7 +64,7 @@ func TestWhoTakesMoreThanItsShareIsLeftOutAndNamed(t *testing.T) {
 		"what is small, though young":  {[]Document{queuesOf("old", "a", 900), queuesOf("old", "b", 250)}, []Document{queuesOf("old", "a", 900), queuesOf("old", "b", 250), queuesOf("shop", "s", 100)}, []string{"old/b", "shop/s"}},
 		"one document larger than all": {nil, []Document{queuesOf("flood", "a", 3000), small}, []string{"shop/s"}},
 	} {
-		b := Builder{Budget: 530_000}
+		b := Builder{Budget: 490_000}
 		if c.before != nil {
 			b.Build(noon, c.before)
 		}
@@ -95,7 +95,7 @@ func TestWhoTakesMoreThanItsShareIsLeftOutAndNamed(t *testing.T) {
 // TestWhatIsLeftOutComesBack: once there is room.
 func TestWhatIsLeftOutComesBack(t *testing.T) {
 	t.Parallel()
-	b := Builder{Budget: 530_000}
+	b := Builder{Budget: 490_000}
 	docs := []Document{queuesOf("flood", "a", 700), queuesOf("shop", "s", 600)}
 	b.Build(noon, docs)
 	v := b.Build(noon, docs[1:])

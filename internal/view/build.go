@@ -70,7 +70,7 @@ const (
 	maxText     = 1 << 10
 	// keyCost, queueCost, verdictCost and serverCost are about what a document, a queue, a verdict and a server
 	// take beside their texts, in bytes; TestCostIsWhatItTakes measures it.
-	keyCost, queueCost, verdictCost, serverCost = 400, 350, 240, 550
+	keyCost, queueCost, verdictCost, serverCost = 400, 320, 240, 550
 )
 
 // Build makes the view of docs at now. docs are all documents that there are.

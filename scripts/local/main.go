@@ -41,7 +41,6 @@ func run(ctx context.Context) error {
 			return err
 		}
 		own["PULSE_REDIS_URL"] = redis
-		fmt.Fprintf(os.Stderr, embeddedNote, redis, redis)
 		if !watched {
 			own["PULSE_APP"], invented = "demo", demoSettings()
 			own["PULSE_ALERT_RULES"] = "stalled 1m, lost 2m, failing 2m, drain>1h 10m" // so that a demo needs no patience
@@ -91,6 +90,9 @@ func run(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if embedded := own["PULSE_REDIS_URL"]; embedded != "" {
+		fmt.Fprintf(os.Stderr, embeddedNote, embedded, embedded)
 	}
 	if invented != nil {
 		fmt.Fprintln(os.Stderr, "These are demo queues. To see your own, set PULSE_REDIS_URL and the driver's queues, such as PULSE_BULLMQ_QUEUES='*' or PULSE_LARAVEL_QUEUES='*'; or PULSE_SQS_QUEUES='*' with AWS credentials.")
