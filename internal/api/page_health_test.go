@@ -30,7 +30,7 @@ func TestPageShowsTheRecordersVerdictAndNoneOfItsOwn(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
 		{"name":"new","driver":"sqs","metrics":{"waiting":900,"failed":3},"meta":{"workers":0}},
 		{"name":"held","driver":"sqs","metrics":{"waiting":50,"failed":3},"meta":{"workers":0,"paused":true}},
 		{"name":"well","driver":"sqs","metrics":{"waiting":70,"failed":3}},
@@ -69,7 +69,7 @@ func TestPageCallsNothingWellThatNobodyHasJudged(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
 	b := open(t, server.URL)
 	b.until(verdict+" === '2 queues, health unknown'", "!document.querySelector('[data-level=ok]')")
 	judge(t, redis, `"queues":{"sqs/a":{"health":"ok"},"sqs/b":{"health":"ok","trend":{"waiting_per_min":-1,"drain_seconds":340}}}`)
@@ -82,7 +82,7 @@ func TestHostileVerdictsAreText(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
 	judge(t, redis, `"queues":{"sqs/a":{"health":"stalled","reason":"<img src=x onerror=window.hacked=1>"},"sqs/b":{"health":"constructor"}}`)
 	b := open(t, server.URL)
 	b.until(says("shop/sqs/a", "<img src=x onerror=window.hacked=1>"), state("shop/sqs/b")+" === 'unknown idle'", "!document.querySelector('main img') && !window.hacked")
@@ -119,7 +119,7 @@ func TestPageDrawsTheLastHour(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"a/b c","driver":"sqs","metrics":{"waiting":1}},{"name":"new","driver":"sqs","metrics":{"waiting":0}}]`)
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a/b c","driver":"sqs","metrics":{"waiting":1}},{"name":"new","driver":"sqs","metrics":{"waiting":0}}]`)
 	column := make([]int64, 60)
 	for i := range column {
 		column[i] = int64(12 + 5*i)

@@ -46,7 +46,7 @@ func serve(t *testing.T, redis *servertest.RedisServer, token string) *httptest.
 func set(t *testing.T, redis *servertest.RedisServer, key, format string, args ...any) {
 	t.Helper()
 	args = append([]any{time.Now().UnixMilli()}, args...)
-	if err := redis.Client.Set(t.Context(), key, fmt.Sprintf(`{"timestamp":%d,`+format+`}`, args...), 30*time.Second).Err(); err != nil {
+	if err := redis.Client.Set(t.Context(), key, fmt.Sprintf(`{"timestamp":%d,`+format+`}`, args...), 10*time.Minute).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
