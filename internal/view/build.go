@@ -148,6 +148,9 @@ func (b *Builder) View(now time.Time) *View {
 	return v
 }
 
+// verdictsDue is how long after their key was last seen verdicts are missed.
+const verdictsDue = 2 * time.Minute
+
 // addProblems lists the problems of the documents. Where there are too many, each key's first comes
 // before any key's second, so that one full of rubbish doesn't hide its neighbours'.
 func (v *View) addProblems(docs []*known, now time.Time) {
@@ -155,6 +158,9 @@ func (v *View) addProblems(docs []*known, now time.Time) {
 	problems := make([][]Problem, len(docs))
 	for i, k := range docs {
 		problems[i] = k.problems
+		if k.lost && protocol.KindOf(k.key) == protocol.KindTrend && now.UnixMilli()-k.seenAt < verdictsDue.Milliseconds() {
+			problems[i] = nil // Redis may have lost its keys a moment ago: the recorder's next look is due within a minute
+		}
 		if reason := k.clockProblem(now); reason != "" {
 			problems[i] = append(slices.Clone(k.problems), Problem{cut(k.key), reason})
 		}

@@ -509,8 +509,9 @@ func TestLostQueueHasNoVerdict(t *testing.T) {
 	var b Builder
 	rows := snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1}}`)
 	ok := judged("shop", 0, `"sqs/q":{"health":"ok"}`)
+	now := noon
 	health := func(docs ...Document) (protocol.Health, []Problem) {
-		v := b.Build(noon, docs)
+		v := b.Build(now, docs)
 		return v.Apps["shop"].Queues["sqs/q"].Health, v.Problems
 	}
 	if got, _ := health(rows, ok); got != protocol.HealthOK {
@@ -522,7 +523,11 @@ func TestLostQueueHasNoVerdict(t *testing.T) {
 	if v := b.Build(noon.Add(40*time.Second), []Document{rows, judged("shop", -time.Second, `"sqs/q":{"health":"ok"}`)}); len(v.Problems) > 0 {
 		t.Errorf("verdicts of half a minute ago: %v", v.Problems)
 	}
-	got, problems := health(rows, gone(ok))
+	if got, problems := health(rows, gone(ok)); got != protocol.HealthUnknown || len(problems) > 0 {
+		t.Errorf("a moment after the verdicts were gone it is %s: %v", got, problems)
+	}
+	now = noon.Add(2 * time.Minute)
+	got, problems := health(snapshot("shop", "", `{"name":"q","driver":"sqs","metrics":{"waiting":1}}`), gone(ok))
 	if got != protocol.HealthUnknown || len(problems) != 1 || !strings.Contains(problems[0].Reason, "the recorder stopped") {
 		t.Errorf("without a recorder it is %s: %v", got, problems)
 	}
