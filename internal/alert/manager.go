@@ -71,10 +71,7 @@ func (m *Manager) Look(ctx context.Context, v *view.View) error {
 	if mark == "" && m.states != nil && now-m.lookedAt < memoryLife.Milliseconds() {
 		states = m.states
 	}
-	before := make(map[string]string, len(states))
-	for _, s := range states {
-		before[s.fingerprint()] = s.encode()
-	}
+	before := encoded(states)
 	m.advance(states, v)
 	due := m.due(states, now)
 	for channel, notices := range due {
@@ -134,12 +131,20 @@ func (m *Manager) load(ctx context.Context) (map[string]*state, string, error) {
 	return states, mark, nil
 }
 
+// encoded are states as they are kept, by fingerprint.
+func encoded(states map[string]*state) map[string]string {
+	texts := make(map[string]string, len(states))
+	for _, s := range states {
+		texts[s.fingerprint()] = s.encode()
+	}
+	return texts
+}
+
 // save keeps what differs from before.
 func (m *Manager) save(ctx context.Context, was, mark string, before map[string]string, states map[string]*state) (bool, error) {
 	changed := map[string]string{}
 	gone := maps.Clone(before)
-	for _, s := range states {
-		field, text := s.fingerprint(), s.encode()
+	for field, text := range encoded(states) {
 		delete(gone, field)
 		if before[field] != text {
 			changed[field] = text
@@ -331,10 +336,7 @@ func (m *Manager) note(ctx context.Context, mark string, mend func(map[string]*s
 	defer cancel()
 	states := m.states
 	for range marking {
-		before := make(map[string]string, len(states))
-		for _, s := range states {
-			before[s.fingerprint()] = s.encode()
-		}
+		before := encoded(states)
 		mend(states)
 		saved, err := m.save(ctx, mark, mark, before, states)
 		if err != nil {

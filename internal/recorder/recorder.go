@@ -201,24 +201,29 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 			records = append(records, record{app: name})
 		}
 	}
-	for name, t := range judged {
-		t.Problems = nil
-		if err := bad[name]; err != nil {
-			t.Problems = append(t.Problems, "its history cannot be kept: "+err.Error())
-		}
-	}
-	if r.Alerts != nil {
-		for name, n := range r.Alerts.LeftOut() {
-			if t := judged[name]; t != nil {
-				t.Problems = append(t.Problems, fmt.Sprintf("too many alerts: nobody is told of %d more of this app", n))
-			}
-		}
-	}
+	r.setProblems(judged, bad)
 	if r.blind != nil && len(records) > 0 {
 		t := judged[records[0].app]
 		t.Problems = append(t.Problems, "alerts are not looked at: "+r.blind.Error())
 	}
 	return at, sum, errors.Join(r.blind, r.keep(ctx, now, records))
+}
+
+// setProblems says with the verdicts on each app what could not be done for it. bad is why there is no history of an app.
+func (r *Recorder) setProblems(judged map[string]*protocol.Trends, bad map[string]error) {
+	var leftOut map[string]int
+	if r.Alerts != nil {
+		leftOut = r.Alerts.LeftOut()
+	}
+	for name, t := range judged {
+		t.Problems = nil
+		if err := bad[name]; err != nil {
+			t.Problems = append(t.Problems, "its history cannot be kept: "+err.Error())
+		}
+		if n := leftOut[name]; n > 0 {
+			t.Problems = append(t.Problems, fmt.Sprintf("too many alerts: nobody is told of %d more of this app", n))
+		}
+	}
 }
 
 func minuteOf(ms int64) int64 { return ms - ms%time.Minute.Milliseconds() }

@@ -487,8 +487,14 @@ func (q *Queue) as(status Status, v protocol.Verdict, now time.Time) *Queue {
 	if q.Status == status && q.isCurrent == isCurrent && q.has(v) {
 		return q
 	}
-	row := *q
+	row := q.judgedAs(v)
 	row.Status, row.isCurrent = status, isCurrent
+	return row
+}
+
+// judgedAs is a copy of q with a verdict.
+func (q *Queue) judgedAs(v protocol.Verdict) *Queue {
+	row := *q
 	row.Health, row.Reason, row.Trend = v.Health, v.Reason, v.Trend
 	return &row
 }
@@ -532,9 +538,7 @@ func (v *View) Judge(judged map[string]*protocol.Trends) *View {
 		now.Queues = make(map[string]*Queue, len(app.Queues))
 		for key, q := range app.Queues {
 			if v := q.believe(verdict(judged[name], key), q.isCurrent); !q.has(v) {
-				row := *q
-				row.Health, row.Reason, row.Trend = v.Health, v.Reason, v.Trend
-				q = &row
+				q = q.judgedAs(v)
 			}
 			now.Queues[key] = q
 		}
