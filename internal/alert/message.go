@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -40,7 +41,7 @@ func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return grouped(int64(n)) + " " + many
+	return history.Group(int64(n)) + " " + many
 }
 
 // lines are what people read, each through escape: foreign text is in it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/protocol"
@@ -244,22 +245,13 @@ func (r *Rule) describe(l look) string {
 	case none:
 		return l.reason
 	case jobs:
-		return fmt.Sprintf("%s %s, more than %s", grouped(int64(l.value)), map[string]string{"waiting": "wait", "failed": "have failed"}[r.word], grouped(int64(r.limit)))
+		return fmt.Sprintf("%s %s, more than %s", history.Group(int64(l.value)), map[string]string{"waiting": "wait", "failed": "have failed"}[r.word], history.Group(int64(r.limit)))
 	case seconds:
 		said := map[string]string{"oldest": "the oldest job has waited %s, longer than %s", "drain": "it is empty in %s at this rate, later than %s"}[r.word]
 		return fmt.Sprintf(said, span(l.value), span(r.limit))
 	case percent:
 	}
 	return fmt.Sprintf("%.0f %% of its %s is used, more than %.0f %%", l.value, map[string]string{"cpu": "CPU", "mem": "memory"}[r.word], r.limit)
-}
-
-// grouped is a number with separators, such as 5,365.
-func grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // span is a time in the unit that tells most, such as "34 min".

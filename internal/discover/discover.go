@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -185,7 +184,7 @@ func (r *Reader) write(ctx context.Context) {
 		defer cancel()
 		r.hungAt = time.Time{}
 		cmds, _ := pipe.Exec(ctx)
-		if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return isTimeout(cmd.Err()) }) {
+		if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return redisconn.IsTimeout(cmd.Err()) }) {
 			r.hungAt = time.Now()
 		} else {
 			for _, k := range r.living {
@@ -201,11 +200,6 @@ func (r *Reader) write(ctx context.Context) {
 // notTaken is what is wrong where Redis does not take what a reading writes.
 var notTaken = fmt.Sprintf("Redis has not taken this server's own notes within %v: what is shown is right, and another "+
 	"server that starts finds less at first. It is tried again", writeLimit)
-
-func isTimeout(err error) bool {
-	timeout, is := errors.AsType[net.Error](err)
-	return is && timeout.Timeout()
-}
 
 // see returns what is known of a key, which it makes known first.
 func (r *Reader) see(key string) *knownKey {

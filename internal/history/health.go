@@ -45,7 +45,7 @@ func (w *Window) Judge(s *Sample) (health protocol.Health, reason string) {
 		return protocol.HealthStalled, stalledReason(s)
 	}
 	if more := w.newlyFailed(); more > 0 {
-		return protocol.HealthFailing, group(more) + " more failed in the last " + strconv.Itoa(failingMinutes) + " minutes: " + group(w.look(0).failed) + " in all"
+		return protocol.HealthFailing, Group(more) + " more failed in the last " + strconv.Itoa(failingMinutes) + " minutes: " + Group(w.look(0).failed) + " in all"
 	}
 	var buf [maxPoints]Point
 	points := w.points(&buf)
@@ -56,11 +56,11 @@ func (w *Window) Judge(s *Sample) (health protocol.Health, reason string) {
 		return protocol.HealthOK, ""
 	case IsGrowing(points):
 		perMin := fitOf(points[len(points)-shortPoints:]).rate
-		return protocol.HealthGrowing, "about " + group(max(1, int64(math.Round(perMin)))) + " more a minute: " + wait(jobs)
+		return protocol.HealthGrowing, "about " + Group(max(1, int64(math.Round(perMin)))) + " more a minute: " + wait(jobs)
 	case jobs > 0 && !w.hasTwoLooks():
 		return protocol.HealthUnknown, "it was looked at once so far: a judgement takes two looks, a minute apart"
 	case jobs > 0 && isZero(s.Metrics.Active) && s.Workers != nil && *s.Workers > 0:
-		return protocol.HealthOK, wait(jobs) + " and nothing is active, but " + group(*s.Workers) + plural(*s.Workers, " worker is connected", " workers are connected")
+		return protocol.HealthOK, wait(jobs) + " and nothing is active, but " + Group(*s.Workers) + plural(*s.Workers, " worker is connected", " workers are connected")
 	}
 	return protocol.HealthOK, ""
 }
@@ -123,7 +123,7 @@ func (w *Window) newlyFailed() int64 {
 
 func isZero(n *int64) bool { return n != nil && *n == 0 }
 
-func wait(n int64) string { return group(n) + plural(n, " waits", " wait") }
+func wait(n int64) string { return Group(n) + plural(n, " waits", " wait") }
 
 func plural(n int64, one, more string) string {
 	if n == 1 {
@@ -132,8 +132,8 @@ func plural(n int64, one, more string) string {
 	return more
 }
 
-// group writes 5365 as 5,365.
-func group(n int64) string {
+// Group writes 5365 as 5,365, as sentences for people have it.
+func Group(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	var buf []byte
 	for i := range len(digits) {

@@ -33,6 +33,12 @@ func Serves(err error) bool {
 	return err == nil || redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "MISCONF") || redis.HasErrorPrefix(err, "unknown command")
 }
 
+// IsTimeout reports whether err is that no answer came in time.
+func IsTimeout(err error) bool {
+	timeout, isNet := errors.AsType[net.Error](err)
+	return isNet && timeout.Timeout()
+}
+
 // Unreachable says which server could not be reached and why, from err, which must not be a refusal. The same
 // trouble gives the same text: the connection's own port, which changes, is not in it.
 func Unreachable(err error) string {

@@ -3,7 +3,6 @@ package redisconn
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,10 +54,9 @@ func (b *breaker) Allow() error {
 func (b *breaker) ReportResult(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var timeout net.Error
 	switch {
 	case errors.As(err, &notAskedError{}):
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case IsTimeout(err):
 		b.hungAt, b.why = time.Now(), err
 	case err == nil, errors.Is(err, redis.Nil), IsRefusal(err):
 		b.hungAt = time.Time{}
