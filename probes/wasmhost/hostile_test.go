@@ -619,6 +619,7 @@ func TestWhatIsClosedIsFreed(t *testing.T) {
 	s := open(t, wasmhosttest.Module{Pages: 64, Poll: []byte{wasmhosttest.OpUnreachable}}, limits)
 	heap := func() uint64 {
 		runtime.GC()
+		runtime.GC() // what the first one's finalizers and pools let go
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
@@ -635,7 +636,8 @@ func TestWhatIsClosedIsFreed(t *testing.T) {
 	poll(10)
 	before := heap()
 	poll(300)
-	if after := heap(); after > before+16<<20 {
+	// Kept, they would be 1.2 GiB. A few may wait for the collector.
+	if after := heap(); after > before+100<<20 {
 		t.Errorf("after 300 instances of 4 MiB the heap has %d MiB more", (after-before)>>20)
 	}
 }
