@@ -57,6 +57,16 @@ template:
 	elif [ "$$CI" = true ]; then echo 'template.yaml: cfn-lint is not installed (internal/servertest/requirements.txt)'; exit 1; \
 	else echo 'template.yaml not checked: cfn-lint is not installed (internal/servertest/requirements.txt)'; fi
 
+# The dashboard's script and stylesheet. esbuild is a Go program: only what it bundles comes from npm.
+PAGE := internal/dashboard/page
+ESBUILD := go tool -modfile=internal/tools/go.mod esbuild $(PAGE)/src/page.tsx $(PAGE)/src/page.css --bundle --minify --format=esm \
+	--target=es2022 --jsx=automatic --jsx-import-source=preact --entry-names='[name]-[hash]' --log-level=warning \
+	--banner:js='/* With preact, @preact/signals and uPlot: their licences are in internal/dashboard/page/LICENSES.txt */'
+.PHONY: page
+page: ## Build the dashboard's script and stylesheet
+	rm -rf internal/dashboard/built
+	$(ESBUILD) --outdir=internal/dashboard/built
+
 # The npm workspace. Files, not folders: later versions of node --test take no folder. Several at once: mostly they wait.
 node: build/adapters.wasm build/aggregator/bootstrap build/redis-reporter/bootstrap ## Compile, look at and test the packages for Node
 	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && node scripts/packages.mjs && node --test --test-concurrency=4 protocol/typescript/test/*.test.mjs probes/node/*/test/*.test.mjs; \

@@ -1,16 +1,16 @@
 // Package dashboard exists so that the engineer on call sees in one page which queue is in trouble,
-// whether it gets worse and how old the numbers are.
+// whether it gets worse and when it is drained.
 //
-// [Index] is the page, [Login] the page before it, [Assets] the files both refer to. They are
-// plain HTML, CSS and ES modules, embedded as they are written: there is no build step, and
-// nothing is fetched from anywhere else.
+// [Index] is the page, [Login] the page before it, [Assets] the one script and the one stylesheet both refer to.
+// Their source is page/, in TypeScript and CSS; `make page` builds it into built/, which is committed, so that
+// building the program needs no Node, and nothing is fetched from anywhere else.
 //
 // What the server owes the page:
 //
 //   - All its URLs are relative, for a path prefix such as an API Gateway stage: the page itself
 //     must be served at a path that ends in a slash.
-//   - Assets carry no secret and are served without a session, as the login page needs them too.
-//     Embedded files have no modification time; give them an ETag, and no-cache.
+//   - Assets carry no secret and are served without a session, as the login page needs them too. Their names
+//     hold a hash of what is in them: they may be kept for ever.
 //   - An API answer of 401 makes the page reload itself, so GET / without a session is [Login].
 //   - A stream begins with a whole view, on reconnection too. The page cannot see comments, so one
 //     that is silent for 25 s is opened anew; a patch of generated_at alone, every 15 s, spares an
@@ -19,14 +19,13 @@
 //     script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;
 //     form-action 'self'; base-uri 'none'; frame-ancestors 'none'.
 //
-// In the page, data is hostile text. It reaches the document through assets/dom.js alone, as text
-// nodes and inert attributes, with control and bidirectional characters made visible. What is not
-// known is a dash, never 0. The address's fragment holds the filters, so that a link can be shared.
+// In the page, data is hostile text. It becomes text nodes and inert attributes only, with control and
+// bidirectional characters made visible (page/src/parts/text.tsx). What is not known is a dash, never 0. The
+// address's fragment holds what the reader chose to see, so that a link can be shared (page/src/choice.ts).
 //
-// Tests find their way by data-queue ("app/driver/name"), data-status, data-origin, data-metric,
-// data-server ("app/id"), data-total, #problems, and #live-state with its data-state: connecting,
-// live, polling, frozen (Redis does not answer) or reconnecting; body[data-old] says that the numbers are not
-// renewed: Redis does not answer, or nothing was heard for over 15 s.
+// Tests find their way by data-queue ("app/driver/name"), data-group, data-status, data-origin, data-metric,
+// data-server ("app/id"), data-total, data-trouble, #verdict with its data-verdict (connecting, ok, warn, crit or
+// blind), and #live-state with its data-state: connecting, live, polling, frozen or reconnecting.
 package dashboard
 
 import (
@@ -36,8 +35,8 @@ import (
 )
 
 var (
-	//go:embed assets
-	assets embed.FS
+	//go:embed built
+	built embed.FS
 
 	//go:embed pages/index.html
 	index string
@@ -46,27 +45,46 @@ var (
 	login string
 )
 
-// Where the pages differ, and how. A template engine for these two lines would keep the linker from
+// Where the pages differ, and how. A template engine for these few lines would keep the linker from
 // dropping unused methods, which a cold start pays for.
 const (
 	failedMark    = "<!-- failed -->"
 	failedMessage = `<p class="bad" role="alert">That token is not the one this dashboard was started with.</p>`
 
-	signedInMark = "<!-- signed in -->"
-	signOut      = `<form method="post" action="logout"><button type="submit">Sign out</button></form>`
+	signedInMark = " data-signed-out"
 )
 
-// Assets is the static files, named as the pages name them below "assets/": "app.js", "style.css".
-func Assets() fs.FS {
-	files, err := fs.Sub(assets, "assets")
+func init() {
+	names := assetNames()
+	index, login = names.Replace(index), names.Replace(login)
+}
+
+// assetNames puts the built files' names, which have a hash in them, in the place of plain ones.
+func assetNames() *strings.Replacer {
+	entries, err := fs.ReadDir(built, "built")
 	if err != nil {
-		panic(err) // "assets" is a valid path, and Sub checks nothing else
+		panic(err) // it is part of the program
+	}
+	var pairs []string
+	for _, entry := range entries {
+		base, rest, _ := strings.Cut(entry.Name(), "-")
+		_, extension, _ := strings.Cut(rest, ".")
+		pairs = append(pairs, `"assets/`+base+"."+extension+`"`, `"assets/`+entry.Name()+`"`)
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// Assets is the script and the stylesheet, named as the pages name them below "assets/": such as "page-DEL3X3EV.js".
+func Assets() fs.FS {
+	files, err := fs.Sub(built, "built")
+	if err != nil {
+		panic(err) // "built" is a valid path, and Sub checks nothing else
 	}
 	return files
 }
 
 // Index is the dashboard as HTML, UTF-8; signedIn says that there was a login, so that one can sign out.
-func Index(signedIn bool) []byte { return page(index, signedInMark, signOut, signedIn) }
+func Index(signedIn bool) []byte { return page(index, signedInMark, " data-signed-in", signedIn) }
 
 // Login is the page that asks for the token, as HTML, UTF-8; failed says that the last one was wrong.
 func Login(failed bool) []byte { return page(login, failedMark, failedMessage, failed) }

@@ -1,0 +1,58 @@
+// What needs attention: the worst troubles, one item a cause.
+
+import type { ComponentChild, VNode } from 'preact'
+import { t } from '../messages.js'
+import { mute, mutedTroubles, troubles } from '../store.js'
+import type { Trouble } from '../trouble.js'
+import { linkOf, Sentence, shortName } from './sentence.js'
+import { Ago, Foreign, StateMark, Time } from './text.js'
+import { STATES } from '../model.js'
+
+const MOST = 5
+
+export function Attention(): ComponentChild {
+  const list = troubles.value
+  const silenced = mutedTroubles.value
+  if (!list.length && !silenced.length) return null
+  return (
+    <section id="attention" aria-labelledby="attention-title">
+      <h2 id="attention-title">{list.length ? t('attention.title') : ''}</h2>
+      <ul>{list.slice(0, MOST).map((trouble) => <Item key={trouble.id} of={trouble} />)}</ul>
+      {list.length > MOST && <p class="muted">{t('attention.rest', { n: list.length - MOST })}</p>}
+      {silenced.length > 0 && (
+        <details class="muted-list">
+          <summary>{t('trouble.muted', { n: silenced.length })}</summary>
+          <ul>{silenced.map((trouble) => <Item key={trouble.id} of={trouble} muted />)}</ul>
+        </details>
+      )}
+    </section>
+  )
+}
+
+function Item({ of: trouble, muted = false }: { of: Trouble; muted?: boolean }): VNode {
+  const name = shortName(trouble)
+  const why = trouble.kind === 'queue' ? trouble.item.why : ''
+  return (
+    <li data-trouble={trouble.id} data-level={trouble.level}>
+      <StateMark state={stateOf(trouble)} word={trouble.kind === 'queue' || trouble.kind === 'server'} />
+      <p class="what">
+        <a href={linkOf(trouble)}><Sentence of={trouble} /></a>
+        {why && <span class="why"><Foreign text={why} /></span>}
+      </p>
+      <span class="app">{trouble.kind === 'queue' && <Foreign text={trouble.item.app} />}</span>
+      <span class="since">{trouble.since !== undefined && <>{t('trouble.since', { time: '' })}<Time at={trouble.since} /> · <Ago at={trouble.since} /></>}</span>
+      <button type="button" class="quiet" aria-label={muted ? `${t('trouble.unmute')}: ${name}` : t('trouble.mute.why', { name })} onClick={() => mute(trouble.id, !muted)}>
+        {muted ? t('trouble.unmute') : t('trouble.mute')}
+      </button>
+    </li>
+  )
+}
+
+function stateOf(trouble: Trouble) {
+  switch (trouble.kind) {
+    case 'queue': case 'server': return trouble.item.state
+    case 'servers': return STATES.lost
+    case 'reporter': return trouble.status === 'lost' ? STATES.lost : STATES.stale
+    default: return STATES.stale
+  }
+}
