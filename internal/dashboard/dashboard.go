@@ -49,7 +49,7 @@ var (
 // dropping unused methods, which a cold start pays for.
 const (
 	failedMark    = "<!-- failed -->"
-	failedMessage = `<p class="bad" role="alert">That token is not the one this dashboard was started with.</p>`
+	failedMessage = `<p class="bad" role="alert" data-text="login.failed">That token is not the one this dashboard was started with.</p>`
 
 	signedInMark = " data-signed-out"
 )

@@ -4,23 +4,29 @@ import { effect } from '@preact/signals'
 import { render } from 'preact'
 import { broken, Page } from './app.js'
 import { followAddress } from './choice.js'
+import { prepareLogin } from './login.js'
 import { language } from './messages.js'
+import { listenToKeys } from './parts/keys.js'
 import { keepOrder } from './parts/queues.js'
+import { keepServersInOrder } from './parts/servers.js'
 import { showInTab } from './parts/verdict.js'
-import { start } from './store.js'
+import { frozen, start } from './store.js'
+import { showTheme } from './theme.js'
 
 const root = document.getElementById('page')
 effect(() => { document.documentElement.lang = language.value })
+showTheme()
 if (root) {
   addEventListener('error', () => { broken.value = true })
   addEventListener('unhandledrejection', () => { broken.value = true })
   followAddress()
   keepOrder()
-  root.replaceChildren()
-  render(<Page />, root)
+  keepServersInOrder()
+  listenToKeys()
+  // For a screen that nobody touches: no controls, larger text.
+  document.body.toggleAttribute('data-wall', new URLSearchParams(location.search).has('wall'))
+  effect(() => { document.body.toggleAttribute('data-frozen', frozen.value) })
+  render(<Page signedIn={root.dataset['signedIn'] !== undefined} />, root)
   showInTab()
   start()
-} else {
-  // A shared link's filters are in its fragment; the form hands them on to the page behind the login.
-  for (const form of document.forms) form.action += location.hash
-}
+} else prepareLogin()

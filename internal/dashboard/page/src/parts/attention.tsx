@@ -1,7 +1,7 @@
 // What needs attention: the worst troubles, one item a cause.
 
 import type { ComponentChild, VNode } from 'preact'
-import { t } from '../messages.js'
+import { rich, t } from '../messages.js'
 import { mute, mutedTroubles, troubles } from '../store.js'
 import type { Trouble } from '../trouble.js'
 import { linkOf, Sentence, shortName } from './sentence.js'
@@ -31,21 +31,25 @@ export function Attention(): ComponentChild {
 
 function Item({ of: trouble, muted = false }: { of: Trouble; muted?: boolean }): VNode {
   const name = shortName(trouble)
-  const why = trouble.kind === 'queue' ? trouble.item.why : ''
   return (
     <li data-trouble={trouble.id} data-level={trouble.level}>
       <StateMark state={stateOf(trouble)} word={trouble.kind === 'queue' || trouble.kind === 'server'} />
       <p class="what">
-        <a href={linkOf(trouble)}><Sentence of={trouble} /></a>
-        {why && <span class="why"><Foreign text={why} /></span>}
+        <a href={linkOf(trouble)}><Reason of={trouble} /></a>
       </p>
       <span class="app">{trouble.kind === 'queue' && <Foreign text={trouble.item.app} />}</span>
-      <span class="since">{trouble.since !== undefined && <>{t('trouble.since', { time: '' })}<Time at={trouble.since} /> · <Ago at={trouble.since} /></>}</span>
+      <span class="since">{trouble.since !== undefined && <>{rich('trouble.since', { time: <Time at={trouble.since} /> })} · <Ago at={trouble.since} /></>}</span>
       <button type="button" class="quiet" aria-label={muted ? `${t('trouble.unmute')}: ${name}` : t('trouble.mute.why', { name })} onClick={() => mute(trouble.id, !muted)}>
         {muted ? t('trouble.unmute') : t('trouble.mute')}
       </button>
     </li>
   )
+}
+
+/** The recorder's own reason where it gave one: its numbers are those that it judged by. */
+function Reason({ of: trouble }: { of: Trouble }): ComponentChild {
+  if (trouble.kind !== 'queue' || !trouble.item.why) return <Sentence of={trouble} />
+  return <><b><Foreign text={trouble.item.name} /></b>: <Foreign text={trouble.item.why} /></>
 }
 
 function stateOf(trouble: Trouble) {

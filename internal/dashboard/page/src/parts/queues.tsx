@@ -11,6 +11,7 @@ import { isTrouble, metric, perMinute, STATES, type AppItem, type QueueItem, typ
 import { COLUMNS, GROUP_ABOVE, linesOf, type Line } from '../order.js'
 import { apps, now, query, view } from '../store.js'
 import { num } from '../view.js'
+import { Age } from './age.js'
 import { cursor, cursorMoved } from './cursor.js'
 import { Spark } from './spark.js'
 import { Foreign, StateMark } from './text.js'
@@ -18,7 +19,6 @@ import { VirtualLines } from './virtual.js'
 
 const HOLD = 2_000 // lines keep their places this long
 const POINTER_RESTS = 4_000 // and longer under a pointer: none must slip away from under it
-const AGED = 15_000 // a younger number needs no age
 
 let pointedAt = 0
 const pointing = { onPointerMove: () => { pointedAt = Date.now() }, onPointerDown: () => { pointedAt = Date.now() }, onPointerLeave: () => { pointedAt = 0 } }
@@ -157,7 +157,7 @@ function Row({ item, below, at, index }: { item: QueueItem; below: boolean; at: 
         <a class="name" href={linkTo({ open: `queue:${item.id}` })}><Foreign text={item.name} /></a>
         <Tags item={item} />
         {why && <span class="why" title={short(why)}>{short(why)}</span>}
-        <Age item={item} />
+        <Age at={item.asOf ?? item.reportedAt} status={String(queue.status)} />
       </div>
       <div role="cell" class="c-app"><Foreign text={item.app} /></div>
       <div role="cell" class="c-driver"><Driver item={item} /></div>
@@ -192,16 +192,8 @@ function Tags({ item: { meta, state, queue } }: { item: QueueItem }): ComponentC
   if ((meta['paused'] === true || queue.health === 'paused') && state !== STATES.paused) tags.push(t('state.paused'))
   const health = String(queue.health)
   if ((state === STATES.lost || state === STATES.stale) && (health === 'stalled' || health === 'failing' || health === 'growing')) tags.push(t(`state.${health}`))
-  if (meta['demo'] === true) tags.push('demo')
   if (meta['fifo'] === true) tags.push('fifo')
   return tags.map((tag) => <span key={tag} class="tag">{tag}</span>)
-}
-
-/** How old the numbers are, once that matters. */
-function Age({ item: { asOf, reportedAt, queue } }: { item: QueueItem }): ComponentChild {
-  const at = asOf ?? reportedAt
-  if (at === undefined || now.value - at <= AGED) return null
-  return <span class="aged" data-status={String(queue.status)}>{t('queues.old', { age: duration(now.value - at, 1) })}</span>
 }
 
 const GLYPHS: Record<string, string> = { sqs: 'SQ', bullmq: 'BU', 'laravel-horizon': 'LA', 'gravito-stream': 'GS' }

@@ -3,14 +3,13 @@
 import { effect } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
 import { count, duration, compact } from '../format.js'
-import { t } from '../messages.js'
+import { rich, t } from '../messages.js'
 import { STATES } from '../model.js'
 import { apps, connection, failure, frozen, now, readAt, redisDown, troubles, verdict, view, type Verdict } from '../store.js'
 import { fields, num } from '../view.js'
 import { linkOf, Sentence, shortName } from './sentence.js'
-import { Time } from './text.js'
+import { Foreign, Time } from './text.js'
 
-/** The bar's colour, in words: for the sentence a screen reader hears when it changes. */
 export function VerdictBar({ children }: { children: ComponentChild }): VNode {
   return (
     <header class="top" id="verdict" data-verdict={verdict.value}>
@@ -39,9 +38,10 @@ function says(): ComponentChild {
   switch (verdict.value) {
     case 'connecting': return t('verdict.connecting')
     case 'blind': {
+      if (!view.value) return <><b>{t('verdict.nonumbers')}</b>: <Foreign text={failure.value} /></>
       const since = num(redisDown.value?.since)
-      const old = readAt.value === undefined ? t('verdict.nonumbers') : t('verdict.frozen', { age: duration(now.value - readAt.value) })
-      if (redisDown.value) return <><b>{t('verdict.redis.since')}</b> {since !== undefined && <>{t('trouble.since', { time: '' })}<Time at={since} /></>}, {old}</>
+      const old = t('verdict.frozen', { age: duration(now.value - (readAt.value ?? now.value)) })
+      if (redisDown.value) return <><b>{t('verdict.redis.since')}</b> {since !== undefined && rich('trouble.since', { time: <Time at={since} /> })}, {old}</>
       return <><b>{t('verdict.server')}</b>{failure.value && `: ${failure.value}`}, {old}</>
     }
     case 'ok': return calm()
@@ -101,7 +101,7 @@ export function showInTab(): void {
 
 function tabWords(): string[] {
   switch (verdict.value) {
-    case 'blind': return [redisDown.value ? t('title.redis') : t('title.server')]
+    case 'blind': return [!view.value ? t('title.none') : redisDown.value ? t('title.redis') : t('title.server')]
     case 'crit': case 'warn': {
       const [worst] = troubles.value
       const n = troubles.value.length
