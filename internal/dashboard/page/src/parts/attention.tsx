@@ -1,24 +1,34 @@
 // What needs attention: the worst troubles, one item a cause.
 
+import { signal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
 import { rich, t } from '../messages.js'
+import { STATES } from '../model.js'
 import { mute, mutedTroubles, troubles } from '../store.js'
 import type { Trouble } from '../trouble.js'
 import { linkOf, Sentence, shortName } from './sentence.js'
 import { Ago, Foreign, StateMark, Time } from './text.js'
-import { STATES } from '../model.js'
+import { narrow } from './virtual.js'
 
 const MOST = 5
+const MOST_NARROW = 2 // the first row of the list must be in sight, too
+
+const expanded = signal(false)
 
 export function Attention(): ComponentChild {
   const list = troubles.value
   const silenced = mutedTroubles.value
   if (!list.length && !silenced.length) return null
+  const most = narrow.value ? MOST_NARROW : MOST
   return (
     <section id="attention" aria-labelledby="attention-title">
-      <h2 id="attention-title">{list.length ? t('attention.title') : ''}</h2>
-      <ul>{list.slice(0, MOST).map((trouble) => <Item key={trouble.id} of={trouble} />)}</ul>
-      {list.length > MOST && <p class="muted">{t('attention.rest', { n: list.length - MOST })}</p>}
+      <h2 id="attention-title" class={list.length ? '' : 'unseen'}>{t('attention.title')}</h2>
+      <ul>{list.slice(0, expanded.value ? list.length : most).map((trouble) => <Item key={trouble.id} of={trouble} />)}</ul>
+      {list.length > most && (
+        <button type="button" class="quiet rest" aria-expanded={expanded.value} onClick={() => { expanded.value = !expanded.value }}>
+          {expanded.value ? t('attention.less') : t('attention.rest', { n: list.length - most })}
+        </button>
+      )}
       {silenced.length > 0 && (
         <details class="muted-list">
           <summary>{t('trouble.muted', { n: silenced.length })}</summary>

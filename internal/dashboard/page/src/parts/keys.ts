@@ -58,7 +58,7 @@ function onKey(event: KeyboardEvent): void {
     openPalette()
     return
   }
-  const on = event.target as Element
+  const on = event.target instanceof Element ? event.target : document.body
   if (event.ctrlKey || event.metaKey || event.altKey || on.closest('input, textarea, select, [contenteditable]')) return
   const second = Date.now() - afterG < SECOND && SECTIONS[event.key]
   afterG = 0

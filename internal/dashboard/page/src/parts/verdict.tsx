@@ -13,7 +13,7 @@ import { Foreign, Time } from './text.js'
 export function VerdictBar({ children }: { children: ComponentChild }): VNode {
   return (
     <header class="top" id="verdict" data-verdict={verdict.value}>
-      <h1 class="brand"><span class="mark" aria-hidden="true" /><span class="brand-name">Pulse</span></h1>
+      <h1 class="brand"><span class="mark" aria-hidden="true" /><span class="brand-name">Pulse</span>{isDemo() && <span class="tag demo" title={t('page.demo.why')}>{t('page.demo')}</span>}</h1>
       <div class="says">
         <p id="sentence" role="status">{says()}</p>
         <More />
@@ -23,6 +23,8 @@ export function VerdictBar({ children }: { children: ComponentChild }): VNode {
     </header>
   )
 }
+
+const isDemo = () => apps.value.some((a) => a.queues.some((q) => q.meta['demo'] === true))
 
 function More(): ComponentChild {
   const n = troubles.value.length - 1
