@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/dashboard"
 )
 
 // routes is every route there is, with the method it takes.
@@ -137,7 +139,12 @@ func TestRefusedIsALoginForPeopleAndAChallengeForPrograms(t *testing.T) {
 		}
 	}
 	// What the login page refers to is there without a session.
-	for _, path := range []string{"/assets/style.css", "/assets/icon.svg", "/assets/login.js"} {
+	files, err := fs.ReadDir(dashboard.Assets(), ".")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, file := range files {
+		path := "/assets/" + file.Name()
 		if r := ask(t, h, http.MethodGet, path, ""); r.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d", path, r.StatusCode)
 		}

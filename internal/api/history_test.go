@@ -23,19 +23,25 @@ import (
 // without a look.
 func recorded(tb testing.TB, client redis.UniversalClient, app string, waiting map[string][]int64) {
 	tb.Helper()
+	recordedAs(tb, client, app, waiting, func(n int64) protocol.Metrics { return protocol.Metrics{Waiting: n} })
+}
+
+// recordedAs is the same, of numbers that metrics makes of each.
+func recordedAs(tb testing.TB, client redis.UniversalClient, app string, columns map[string][]int64, metrics func(int64) protocol.Metrics) {
+	tb.Helper()
 	now := time.Now().UnixMilli()
 	encoder := history.NewEncoder(24*time.Hour, nil)
 	minutes := 0
-	for _, column := range waiting {
+	for _, column := range columns {
 		minutes = len(column)
 	}
 	pipe := client.Pipeline()
 	for i := range minutes {
 		at := now - int64(minutes-1-i)*time.Minute.Milliseconds()
 		var samples []history.Sample
-		for name, column := range waiting {
+		for name, column := range columns {
 			if column[i] >= 0 {
-				samples = append(samples, history.Sample{Key: history.Key("sqs/" + name), Name: name, Driver: protocol.DriverSQS, Metrics: protocol.Metrics{Waiting: column[i]}})
+				samples = append(samples, history.Sample{Key: history.Key("sqs/" + name), Name: name, Driver: protocol.DriverSQS, Metrics: metrics(column[i])})
 			}
 		}
 		if len(samples) == 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gravito-framework/pulse/internal/servertest"
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 // judge is what the recorder writes about the queues of the app shop; format is the rest of its JSON.
@@ -24,7 +25,14 @@ func says(queue, text string) string {
 	return fmt.Sprintf("%s?.textContent.includes(%q)", row(queue), text)
 }
 
-const verdict = "document.querySelector('#verdict').textContent"
+const (
+	// verdict is how the whole of it does, and the sentence beside it.
+	verdict = "document.querySelector('#verdict').dataset.verdict + ': ' + document.querySelector('#sentence').textContent"
+	// names are the rows' queues, in their order.
+	names = "[...document.querySelectorAll('[data-queue] a.name')].map(a => a.textContent).join()"
+	// attention is what needs it, a line each.
+	attention = "[...document.querySelectorAll('#attention [data-trouble] .what')].map(w => w.textContent).join('\\n')"
+)
 
 func TestPageShowsTheRecordersVerdictAndNoneOfItsOwn(t *testing.T) {
 	t.Parallel()
@@ -39,7 +47,7 @@ func TestPageShowsTheRecordersVerdictAndNoneOfItsOwn(t *testing.T) {
 		{"name":"grows","driver":"sqs","metrics":{"waiting":800}}]`)
 	b := open(t, server.URL)
 	b.until(state("shop/sqs/new")+" === 'unknown idle'", state("shop/sqs/well")+" === 'unknown idle'", state("shop/sqs/held")+" === 'paused idle'",
-		verdict+" === '6 queues, none in trouble, 5 unknown'")
+		verdict+" === 'ok: Nothing in trouble · 6 queues · 5 not judged yet'", "!document.querySelector('#attention')")
 	judge(t, redis, `"queues":{"sqs/held":{"health":"stalled","reason":"nobody works"},
 		"sqs/well":{"health":"ok","trend":{"waiting_per_min":-12,"drain_seconds":340,"drain_range":[240,660],"wait_seconds":130}},
 		"sqs/stuck":{"health":"stalled","reason":"4 wait and nothing is active"},
@@ -52,29 +60,66 @@ func TestPageShowsTheRecordersVerdictAndNoneOfItsOwn(t *testing.T) {
 		state("shop/sqs/well")+" === 'ok ok'",
 		state("shop/sqs/new")+" === 'unknown idle'",
 		state("shop/sqs/held")+" === 'paused idle'", "!"+says("shop/sqs/held", "nobody works"),
-		verdict+" === '3 of 6 queues in trouble'",
-		cell("shop/sqs/well", "trend")+" === '−12/minempty in ≈ 6 min (4–11)'",
+		verdict+" === 'crit: sick is failing: 7 failed, 10 waiting'", "document.querySelector('#more').textContent === '+2 more'",
+		"document.title === '3 critical · sick · Pulse'",
+		attention+" === 'sick: 5 more failed in the last 5 minutes: 7 in all\\nstuck: 4 wait and nothing is active\\ngrows: about 12 more a minute: 800 wait'",
+		cell("shop/sqs/well", "trend")+" === '−12/min'", cell("shop/sqs/well", "drain")+" === '≈ 6 min (4–11)'",
 		cell("shop/sqs/grows", "trend")+" === '+12.4/min'",
 		cell("shop/sqs/stuck", "trend")+" === ''",
-		"[...document.querySelectorAll('[data-queue]')].map(r => r.dataset.queue.slice(9)).join() === 'sick,stuck,grows,new,well,held'",
+		names+" === 'sick,stuck,grows,new,well,held'",
 		// A number of failed jobs alone is not red.
 		"getComputedStyle("+row("shop/sqs/well")+".querySelector('[data-metric=failed]')).color !== getComputedStyle("+row("shop/sqs/sick")+".querySelector('[data-metric=failed]')).color",
-		row("shop/sqs/stuck")+".querySelector('button.open').click() || true",
-		"[..."+row("shop/sqs/stuck")+".querySelectorAll('dl div')].some(d => d.textContent === 'why4 wait and nothing is active')",
-		row("shop/sqs/well")+".querySelector('button.open').click() || true", says("shop/sqs/well", "a new job waits≈ 2 min"),
 	)
+	// Nobody works on them any more.
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
+		{"name":"stuck","driver":"sqs","metrics":{"waiting":5335},"meta":{"workers":0,"oldest_at":%d}}]`, time.Now().Add(-30*time.Minute).UnixMilli())
+	judge(t, redis, `"queues":{"sqs/stuck":{"health":"stalled","reason":"4 wait","trend":{"waiting_per_min":180}}}`)
+	b.until(verdict + " === 'crit: stuck has no workers: 5,335 waiting, oldest 30 min, +180 a minute'")
+}
+
+// The level comes first, and in it what the most jobs wait for.
+func TestATinyStaleQueueIsBelowOneWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	redis.Client.Set(t.Context(), "pulse:queues:late", fmt.Sprintf(`{"timestamp":%d,"app":"late","queues":[{"name":"a","driver":"sqs","metrics":{"waiting":3}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]}`,
+		time.Now().Add(-20*time.Second).UnixMilli()), time.Minute)
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"notifications","driver":"bullmq","metrics":{"waiting":5335,"failed":118},"meta":{"workers":0}}]`)
+	judge(t, redis, `"queues":{"bullmq/notifications":{"health":"stalled"}}`)
+	b := open(t, server.URL)
+	b.until(names+" === 'notifications,a,b'", verdict+" === 'crit: notifications has no workers: 5,335 waiting'",
+		"document.querySelectorAll('#attention [data-trouble]').length === 2", // the late reporter is one cause
+		"/^the reporter of late is late: its numbers are .* old: 2 queues, last known 3 waiting$/.test("+attention+".split('\\n')[1])")
+}
+
+// What lies in a queue of failed jobs is a number; what rises is coloured.
+func TestFailedJobsThatLieThereAreNoTrouble(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"lies","driver":"sqs","metrics":{"waiting":1,"failed":475}},{"name":"rises","driver":"sqs","metrics":{"waiting":1,"failed":9}}]`)
+	judge(t, redis, `"queues":{"sqs/lies":{"health":"ok"},"sqs/rises":{"health":"ok"}}`)
+	lies, rises := make([]int64, 60), make([]int64, 60)
+	for i := range lies {
+		lies[i], rises[i] = 475, int64(i/10)
+	}
+	recordedAs(t, redis.Client, "shop", map[string][]int64{"lies": lies, "rises": rises}, func(n int64) protocol.Metrics { return protocol.Metrics{Failed: &n} })
+	b := open(t, server.URL)
+	b.until(verdict+" === 'ok: Nothing in trouble · 2 queues'", row("shop/sqs/rises")+"?.querySelector('.c-failed .rate')?.textContent === '+5/h'",
+		"!"+row("shop/sqs/lies")+".querySelector('.c-failed .rate')", "!document.querySelector('[data-level=warn], [data-level=crit]')")
 }
 
 func TestPageCallsNothingWellThatNobodyHasJudged(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":812,"active":0},"meta":{"oldest_at":%d}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`,
+		time.Now().Add(-42*time.Minute).UnixMilli())
 	b := open(t, server.URL)
-	b.until(verdict+" === '2 queues, health unknown'", "!document.querySelector('[data-level=ok]')")
+	b.until(verdict+" === 'ok: Nothing known to be in trouble · 2 queues'", "!document.querySelector('[data-level=ok]')", cell("shop/sqs/a", "oldest")+" === '42 min'")
 	judge(t, redis, `"queues":{"sqs/a":{"health":"ok"},"sqs/b":{"health":"ok","trend":{"waiting_per_min":-1,"drain_seconds":340}}}`)
-	b.until(verdict+" === '2 queues, none in trouble'", "document.querySelectorAll('.state[data-level=ok]').length === 2",
-		cell("shop/sqs/b", "trend")+" === '−1/min'") // it is empty already
+	b.until(verdict+" === 'ok: Nothing in trouble · 2 queues'", "document.querySelectorAll('.state[data-level=ok]').length === 2",
+		cell("shop/sqs/b", "trend")+" === '−1/min'", cell("shop/sqs/b", "drain")+" === ''") // it is empty already
 }
 
 // What the recorder writes is foreign text too.
@@ -85,37 +130,37 @@ func TestHostileVerdictsAreText(t *testing.T) {
 	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
 	judge(t, redis, `"queues":{"sqs/a":{"health":"stalled","reason":"<img src=x onerror=window.hacked=1>"},"sqs/b":{"health":"constructor"}}`)
 	b := open(t, server.URL)
-	b.until(says("shop/sqs/a", "<img src=x onerror=window.hacked=1>"), state("shop/sqs/b")+" === 'unknown idle'", "!document.querySelector('main img') && !window.hacked")
+	b.until(says("shop/sqs/a", "<img src=x onerror=window.hacked=1>"), state("shop/sqs/b")+" === 'unknown idle'", "!document.querySelector('#page img') && !window.hacked")
 }
 
 func TestPageShowsWhatFires(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
+	set(t, redis, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
 	set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1"},"process":{},"meta":{"app_name":"shop"}`)
 	b := open(t, server.URL)
-	b.until(row("shop/sqs/a"), "document.querySelector('#alerts').hidden")
+	b.until(row("shop/sqs/a"), "!document.querySelector('#alerts')")
 	ago := func(d time.Duration) int64 { return time.Now().Add(-d).UnixMilli() }
-	judge(t, redis, `"queues":{},"alerts":{
+	judge(t, redis, `"queues":{"sqs/a":{"health":"stalled"}},"alerts":{
 		"1":{"rule":"stalled 5m","kind":"queue","key":"sqs/a","reason":"1 waits <b>and</b> nothing is active","since":%d,"sent":%d},
 		"2":{"rule":"lost 2m","kind":"reporter","key":"sqs","since":%d},
 		"3":{"rule":"cpu>90 5m","kind":"server","key":"web-1","since":%d}}`, ago(12*time.Minute), ago(7*time.Minute), ago(3*time.Hour), ago(5*time.Minute))
-	alert := func(i int) string { return fmt.Sprintf("document.querySelectorAll('#alert-rows li')[%d]", i) }
-	b.until("!document.querySelector('#alerts').hidden", "document.querySelector('#alerts-count').textContent === '3 alerts fire'",
-		alert(0)+".textContent.startsWith('shop, reporter sqs')", alert(0)+".textContent.includes('nobody was told')", // the oldest first
+	alert := func(i int) string { return fmt.Sprintf("document.querySelectorAll('#alerts li')[%d]", i) }
+	b.until("document.querySelector('#alerts-title')?.textContent === '3 alerts fire'",
+		alert(0)+".textContent.startsWith('sqs · shop')", alert(0)+".textContent.includes('nobody was told')", // the oldest first
 		alert(1)+".textContent.includes('1 waits <b>and</b> nothing is active')", alert(1)+".textContent.includes('stalled 5m')",
-		"/since .*, for 12 min.*last told .*\\d:\\d\\d/.test("+alert(1)+".textContent)",
-		// It leads to its row, or if that is not shown, to the filters that show it.
-		alert(1)+".querySelector('a').click() || true",
-		row("shop/sqs/a")+".contains(document.activeElement) && !"+row("shop/sqs/a")+".querySelector('.c-details').hidden",
-		alert(2)+".querySelector('a').click() || true", "document.querySelector('[data-server=\"shop/web-1\"]').contains(document.activeElement)",
-		"location.hash === ''", alert(0)+".querySelector('a').click() || true", "location.hash === '#app=shop&q=sqs'", "document.querySelectorAll('[data-queue]').length === 2")
+		"/since \\d\\d:\\d\\d:\\d\\d · 12 min.*last told .*\\d:\\d\\d/.test("+alert(1)+".textContent)",
+		"/since .* 12 min/.test(document.querySelector('#attention .since').textContent)", // what needs attention says so, too
+		// It leads to what it is about.
+		alert(1)+".querySelector('a').click() || true", "location.hash === '#open=queue%3Ashop%2Fsqs%2Fa'",
+		alert(2)+".querySelector('a').click() || true", "location.hash === '#open=server%3Ashop%2Fweb-1'",
+		alert(0)+".querySelector('a').click() || true", "location.hash.startsWith('#q=app%3Ashop+source%3Asqs')", "document.querySelectorAll('[data-queue]').length === 2")
 	judge(t, redis, `"queues":{}`)
-	b.until("document.querySelector('#alerts').hidden")
+	b.until("!document.querySelector('#alerts')")
 }
 
-func TestPageDrawsTheLastHour(t *testing.T) {
+func TestRowsDrawTheLastHour(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	server := serve(t, redis, "")
@@ -124,14 +169,10 @@ func TestPageDrawsTheLastHour(t *testing.T) {
 	for i := range column {
 		column[i] = int64(12 + 5*i)
 	}
-	column[10], column[20], column[21], column[22], column[59] = 1000, -1, -1, -1, 340
+	column[20], column[21], column[22] = -1, -1, -1
 	recorded(t, redis.Client, "shop", map[string][]int64{"a/b c": column})
 	b := open(t, server.URL)
-	drawing := row("shop/sqs/a/b c") + ".querySelector('.chart.waiting svg')"
-	b.until(row("shop/sqs/a/b c"), "!document.querySelector('.chart')",
-		row("shop/sqs/a/b c")+".querySelector('button.open').click() || true", drawing,
-		"/^waiting: from 1[27] to 340 in an hour, at most 1,000, with gaps$/.test("+drawing+".getAttribute('aria-label'))",
-		drawing+".querySelector('.line').getAttribute('d').match(/M/g).length === 2", // a gap is no line
-		"!document.querySelector('.chart.failed')",                                   // nothing is known of it
-		row("shop/sqs/new")+".querySelector('button.open').click() || true", says("shop/sqs/new", "Nothing is recorded of the last hour."))
+	drawing := row("shop/sqs/a/b c") + "?.querySelector('.c-waiting svg.spark path')?.getAttribute('d')"
+	b.until(drawing+"?.match(/M/g).length === 2", // a gap is no line
+		"!"+row("shop/sqs/new")+".querySelector('svg.spark path[d^=M]')")
 }

@@ -61,7 +61,7 @@ func open(t *testing.T, url string, flags ...chromedp.ExecAllocatorOption) *tab 
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(t.Context(),
 		chromedp.WithAllocatorOptions(append([]chromedp.ExecAllocatorOption{
-			chromedp.ExecPath(servertest.Chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox,
+			chromedp.ExecPath(servertest.Chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.WindowSize(1440, 900),
 			chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		}, flags...)...),
@@ -122,28 +122,18 @@ func (b *tab) until(expressions ...string) {
 // row is a queue's row.
 func row(queue string) string { return fmt.Sprintf("document.querySelector('[data-queue=%q]')", queue) }
 
-// readOnly is whether a row's tag says so.
-func readOnly(queue string) string {
-	return "[..." + row(queue) + ".querySelectorAll('.tag')].some(tag => !tag.hidden && tag.textContent === 'read-only')"
-}
-
 // cell is the text of one of its numbers.
 func cell(queue, metric string) string {
 	return fmt.Sprintf("document.querySelector('[data-queue=%q] [data-metric=%q]')?.textContent.trim()", queue, metric)
 }
 
-func TestPageShowsTimesAndStuckJobsOfMeta(t *testing.T) {
+func TestTheSumOfNothingIsNotZero(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"mail","driver":"gravito-stream","metrics":{"waiting":3},
-		"meta":{"oldest_failed_at":1764000000000,"stranded":7,"stalled":2}}]`)
+	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"mail","driver":"gravito-stream","metrics":{"waiting":3}}]`)
 	b := open(t, server.URL)
-	mail := row("shop/gravito-stream/mail")
-	b.until(mail+"?.textContent.includes('7 stranded: no worker takes them')", mail+".textContent.includes('2 stalled: ')",
-		"document.querySelector('[data-total=active]').textContent.trim() === '—'") // the sum of nothing is not 0
-	b.is(mail + ".querySelector('button.open').click(), true")
-	b.until(mail + ".querySelector('dl').textContent.includes(new Date(1764000000000).toLocaleString())")
+	b.until(row("shop/gravito-stream/mail"), "document.querySelector('[data-total=active]').textContent.trim() === '—'") // the sum of nothing is not 0
 }
 
 func TestPageShowsQueuesAndServersLive(t *testing.T) {
@@ -161,14 +151,13 @@ func TestPageShowsQueuesAndServersLive(t *testing.T) {
 		cell("shop/gravito-stream/mail", "active")+" === '—'", // unknown, not 0
 		cell("shop/gravito-stream/mail", "failed")+" === '0'",
 		row("shop/bullmq/emails")+".dataset.origin === 'external'",
-		readOnly("shop/bullmq/emails"),
 		row("shop/gravito-stream/mail")+".dataset.origin === 'gravito'",
-		"!"+readOnly("shop/gravito-stream/mail"),
+		"document.querySelector('.legend').textContent.includes('external, only read')",
 		"document.querySelector('[data-server=\"shop/web-1\"]').textContent.includes('12.5')",
 		"document.querySelector('#problems').textContent.includes('waiting is missing')",
 		"document.querySelector('#live-state').dataset.state === 'live'",
 		"!document.querySelector('form[action=logout]')", // there was no login
-		"document.querySelector('[data-total=waiting]').textContent.includes('1,207')",
+		"document.querySelector('[data-total=waiting]').title === '1,207'",
 	)
 	// Without a reload: a number changes, a queue comes.
 	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[
@@ -204,11 +193,14 @@ func TestHostileTextNeverExecutes(t *testing.T) {
 	b.until(
 		fmt.Sprintf("document.querySelectorAll('[data-queue]').length === %d", len(hostile)),
 		"document.querySelector('[data-server=\"shop/constructor\"]')",
-		"[...document.querySelectorAll('[data-queue] .open, [data-server] .open')].map(b => b.click()).length > 0",
 		"document.body.textContent.includes('<script>window.hacked=1</script>')",
 		"document.body.textContent.includes('__proto__')",
 	)
-	if b.is("window.hacked || document.title.includes('hacked') || document.querySelector('main img, main script, [onerror], [onload], [onmouseover], a[href^=javascript]') || ({}).x") {
+	for i := range hostile {
+		b.until(fmt.Sprintf("document.querySelectorAll('[data-queue] a.name')[%d].click() || true", i), "document.querySelector('#detail')")
+	}
+	b.until("document.querySelector('[data-server] a.name').click() || true", "document.querySelector('#detail').textContent.includes('constructor')")
+	if b.is("window.hacked || document.title.includes('hacked') || document.querySelector('#page img, #page script, [onerror], [onload], [onmouseover], a[href^=javascript]') || ({}).x") {
 		t.Error("hostile text became more than text")
 	}
 }

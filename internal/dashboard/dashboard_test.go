@@ -1,9 +1,13 @@
 package dashboard
 
 import (
+	"encoding/json"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,38 +35,33 @@ func isHTML(name string) bool { return strings.Contains(name, ".html") }
 func TestEveryFileReferredToIsEmbedded(t *testing.T) {
 	t.Parallel()
 	fromHTML := regexp.MustCompile(`\b(?:src|href)="(assets/[^"]*)"`)
-	fromJS := regexp.MustCompile(`(?m)^(?:import|export)\b.*\bfrom '\./([^']*)';`)
-	anyImport := regexp.MustCompile(`(?m)^import\b`)
 	files := source(t)
 	used := map[string]bool{}
 	for name, body := range files {
-		var refs []string
-		if isHTML(name) {
-			for _, m := range fromHTML.FindAllStringSubmatch(body, -1) {
-				refs = append(refs, m[1])
-			}
-			if len(refs) == 0 {
-				t.Errorf("%s refers to no asset", name)
-			}
+		if !isHTML(name) {
+			continue
 		}
-		if path.Ext(name) == ".js" {
-			for _, m := range fromJS.FindAllStringSubmatch(body, -1) {
-				refs = append(refs, "assets/"+m[1])
-			}
-			if n := len(anyImport.FindAllString(body, -1)); n != len(refs) {
-				t.Errorf("%s has %d imports, %d of them from a file beside it", name, n, len(refs))
-			}
+		refs := fromHTML.FindAllStringSubmatch(body, -1)
+		if len(refs) != 2 {
+			t.Errorf("%s refers to %d assets: it is one script and one stylesheet", name, len(refs))
 		}
-		for _, ref := range refs {
-			used[ref] = true
-			if _, ok := files[ref]; !ok {
-				t.Errorf("%s refers to %s, which is not embedded", name, ref)
+		for _, m := range refs {
+			used[m[1]] = true
+			if _, ok := files[m[1]]; !ok {
+				t.Errorf("%s refers to %s, which is not embedded", name, m[1])
 			}
 		}
 	}
+	hashed := regexp.MustCompile(`^assets/page-[0-9A-Z]{8}\.(js|css)$`)
 	for name := range files {
-		if strings.HasPrefix(name, "assets/") && !used[name] {
+		if !strings.HasPrefix(name, "assets/") {
+			continue
+		}
+		if !used[name] {
 			t.Errorf("%s is embedded and nothing refers to it", name)
+		}
+		if !hashed.MatchString(name) {
+			t.Errorf("%s has no hash in its name, and is kept for ever", name)
 		}
 	}
 }
@@ -91,7 +90,7 @@ func TestPagesHoldNothingInline(t *testing.T) {
 // Behind a path prefix such as an API Gateway stage, "/assets/app.js" is someone else's.
 func TestURLsAreRelative(t *testing.T) {
 	t.Parallel()
-	absolute := regexp.MustCompile(`(?i)\b(?:src|href|action)="(?:/|[a-z][a-z+.-]*:)[^"]*"|url\(\s*['"]?(?:/|[a-z]+:)|(?:fetch|EventSource)\(\s*['"](?:/|[a-z]+:)`)
+	absolute := regexp.MustCompile(`(?i)\b(?:src|href|action)="(?:/|https?:|//)[^"]*"|url\(\s*['"]?(?:/|[a-z]+:)|(?:fetch|EventSource)\(\s*['"](?:/|[a-z]+:)`)
 	for name, body := range source(t) {
 		if found := absolute.FindString(body); found != "" {
 			t.Errorf("%s has %q", name, found)
@@ -101,39 +100,78 @@ func TestURLsAreRelative(t *testing.T) {
 
 func TestDataReachesThePageAsTextOnly(t *testing.T) {
 	t.Parallel()
-	unsafe := regexp.MustCompile(`\b(?:innerHTML|outerHTML|insertAdjacentHTML|setHTMLUnsafe|parseHTMLUnsafe|createContextualFragment|DOMParser|srcdoc|eval)\b|\bdocument\.write|\bnew Function\b|\bset(?:Timeout|Interval)\(\s*['"` + "`" + `]`)
-	for name, body := range source(t) {
-		if path.Ext(name) != ".js" {
-			continue
+	unsafe := regexp.MustCompile(`\b(?:innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|setHTMLUnsafe|parseHTMLUnsafe|createContextualFragment|DOMParser|srcdoc|srcDoc|eval)\b|\bdocument\.write|\bnew Function\b|\bset(?:Timeout|Interval)\(\s*['"` + "`" + `]`)
+	files := 0
+	err := fs.WalkDir(os.DirFS("page/src"), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasPrefix(path.Ext(name), ".ts") {
+			return err
 		}
-		if found := unsafe.FindString(body); found != "" {
+		files++
+		body, err := os.ReadFile(filepath.Join("page/src", name))
+		if found := unsafe.Find(body); found != nil {
 			t.Errorf("%s uses %s", name, found)
 		}
-		if !strings.HasPrefix(body, "// @ts-check\n") {
-			t.Errorf("%s is not type-checked: its first line is not // @ts-check", name)
-		}
+		return err
+	})
+	if err != nil || files < 10 {
+		t.Fatalf("%d files, %v", files, err)
 	}
 }
 
-// Elements the code or a test looks for by id; a typo there is found only in a browser, at run time.
-func TestEveryIDTheCodeAsksForIsInThePage(t *testing.T) {
+// A language lacks nothing that another has, and asks for the same values.
+func TestEveryLanguageSaysEverything(t *testing.T) {
 	t.Parallel()
-	asked := regexp.MustCompile(`\b(?:byId|input|select)\('([^']+)'\)`)
-	for name, body := range source(t) {
-		for _, m := range asked.FindAllStringSubmatch(body, -1) {
-			if n := strings.Count(string(Index(true)), ` id="`+m[1]+`"`); n != 1 {
-				t.Errorf("%s asks for #%s: index.html has %d of it", name, m[1], n)
+	names, err := filepath.Glob("page/src/messages/*.json")
+	if err != nil || len(names) < 2 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	code, err := os.ReadFile("page/src/messages.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	placeholder := regexp.MustCompile(`\{\w+\}`)
+	read := func(name string) map[string]any {
+		body, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var messages map[string]any
+		if err := json.Unmarshal(body, &messages); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return messages
+	}
+	// asksFor is the values that a message, or each of its plural forms, has places for.
+	asksFor := func(message any) []string {
+		text, isText := message.(string)
+		if forms, ok := message.(map[string]any); ok {
+			text, isText = forms["other"].(string)
+		}
+		if !isText || text == "" {
+			return []string{"nothing: it is empty, or has no form named other"}
+		}
+		found := placeholder.FindAllString(text, -1)
+		slices.Sort(found)
+		return slices.Compact(found)
+	}
+	english := read("page/src/messages/en.json")
+	for _, name := range names {
+		if !strings.Contains(string(code), "'./messages/"+filepath.Base(name)+"'") {
+			t.Errorf("messages.ts does not import %s", name)
+		}
+		messages := read(name)
+		for key, message := range english {
+			other, ok := messages[key]
+			if !ok {
+				t.Errorf("%s has no %s", name, key)
+			} else if !slices.Equal(asksFor(message), asksFor(other)) {
+				t.Errorf("%s: %s asks for %v, in English for %v", name, key, asksFor(other), asksFor(message))
 			}
 		}
-	}
-	for _, id := range []string{"live-state", "problems"} {
-		if !strings.Contains(string(Index(true)), ` id="`+id+`"`) {
-			t.Errorf("index.html has no #%s", id)
-		}
-	}
-	for _, total := range []string{"waiting", "active", "delayed", "failed", "queues", "servers"} {
-		if !strings.Contains(string(Index(true)), `data-total="`+total+`"`) {
-			t.Errorf("index.html has no total of %s", total)
+		for key := range messages {
+			if _, ok := english[key]; !ok {
+				t.Errorf("%s has %s, which English has not", name, key)
+			}
 		}
 	}
 }

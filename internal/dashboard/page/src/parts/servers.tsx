@@ -112,7 +112,7 @@ function Meter({ name, percent, of }: { name: 'cpu' | 'memory' | 'disk'; percent
   return (
     <div role="cell" class={`s-${name} meter`} data-high={(percent ?? 0) >= HIGH || undefined} title={of}>
       <span class="bar" aria-hidden="true"><i style={{ width: `${Math.min(100, Math.max(0, percent ?? 0))}%` }} /></span>
-      <span class="percent">{percent === undefined ? NONE : `${decimal(Math.round(percent))} %`}</span>
+      <span class="percent">{percent === undefined ? NONE : `${decimal(percent)} %`}</span>
     </div>
   )
 }
