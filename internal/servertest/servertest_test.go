@@ -56,13 +56,17 @@ func TestWaitingTakesSoLongHoweverSlowATryIs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f, began, tries := &failing{TB: t}, time.Now(), 0
 			var last time.Duration // since began
-			go waitFor(f, "it", nil, func() error {
-				tries++
-				last = time.Since(began)
-				time.Sleep(slow)
-				return errors.New("no")
-			})
-			time.Sleep(time.Hour)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				waitFor(f, "it", nil, func() error {
+					tries++
+					last = time.Since(began)
+					time.Sleep(slow)
+					return errors.New("no")
+				})
+			}()
+			<-done
 			if f.said != "it does not answer: no" || tries < 2 || last <= maxWait || last > maxWait+slow+2*pause {
 				t.Errorf("with tries of %v the last of %d began after %v, and it says %q", slow, tries, last, f.said)
 			}
