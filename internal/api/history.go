@@ -41,6 +41,8 @@ type series struct {
 	key  history.Key
 }
 
+func (s series) isSum() bool { return s.name == sumOfAll }
+
 // history answers with the counts of queues over time.
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	wanted, minutes, err := historyQuery(r.URL.RawQuery)
@@ -63,6 +65,11 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	step := time.Minute.Milliseconds()
 	from := now/step*step - int64(minutes-1)*step
 	decoders, bad, err := s.History(ctx, from, wants(wanted))
+	var all sums
+	if err == nil && slices.ContainsFunc(wanted, series.isSum) {
+		all, err = s.sums.of(s, ctx, from, minutes)
+		maps.Copy(bad, all.bad)
+	}
 	if !s.couldRead(w, r, "history", err) {
 		return
 	}
@@ -72,7 +79,10 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 			body = append(body, ',')
 		}
 		body = append(protocol.AppendText(body, one.name), ':')
-		columns := decoders[one.app].Columns(one.key, from, minutes)
+		columns := all.columns
+		if !one.isSum() {
+			columns = decoders[one.app].Columns(one.key, from, minutes)
+		}
 		body = columns.AppendJSON(body)
 	}
 	body = append(body, '}')
@@ -94,11 +104,13 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 func wants(wanted []series) map[string]recorder.Wants {
 	keys := map[string][]history.Key{}
 	for _, one := range wanted {
-		keys[one.app] = append(keys[one.app], one.key)
+		if !one.isSum() {
+			keys[one.app] = append(keys[one.app], one.key)
+		}
 	}
 	apps := make(map[string]recorder.Wants, len(keys))
 	for app, keys := range keys {
-		apps[app] = func(key history.Key) bool { return slices.Contains(keys, key) }
+		apps[app] = recorder.Wants{Queues: func(key history.Key) bool { return slices.Contains(keys, key) }}
 	}
 	return apps
 }
@@ -118,8 +130,12 @@ func historyQuery(query string) (wanted []series, minutes int, err error) {
 	}
 	for _, name := range q["key"] {
 		app, key, _ := strings.Cut(name, "/")
-		if !protocol.ValidName(app) || key == "" {
-			return nil, 0, fmt.Errorf("The query's key is %.200q: it takes an app, a slash and the key of a queue, such as shop/sqs/orders.", name)
+		if name == sumOfAll {
+			if minutes > maxSumMinutes {
+				return nil, 0, fmt.Errorf("The query's key * is for %d minutes: the sum of all queues goes back up to %d.", minutes, maxSumMinutes)
+			}
+		} else if !protocol.ValidName(app) || key == "" {
+			return nil, 0, fmt.Errorf("The query's key is %.200q: it takes an app, a slash and the key of a queue, such as shop/sqs/orders, or * for all queues.", name)
 		}
 		one := series{name, app, history.Key(key)}
 		if !slices.Contains(wanted, one) {

@@ -87,6 +87,26 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestHistoryOfAllQueues is that of three queues, the dead-letter queue of one, and one that two apps report.
+func TestHistoryOfAllQueues(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "").URL
+	set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":4},"meta":{"dlq":"dead"}},{"name":"dead","driver":"sqs","metrics":{"waiting":7},"meta":{"dlq_for":["orders"]}}]`)
+	set(t, server, "pulse:queues:blog", `"app":"blog","queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}},{"name":"dead","driver":"sqs","metrics":{"waiting":7}}]`)
+	recorded(t, server.Client, "shop", map[string][]int64{"orders": {1, -1, 3, 4}, "dead": {7, -1, 7, 8}})
+	recorded(t, server.Client, "blog", map[string][]int64{"mail": {5, -1, -1, 6}, "dead": {7, -1, 7, 8}})
+	for range 2 { // the second is the one that is kept
+		a := call(t, http.MethodGet, url+"/api/v1/history?key=*&key=shop/sqs/orders&minutes=6", nil)
+		const want = `"*":{"waiting":[null,null,6,null,3,10],"active":[null,null,null,null,null,null],"delayed":[null,null,null,null,null,null],"failed":[null,null,7,null,7,8]},"shop/sqs/orders":{"waiting":[null,null,1,null,3,4]`
+		if !strings.Contains(a.body, want) {
+			if time.Now().Second() > 5 { // else a minute began meanwhile
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		}
+	}
+}
+
 // TestHistoryThatCannotBeReadIsNoGap: it is said.
 func TestHistoryThatCannotBeReadIsNoGap(t *testing.T) {
 	t.Parallel()
@@ -117,7 +137,7 @@ func TestHistoryQueriesThatAreRefused(t *testing.T) {
 	}
 	for query, want := range map[string]string{
 		"": "has 0 keys", "?" + many.Encode(): "has 101 keys", "?key=shop": "key is", "?key=shop/": "key is", "?key=a%20b/sqs/x": "key is",
-		"?key=shop/sqs/a&minutes=0": "minutes is", "?key=shop/sqs/a&minutes=10081": "minutes is", "?key=shop/sqs/a&minutes=x": "minutes is", "?key=%": "cannot be read",
+		"?key=shop/sqs/a&minutes=0": "minutes is", "?key=shop/sqs/a&minutes=10081": "minutes is", "?key=shop/sqs/a&minutes=x": "minutes is", "?key=%": "cannot be read", "?key=*&minutes=1441": "up to 1440",
 	} {
 		if a := call(t, http.MethodGet, server.URL+"/api/v1/history"+query, nil); a.status != http.StatusBadRequest || !strings.Contains(a.body, want) {
 			t.Errorf("%.60s: %d %s", query, a.status, a.body)
@@ -142,7 +162,7 @@ func BenchmarkHistory(b *testing.B) {
 	var ours, raw time.Duration
 	for b.Loop() {
 		start := time.Now()
-		decoders, _, err := store.History(context.Background(), from, map[string]recorder.Wants{"shop": nil})
+		decoders, _, err := store.History(context.Background(), from, map[string]recorder.Wants{"shop": {}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -19,6 +19,8 @@ const (
 type message struct {
 	parts [][]byte
 	size  int
+	// zipped is the same as blocks of deflate, made when the first client wants it.
+	zipped func() *message
 
 	clients map[*client]struct{} // it is being written to these; guarded by sending.mu
 	counted bool                 // in sending.messages; guarded by sending.mu
@@ -29,6 +31,7 @@ func newMessage(parts ...[]byte) *message {
 	for _, part := range parts {
 		m.size += len(part)
 	}
+	m.zipped = sync.OnceValue(func() *message { return newMessage(deflate(parts...)) })
 	return m
 }
 

@@ -50,6 +50,7 @@ type Server struct {
 	Log     *slog.Logger
 
 	pings     singleflight.Group
+	sums      sumCache
 	guesses   guesses
 	loggedOut loggedOut
 	sending   sending

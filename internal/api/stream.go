@@ -36,18 +36,31 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store, no-transform") // a proxy that compresses would hold events back
 	h.Set("X-Accel-Buffering", "no")                 // and so would one that collects them
+	h.Set("Vary", "Accept-Encoding")
+	f := &feed{client: newClient(w), sending: &s.sending, zips: acceptsGzip(r)}
+	if f.zips {
+		h.Set("Content-Encoding", "gzip")
+	}
 	if r.Method == http.MethodHead {
 		return // its events would go nowhere
 	}
-	c := newClient(w)
 	// From here on v is not used, so that a client that reads slowly does not hold it.
-	whole, seq := v.event(), v.seq
-	if _, streams := w.(http.Flusher); !streams {
+	if s.feed(f, r, v.event(), v.seq) == nil {
+		_ = f.end()
+	}
+}
+
+// feed sends whole, which is the version seq, and what comes after. An error is the client's, which gets no more.
+func (s *Server) feed(f *feed, r *http.Request, whole *message, seq uint64) error {
+	if err := f.begin(); err != nil {
+		return err
+	}
+	if _, streams := f.client.response.(http.Flusher); !streams {
 		// Something before us buffers: it gets one view, and comes again.
-		if c.write(fmt.Appendf(nil, "retry: %d\n\n", pollRetry)) == nil {
-			_ = s.sending.write(c, whole)
+		if err := f.text(fmt.Appendf(nil, "retry: %d\n\n", pollRetry)); err != nil {
+			return err
 		}
-		return
+		return f.event(whole)
 	}
 	ctx := r.Context()
 	s.Live.watch(ctx)
@@ -57,31 +70,38 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		defer timer.Stop()
 		end = timer.C
 	}
-	if c.write(fmt.Appendf(nil, "retry: %d\n\n", retry)) != nil || s.sending.write(c, whole) != nil || c.flush() != nil {
-		return
+	if err := f.text(fmt.Appendf(nil, "retry: %d\n\n", retry)); err != nil {
+		return err
+	}
+	if err := f.event(whole); err != nil {
+		return err
+	}
+	if err := f.client.flush(); err != nil {
+		return err
 	}
 	comment := time.NewTicker(commentEvery)
 	defer comment.Stop()
 	for {
-		changed, err := s.catchUp(c, &seq)
+		changed, err := s.catchUp(f, &seq)
 		if err != nil {
-			return
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-end:
-			_ = c.write([]byte(": the end of this stream; connect again\n\n"))
-			_ = c.flush()
-			return
+			return f.text([]byte(": the end of this stream; connect again\n\n"))
 		case <-comment.C:
 			if !s.mayRead(r) {
-				return // the session has ended
+				return nil // the session has ended
 			}
 			// A page cannot see a comment; that the view was looked at again it can.
-			text := fmt.Sprintf(": still here\n\nevent: patch\nid: %d\ndata: {\"generated_at\":%d}\n\n", seq, s.Live.generatedAt())
-			if c.write([]byte(text)) != nil || c.flush() != nil {
-				return
+			text := fmt.Appendf(nil, ": still here\n\nevent: patch\nid: %d\ndata: {\"generated_at\":%d}\n\n", seq, s.Live.generatedAt())
+			if err := f.text(text); err != nil {
+				return err
+			}
+			if err := f.client.flush(); err != nil {
+				return err
 			}
 		case <-changed:
 		}
@@ -90,16 +110,16 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 
 // catchUp sends what leads from the version seq to the newest one, and moves seq on. The channel is
 // closed at the next change.
-func (s *Server) catchUp(c *client, seq *uint64) (changed <-chan struct{}, err error) {
+func (s *Server) catchUp(f *feed, seq *uint64) (changed <-chan struct{}, err error) {
 	for sent := false; ; sent = true {
 		m, next, changed := s.Live.after(*seq)
 		if m == nil {
 			if sent {
-				err = c.flush()
+				err = f.client.flush()
 			}
 			return changed, err
 		}
-		if err := s.sending.write(c, m); err != nil {
+		if err := f.event(m); err != nil {
 			return nil, err
 		}
 		*seq = next

@@ -55,6 +55,9 @@ type Decoder struct {
 	From int64
 	// Wants says of which queues points are kept; nil is of all.
 	Wants func(Key) bool
+	// Sum takes what all queues hold at each look, if there is one; Part says how each counts.
+	Sum  *Sum
+	Part func(Key) Part
 
 	roster
 	looks  []int64
@@ -98,6 +101,9 @@ func (d *Decoder) Add(id int64, entry []byte) error {
 			for i := range d.slots {
 				d.note(&d.slots[i], minute)
 			}
+		}
+		if d.Sum != nil {
+			d.Sum.look(minute, d.slots, d.Part)
 		}
 	}
 	return nil

@@ -44,7 +44,7 @@ func (s *Store) WithLastNumbers(read Read) Read {
 // lastNumbers are the last numbers of an app's queues that history has as lost, or had when it was last written, by
 // their source.
 func (s *Store) lastNumbers(ctx context.Context, app string) (map[string]*protocol.QueueSnapshot, error) {
-	decoders, _, err := s.History(ctx, time.Now().UnixMilli(), map[string]Wants{app: nil})
+	decoders, _, err := s.History(ctx, time.Now().UnixMilli(), map[string]Wants{app: {}})
 	if err != nil {
 		return nil, err
 	}

@@ -347,7 +347,7 @@ func (r *Recorder) remember(ctx context.Context, now int64, names []string) (bad
 func allOf(apps []string) map[string]Wants {
 	wants := make(map[string]Wants, len(apps))
 	for _, app := range apps {
-		wants[app] = nil
+		wants[app] = Wants{}
 	}
 	return wants
 }

@@ -92,7 +92,7 @@ func (d *desk) look(r *recorder.Recorder, metrics string) recorder.Summary {
 func (d *desk) waiting(app string, key history.Key, minutes int) history.Column {
 	d.t.Helper()
 	from := d.now.Add(-time.Duration(minutes-1) * time.Minute).UnixMilli()
-	got, _, err := d.store.History(d.t.Context(), from, map[string]recorder.Wants{app: nil})
+	got, _, err := d.store.History(d.t.Context(), from, map[string]recorder.Wants{app: {}})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestLostQueuesStayInHistory(t *testing.T) {
 		}
 		d.look(r, "")
 	}
-	got, _, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": nil})
+	got, _, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -477,7 +477,7 @@ func TestHistoryThatIsNoStreamIsSaid(t *testing.T) {
 	if got := d.problems("shop"); !strings.Contains(got, "its history cannot be kept: read pulse:history:shop at redis: WRONGTYPE") {
 		t.Errorf("its problems are %q", got)
 	}
-	_, bad, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": nil, "blog": nil})
+	_, bad, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": {}, "blog": {}})
 	if err != nil || len(bad) != 1 || bad["shop"] == nil {
 		t.Errorf("who asks hears %v, %v", bad, err)
 	}

@@ -69,8 +69,14 @@ func entryOf(m redis.XMessage) (id int64, entry []byte) {
 	}
 }
 
-// Wants says of which queues of an app history is read; nil is of all.
-type Wants func(history.Key) bool
+// Wants says what of an app's history is read.
+type Wants struct {
+	// Queues says of which queues points are kept; nil is of all.
+	Queues func(history.Key) bool
+	// Sum takes the sums of all queues, if there is one; Part says how each counts.
+	Sum  *history.Sum
+	Part func(history.Key) history.Part
+}
 
 // stream is one app's history while it is read.
 type stream struct {
@@ -88,7 +94,8 @@ func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants) 
 	decoders = make(map[string]*history.Decoder, len(apps))
 	streams := make([]*stream, 0, len(apps))
 	for _, app := range slices.Sorted(maps.Keys(apps)) {
-		st := &stream{app: app, dec: &history.Decoder{From: from, Wants: apps[app]}, start: "-"}
+		wants := apps[app]
+		st := &stream{app: app, dec: &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum, Part: wants.Part}, start: "-"}
 		streams, decoders[app] = append(streams, st), st.dec
 	}
 	bad = map[string]error{}

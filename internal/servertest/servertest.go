@@ -52,15 +52,17 @@ func FreePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// maxWait is how long a test waits for something: a minute, because a machine may be busy.
-const maxWait = time.Minute
+// maxWait is how long a test waits for something: two minutes, because a machine may be busy.
+const maxWait = 2 * time.Minute
 
 // waitFor calls try until it returns no error; a server takes a moment to start. It fails the test at once when
-// ended is closed: a server that has ended, say because its port was taken, never answers. ended may be nil.
+// ended is closed: a server that has ended, say because its port was taken, never answers. ended may be nil. The last try
+// begins after maxWait, so that one that took all of it is not the last.
 func waitFor(t testing.TB, what string, ended <-chan struct{}, try func() error) {
 	t.Helper()
 	var err error
-	for range maxWait / pause {
+	for deadline, late := time.Now().Add(maxWait), false; !late; {
+		late = time.Now().After(deadline)
 		if err = try(); err == nil {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -46,6 +47,30 @@ func TestWaitingForAServerThatHasEndedFailsAtOnce(t *testing.T) {
 	<-done
 	if f.said != "redis-server has ended" {
 		t.Errorf("it says %q", f.said)
+	}
+}
+
+func TestWaitingTakesSoLongHoweverSlowATryIs(t *testing.T) {
+	t.Parallel()
+	for _, slow := range []time.Duration{0, 7 * time.Second, 5 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			f, began, tries := &failing{TB: t}, time.Now(), 0
+			var last time.Duration // since began
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				waitFor(f, "it", nil, func() error {
+					tries++
+					last = time.Since(began)
+					time.Sleep(slow)
+					return errors.New("no")
+				})
+			}()
+			<-done
+			if f.said != "it does not answer: no" || tries < 2 || last <= maxWait || last > maxWait+slow+2*pause {
+				t.Errorf("with tries of %v the last of %d began after %v, and it says %q", slow, tries, last, f.said)
+			}
+		})
 	}
 }
 

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/recorder"
+	"github.com/gravito-framework/pulse/internal/view"
+)
+
+const (
+	// sumOfAll is the key of the sum of all queues of all apps.
+	sumOfAll = "*"
+	// maxSumMinutes bounds what is read for it: the histories of all apps.
+	maxSumMinutes = 24 * 60
+	// appsAtOnce is how many histories are in memory at a time.
+	appsAtOnce = 16
+	// keptSums is how many sums are kept: one of each length that is asked for.
+	keptSums = 8
+)
+
+// sums are the counts of all queues over time. bad says of which apps there are none.
+type sums struct {
+	from    int64
+	columns history.Columns
+	bad     map[string]error
+}
+
+// sumCache keeps the sums of this minute, for all viewers.
+type sumCache struct {
+	flights singleflight.Group
+
+	mu   sync.Mutex
+	made map[int]sums // by how many minutes they have
+}
+
+// of returns the sums from a time on, made at most once a minute.
+func (c *sumCache) of(s *Server, ctx context.Context, from int64, minutes int) (sums, error) {
+	c.mu.Lock()
+	kept, ok := c.made[minutes]
+	c.mu.Unlock()
+	if ok && kept.from == from {
+		return kept, nil
+	}
+	ctx = context.WithoutCancel(ctx) // others wait for the same
+	made, err, _ := c.flights.Do(fmt.Sprint(from, minutes), func() (any, error) {
+		ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+		defer cancel()
+		made, err := s.sum(ctx, from, minutes)
+		if err == nil && len(made.bad) == 0 {
+			c.keep(minutes, made)
+		}
+		return made, err
+	})
+	if err != nil {
+		return sums{}, err
+	}
+	return made.(sums), nil
+}
+
+func (c *sumCache) keep(minutes int, made sums) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.made == nil || len(c.made) >= keptSums {
+		c.made = map[int]sums{}
+	}
+	c.made[minutes] = made
+}
+
+// sum reads the histories of all apps of the view, a few at a time, and adds up their queues.
+func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error) {
+	v, err := s.Live.newest(ctx)
+	if err != nil {
+		return sums{}, err
+	}
+	parts := partsOf(v.view)
+	sum := history.NewSum(from, minutes)
+	made := sums{from: from, bad: map[string]error{}}
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(v.view.Apps)), appsAtOnce) {
+		apps := make(map[string]recorder.Wants, len(some))
+		for _, app := range some {
+			apps[app] = recorder.Wants{
+				Queues: func(history.Key) bool { return false },
+				Sum:    sum,
+				Part:   func(key history.Key) history.Part { return parts[app][key] },
+			}
+		}
+		_, bad, err := s.History(ctx, from, apps)
+		if err != nil {
+			return sums{}, err
+		}
+		maps.Copy(made.bad, bad)
+	}
+	made.columns = sum.Columns()
+	return made, nil
+}
+
+// partsOf says how the queues of v count, those that don't count as they are. History doesn't know which are
+// dead-letter queues, so that is judged by v for all of it.
+func partsOf(v *view.View) map[string]map[history.Key]history.Part {
+	type identity struct{ scope, name string }
+	newest := map[identity]*view.Queue{} // the one that counts
+	isDLQ := map[identity]bool{}         // if any report says so
+	for _, app := range slices.Sorted(maps.Keys(v.Apps)) {
+		for _, q := range v.Apps[app].Queues {
+			id := identity{q.DriverName(), q.Name}
+			if other, ok := newest[id]; !ok || q.ReportedAt() > other.ReportedAt() {
+				newest[id] = q
+			}
+			if q.IsDeadLetterQueue() {
+				isDLQ[id] = true
+			}
+			if dlq := q.Meta.Text("dlq"); dlq != "" {
+				isDLQ[identity{q.DriverName(), dlq}] = true
+			}
+		}
+	}
+	parts := map[string]map[history.Key]history.Part{}
+	toldBy := map[identity]*view.Queue{} // of dead-letter queues that are not in the view: who says how many are in it
+	for app, of := range v.Apps {
+		parts[app] = map[history.Key]history.Part{}
+		for key, q := range of.Queues {
+			dlq := q.Meta.Text("dlq")
+			id := identity{q.DriverName(), q.Name}
+			p := history.Part{Not: newest[id] != q, DeadLetters: isDLQ[id] && dlq == ""}
+			if dead := (identity{q.DriverName(), dlq}); dlq != "" && !p.Not {
+				if _, isThere := newest[dead]; isThere || toldBy[dead] != nil {
+					p.NotFailed = true
+				} else {
+					toldBy[dead] = q
+				}
+			}
+			if p != (history.Part{}) {
+				parts[app][history.Key(key)] = p
+			}
+		}
+	}
+	return parts
+}

@@ -1,0 +1,60 @@
+package history
+
+import (
+	"slices"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// Sum adds up the queues of any number of apps, look by look while decoders read them: it keeps no queue's points.
+type Sum struct {
+	first   int64 // minute
+	columns [failed + 1]Column
+}
+
+// Part is how a queue counts in a [Sum].
+type Part struct {
+	Not         bool // it doesn't: another app reports it, too
+	DeadLetters bool // what waits in it has failed
+	NotFailed   bool // what of its jobs has failed counts elsewhere
+}
+
+// NewSum makes a sum of so many minutes, the first that of the Unix ms from.
+func NewSum(from int64, minutes int) *Sum {
+	s := &Sum{first: from / minuteMS}
+	for number := range s.columns {
+		s.columns[number] = slices.Repeat(Column{Absent}, minutes)
+	}
+	return s
+}
+
+// Columns are the sums. A minute in which no queue's count is known has none.
+func (s *Sum) Columns() Columns {
+	return Columns{s.columns[waiting], s.columns[active], s.columns[delayed], s.columns[failed]}
+}
+
+// look adds what the queues of an app hold at a minute.
+func (s *Sum) look(minute int64, slots []slot, part func(Key) Part) {
+	at := minute - s.first
+	if at < 0 || at >= int64(len(s.columns[waiting])) {
+		return
+	}
+	for i := range slots {
+		q := &slots[i]
+		if !q.inUse || q.flags&isLost != 0 {
+			continue
+		}
+		p := part(q.key)
+		for number := range s.columns {
+			if p.Not || !q.knows(number) || number == failed && p.NotFailed {
+				continue
+			}
+			into := number
+			if p.DeadLetters {
+				into = failed
+			}
+			sum := &s.columns[into][at]
+			*sum = min(max(*sum, 0)+q.n[number], protocol.MaxCount)
+		}
+	}
+}
