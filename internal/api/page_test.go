@@ -22,7 +22,7 @@ import (
 )
 
 // serve is the whole aggregator over a real Redis.
-func serve(t *testing.T, redis *servertest.RedisServer, token string) *httptest.Server {
+func serve(t testing.TB, redis *servertest.RedisServer, token string) *httptest.Server {
 	t.Helper()
 	address, err := redisconn.Parse(redis.URL)
 	if err != nil {
@@ -51,13 +51,21 @@ func set(t *testing.T, redis *servertest.RedisServer, key, format string, args .
 	}
 }
 
-// tab is a page of a real browser. Whatever the browser complains of is the test's failure.
+// tab is a page of a real browser.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 }
 
-func open(t *testing.T, url string, flags ...chromedp.ExecAllocatorOption) *tab {
+func open(t testing.TB, url string, flags ...chromedp.ExecAllocatorOption) *tab {
+	t.Helper()
+	b := browser(t, flags...)
+	b.do(chromedp.Navigate(url))
+	return b
+}
+
+// browser is a tab that shows nothing yet.
+func browser(t testing.TB, flags ...chromedp.ExecAllocatorOption) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(t.Context(),
 		chromedp.WithAllocatorOptions(append([]chromedp.ExecAllocatorOption{
@@ -65,32 +73,36 @@ func open(t *testing.T, url string, flags ...chromedp.ExecAllocatorOption) *tab 
 			chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		}, flags...)...),
-		chromedp.WithListener(func(event any) {
-			switch e := event.(type) {
-			case *runtime.EventExceptionThrown:
-				t.Errorf("the page threw: %+v", e.ExceptionDetails)
-			case *runtime.EventConsoleAPICalled:
-				if e.Type == "error" || e.Type == "warning" {
-					t.Errorf("the page complains of itself: %+v", e.Args)
-				}
-			case *page.EventJavascriptDialogOpening:
-				t.Errorf("a dialog opened: %s", e.Message)
-			case *log.EventEntryAdded:
-				// That a request was refused, such as a login, the browser says by itself.
-				if e.Entry.Level == "error" && e.Entry.Source != "network" {
-					t.Errorf("the page complains: %s", e.Entry.Text)
-				}
-			}
-		}))
+		complaints(t))
 	t.Cleanup(func() {
 		if err := chromedp.Cancel(ctx); err != nil {
 			t.Logf("close the browser: %v", err)
 		}
 		cancel()
 	})
-	b := &tab{t, ctx}
-	b.do(chromedp.Navigate(url))
-	return b
+	return &tab{t, ctx}
+}
+
+// complaints makes whatever the browser complains of the test's failure.
+func complaints(t testing.TB) chromedp.ContextOption {
+	t.Helper()
+	return chromedp.WithListener(func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			t.Errorf("the page threw: %+v", e.ExceptionDetails)
+		case *runtime.EventConsoleAPICalled:
+			if e.Type == "error" || e.Type == "warning" {
+				t.Errorf("the page complains of itself: %+v", e.Args)
+			}
+		case *page.EventJavascriptDialogOpening:
+			t.Errorf("a dialog opened: %s", e.Message)
+		case *log.EventEntryAdded:
+			// That a request was refused, such as a login, the browser says by itself.
+			if e.Entry.Level == "error" && e.Entry.Source != "network" {
+				t.Errorf("the page complains: %s", e.Entry.Text)
+			}
+		}
+	})
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
