@@ -72,7 +72,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	decoders, bad, err := s.History(ctx, from, wants(wanted))
 	var all sums
 	if err == nil && isSum {
-		all, err = s.sums.of(s, ctx, from, minutes)
+		all, err = s.sums.of(ctx, s, from, minutes)
 		maps.Copy(bad, all.bad)
 	}
 	if !s.couldRead(w, r, "history", err) {

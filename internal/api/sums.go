@@ -39,7 +39,7 @@ type sumCache struct {
 }
 
 // of returns the sums from a time on, made at most once a minute.
-func (c *sumCache) of(s *Server, ctx context.Context, from int64, minutes int) (sums, error) {
+func (c *sumCache) of(ctx context.Context, s *Server, from int64, minutes int) (sums, error) {
 	c.mu.Lock()
 	kept, ok := c.made[minutes]
 	c.mu.Unlock()
