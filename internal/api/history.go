@@ -50,7 +50,12 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	room := s.reserve(w, r, historyRoom+pointSize*minutes*len(wanted))
+	size := historyRoom + pointSize*minutes*len(wanted)
+	isSum := slices.ContainsFunc(wanted, series.isSum)
+	if isSum {
+		size += appsAtOnce * historyRoom
+	}
+	room := s.reserve(w, r, size)
 	if room == nil {
 		return
 	}
@@ -66,8 +71,8 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	from := now/step*step - int64(minutes-1)*step
 	decoders, bad, err := s.History(ctx, from, wants(wanted))
 	var all sums
-	if err == nil && slices.ContainsFunc(wanted, series.isSum) {
-		all, err = s.sums.of(s, ctx, from, minutes)
+	if err == nil && isSum {
+		all, err = s.sums.of(ctx, s, from, minutes)
 		maps.Copy(bad, all.bad)
 	}
 	if !s.couldRead(w, r, "history", err) {
@@ -131,9 +136,7 @@ func historyQuery(query string) (wanted []series, minutes int, err error) {
 	for _, name := range q["key"] {
 		app, key, _ := strings.Cut(name, "/")
 		if name == sumOfAll {
-			if minutes > maxSumMinutes {
-				return nil, 0, fmt.Errorf("The query's key * is for %d minutes: the sum of all queues goes back up to %d.", minutes, maxSumMinutes)
-			}
+			app, key = "", "" // of no app
 		} else if !protocol.ValidName(app) || key == "" {
 			return nil, 0, fmt.Errorf("The query's key is %.200q: it takes an app, a slash and the key of a queue, such as shop/sqs/orders, or * for all queues.", name)
 		}

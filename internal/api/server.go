@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -74,31 +73,21 @@ func (s *Server) Handler() http.Handler {
 	return s.recovered(headers(s.authorized(s.limited(problems(mux)))))
 }
 
-func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
-	writeHTML(w, http.StatusOK, dashboard.Index(s.Token != ""))
+func (s *Server) index(w http.ResponseWriter, r *http.Request) {
+	writeHTML(w, r, http.StatusOK, dashboard.Index(s.Token != ""))
 }
 
-func writeHTML(w http.ResponseWriter, status int, page []byte) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
+func writeHTML(w http.ResponseWriter, r *http.Request, status int, page []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Accept-Encoding")
+	if acceptsGzip(r) {
+		h.Set("Content-Encoding", "gzip")
+		page = compress(page)
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(page)
-}
-
-// assets serves the page's files. They have no time of their own, being part of the program, so a digest
-// of what they hold is their ETag, by which a browser knows the version it has.
-func assets(files fs.FS) http.Handler {
-	server := http.StripPrefix("/assets/", http.FileServerFS(files))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		data, err := fs.ReadFile(files, strings.TrimPrefix(r.URL.Path, "/assets/"))
-		if err != nil {
-			writeProblem(w, http.StatusNotFound, "There is nothing at "+r.URL.Path+".")
-			return
-		}
-		w.Header().Set("Cache-Control", "no-cache")
-		w.Header().Set("ETag", etag(data))
-		server.ServeHTTP(w, r)
-	})
 }
 
 func etag(data []byte) string {

@@ -17,10 +17,8 @@ import (
 const (
 	// sumOfAll is the key of the sum of all queues of all apps.
 	sumOfAll = "*"
-	// maxSumMinutes bounds what is read for it: the histories of all apps.
-	maxSumMinutes = 24 * 60
 	// appsAtOnce is how many histories are in memory at a time.
-	appsAtOnce = 16
+	appsAtOnce = 4
 	// keptSums is how many sums are kept: one of each length that is asked for.
 	keptSums = 8
 )
@@ -41,7 +39,7 @@ type sumCache struct {
 }
 
 // of returns the sums from a time on, made at most once a minute.
-func (c *sumCache) of(s *Server, ctx context.Context, from int64, minutes int) (sums, error) {
+func (c *sumCache) of(ctx context.Context, s *Server, from int64, minutes int) (sums, error) {
 	c.mu.Lock()
 	kept, ok := c.made[minutes]
 	c.mu.Unlock()
@@ -85,11 +83,11 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 	for some := range slices.Chunk(slices.Sorted(maps.Keys(v.view.Apps)), appsAtOnce) {
 		apps := make(map[string]recorder.Wants, len(some))
 		for _, app := range some {
-			apps[app] = recorder.Wants{
-				Queues: func(history.Key) bool { return false },
-				Sum:    sum,
-				Part:   func(key history.Key) history.Part { return parts[app][key] },
+			wants := recorder.Wants{Queues: func(history.Key) bool { return false }, Sum: sum}
+			if others := parts[app]; len(others) > 0 {
+				wants.Part = func(key history.Key) history.Part { return others[key] }
 			}
+			apps[app] = wants
 		}
 		_, bad, err := s.History(ctx, from, apps)
 		if err != nil {

@@ -55,7 +55,8 @@ type Decoder struct {
 	From int64
 	// Wants says of which queues points are kept; nil is of all.
 	Wants func(Key) bool
-	// Sum takes what all queues hold at each look, if there is one; Part says how each counts.
+	// Sum takes what all queues hold at each look, if there is one; Part says how each counts; nil is as
+	// it is.
 	Sum  *Sum
 	Part func(Key) Part
 

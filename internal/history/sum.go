@@ -44,7 +44,10 @@ func (s *Sum) look(minute int64, slots []slot, part func(Key) Part) {
 		if !q.inUse || q.flags&isLost != 0 {
 			continue
 		}
-		p := part(q.key)
+		var p Part
+		if part != nil {
+			p = part(q.key)
+		}
 		for number := range s.columns {
 			if p.Not || !q.knows(number) || number == failed && p.NotFailed {
 				continue

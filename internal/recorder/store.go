@@ -73,7 +73,7 @@ func entryOf(m redis.XMessage) (id int64, entry []byte) {
 type Wants struct {
 	// Queues says of which queues points are kept; nil is of all.
 	Queues func(history.Key) bool
-	// Sum takes the sums of all queues, if there is one; Part says how each counts.
+	// Sum takes the sums of all queues, if there is one; Part says how each counts; nil is as it is.
 	Sum  *history.Sum
 	Part func(history.Key) history.Part
 }
