@@ -21,7 +21,8 @@ export interface Range {
 export const ALL = '*'
 
 const RECORDED = 35_000 // after a minute began: by then the recorder has written the one before
-const AT_ONCE = 100 // keys that a request takes
+const AT_ONCE = 100 // keys that a request takes, and more than a screen shows
+const RESTS = 150 // ms without another row in sight
 const KEPT = 1_000 // ranges that are remembered
 
 /** Changes when there may be another point. */
@@ -48,16 +49,19 @@ export function historyOf(key: string, minutes = 60): Range | undefined {
     entry.asked = recorded.value
     const keys = wanted.get(minutes) ?? new Set()
     wanted.set(minutes, keys.add(key))
-    timer ??= setTimeout(askAll, 200)
+    // While the reader scrolls, rows only fly by.
+    clearTimeout(timer)
+    timer = setTimeout(askAll, RESTS)
   }
   return entry.range.value
 }
 
 function askAll(): void {
-  timer = undefined
   for (const [minutes, keys] of wanted) {
     const list = [...keys]
-    for (let i = 0; i < list.length; i += AT_ONCE) void askFor(list.slice(i, i + AT_ONCE), minutes)
+    const last = list.slice(-AT_ONCE)
+    for (const key of list.slice(0, -AT_ONCE)) if (key !== ALL) kept.delete(`${minutes} ${key}`) // it will be asked for where it is shown again
+    void askFor(last.includes(ALL) || !keys.has(ALL) ? last : [ALL, ...last.slice(1)], minutes)
   }
   wanted.clear()
 }

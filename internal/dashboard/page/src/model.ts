@@ -106,6 +106,10 @@ export interface AppItem {
   alerts: Alert[]
   /** Of the living queues, each job once. */
   sums: Sums
+  /** How many more jobs wait a minute, of the queues that know it. */
+  rate: number | undefined
+  /** The living queue whose oldest waiting job is the oldest. */
+  oldest: QueueItem | undefined
   /** The worst state of its queues; nothing of an app without any. */
   worst: State | undefined
 }
@@ -147,9 +151,17 @@ function appItem(app: string, { queues, servers, sources, alerts }: App, frozen:
   const reports = new Map(reporters.map((r) => [r.source, r.timestamp]))
   const list = entries(queues).map(([key, queue]) => queueItem(app, key, queue, reports.get(str(queue['source']) || '-'), frozen))
   let worst: State | undefined
-  for (const { state } of list) if (!worst || compareStates(state, worst) < 0) worst = state
+  let rate: number | undefined
+  let oldest: QueueItem | undefined
+  for (const q of list) {
+    if (!worst || compareStates(q.state, worst) < 0) worst = q.state
+    if (q.dlqFor.length) continue
+    const perMin = perMinute(q)
+    if (perMin !== undefined) rate = (rate ?? 0) + perMin
+    if (q.queue.status !== 'lost' && q.oldestMs !== undefined && q.oldestMs > (oldest?.oldestMs ?? -1)) oldest = q
+  }
   return {
-    app, queues: list, byKey: new Map(list.map((q) => [q.key, q])), reporters, worst,
+    app, queues: list, byKey: new Map(list.map((q) => [q.key, q])), reporters, worst, rate, oldest,
     sums: { waiting: sum(list, 'waiting'), active: sum(list, 'active'), delayed: sum(list, 'delayed'), failed: sum(list, 'failed') },
     servers: entries(servers).map(([name, server]) => serverItem(app, name, server, frozen)),
     alerts: entries(alerts).map(([, a]) => (

@@ -4,7 +4,7 @@ import { computed, effect, signal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
 import { useRef } from 'preact/hooks'
 import { choice, choose, linkTo, turnGroup, turnSort } from '../choice.js'
-import { about, compact, count, duration, NONE, short, signed } from '../format.js'
+import { about, compact, count, duration, NONE, short, signed, visible } from '../format.js'
 import { change, historyOf } from '../history.js'
 import { t } from '../messages.js'
 import { isTrouble, metric, perMinute, STATES, type AppItem, type QueueItem, type Sums } from '../model.js'
@@ -15,7 +15,7 @@ import { Age } from './age.js'
 import { cursor, cursorMoved } from './cursor.js'
 import { Spark } from './spark.js'
 import { Foreign, StateMark } from './text.js'
-import { VirtualLines } from './virtual.js'
+import { flying, VirtualLines } from './virtual.js'
 
 const HOLD = 2_000 // lines keep their places this long
 const POINTER_RESTS = 4_000 // and longer under a pointer: none must slip away from under it
@@ -65,19 +65,22 @@ export function Queues(): ComponentChild {
       </div>
       <div class="grid" role="table" aria-labelledby="queues-title" aria-rowcount={list.length + 1} data-grouped={grouped || undefined}>
         <Headings />
-        <VirtualLines count={list.length} bodyRef={body} line={(i) => lineOf(list[i], i)} />
+        <VirtualLines count={list.length} bodyRef={body} id={(i) => nameOf(list[i])} line={lineAt} />
       </div>
       {!list.length && <p class="panel" id="none-match">{t('queues.none')} <button type="button" onClick={() => choose({ q: '' })}>{t('queues.clear')}</button></p>}
     </section>
   )
 }
 
-function lineOf(line: Line | undefined, index: number): VNode | null {
+const nameOf = (line: Line | undefined) => (line ? `${line.app}/${line.key ?? ''}` : '')
+
+function lineAt(index: number): VNode | null {
+  const line = lines.value.lines[index]
   const app = line && appByName.value.get(line.app)
   if (!app) return null
-  if (line.key === undefined) return <Group key={`group ${line.app}`} app={app} folded={line.folded} at={cursor.value === index} index={index} />
+  if (line.key === undefined) return <Group app={app} folded={line.folded} at={cursor.value === index} index={index} />
   const item = app.byKey.get(line.key)
-  return item ? <Row key={item.id} item={item} below={line.below} at={cursor.value === index} index={index} /> : null
+  return item ? <Row item={item} below={line.below} at={cursor.value === index} index={index} /> : null
 }
 
 function Search(): VNode {
@@ -124,7 +127,7 @@ function Headings(): VNode {
 function Group({ app, folded, at, index }: { app: AppItem; folded: boolean; at: boolean; index: number }): VNode {
   const bad = app.queues.filter((q) => isTrouble(q.state)).length
   return (
-    <div class="row group" role="row" aria-rowindex={index + 2} data-group={app.app} data-level={app.worst?.level} data-at={at || undefined}>
+    <div class="row group" role="row" aria-rowindex={index + 2} data-line={`${app.app}/`} data-group={app.app} data-level={app.worst?.level} data-at={at || undefined}>
       <div role="cell" class="c-state">{app.worst && <StateMark state={app.worst} />}</div>
       <div role="rowheader" class="c-queue">
         <button type="button" class="turn" aria-expanded={!folded} aria-label={t(folded ? 'queues.unfold' : 'queues.fold', { app: app.app })} onClick={() => turnGroup(app.app)}>
@@ -147,29 +150,43 @@ const GroupSum = ({ app, of }: { app: AppItem; of: keyof Sums }): VNode => <span
 
 function Row({ item, below, at, index }: { item: QueueItem; below: boolean; at: boolean; index: number }): VNode {
   const { queue, state } = item
-  const hour = historyOf(item.id)?.columns
-  const why = reasonOf(item)
   return (
-    <div class="row" role="row" aria-rowindex={index + 2} data-queue={item.id} data-level={state.level} data-status={String(queue.status)} data-health={state.word}
+    <div class="row" role="row" aria-rowindex={index + 2} data-line={item.id} data-queue={item.id} data-level={state.level} data-status={String(queue.status)} data-health={state.word}
       data-origin={queue.origin === 'gravito' ? 'gravito' : 'external'} data-below={below || undefined} data-at={at || undefined} onClick={openRow}>
       <div role="cell" class="c-state"><StateMark state={state} /></div>
       <div role="rowheader" class="c-queue">
-        <a class="name" href={linkTo({ open: `queue:${item.id}` })}><Foreign text={item.name} /></a>
-        <Tags item={item} />
-        {why && <span class="why" title={short(why)}>{short(why)}</span>}
-        <Age at={item.asOf ?? item.reportedAt} status={String(queue.status)} />
+        <a class="name" dir="auto" title={short(item.name)} href={linkTo({ open: `queue:${item.id}` })}>{visible(item.name)}</a>
+        {!flying.value && <Notes item={item} />}
       </div>
-      <div role="cell" class="c-app"><Foreign text={item.app} /></div>
+      <div role="cell" class="c-app" dir="auto" title={item.app}>{item.app}</div>
+      {flying.value ? <Sketch item={item} /> : <Numbers item={item} />}
+    </div>
+  )
+}
+
+/** What is shown of a row that flies by: nobody can read more. */
+const Sketch = ({ item }: { item: QueueItem }): VNode => <><div role="cell" class="c-driver" /><div role="cell" class="c-waiting"><Metric item={item} of="waiting" /><span class="spark" /></div></>
+
+function Numbers({ item }: { item: QueueItem }): VNode {
+  const hour = historyOf(item.id)?.columns
+  const rate = perMinute(item)
+  return (
+    <>
       <div role="cell" class="c-driver"><Driver item={item} /></div>
       <div role="cell" class="c-waiting"><Metric item={item} of="waiting" /><Spark column={hour?.['waiting']} /></div>
-      <div role="cell" class="c-trend" data-metric="trend"><Rate item={item} /></div>
+      <div role="cell" class="c-trend" data-metric="trend" data-way={rate === undefined ? undefined : wayOf(rate)}>{rate === undefined ? '' : wayOf(rate) === 'flat' ? t('queues.steady') : t('queues.perminute', { rate: signed(rate) })}</div>
       <div role="cell" class="c-drain" data-metric="drain">{drainOf(item)}</div>
       <div role="cell" class="c-active"><Metric item={item} of="active" /><Workers item={item} /></div>
       <div role="cell" class="c-oldest" data-metric="oldest">{item.oldestMs === undefined ? NONE : duration(item.oldestMs, 1)}</div>
       <div role="cell" class="c-delayed"><Metric item={item} of="delayed" /></div>
       <div role="cell" class="c-failed"><Metric item={item} of="failed" /><FailedRate change={change(hour?.['failed'])} /></div>
-    </div>
+    </>
   )
+}
+
+function Notes({ item }: { item: QueueItem }): VNode {
+  const why = reasonOf(item)
+  return <><Tags item={item} />{why && <span class="why" title={short(why)}>{short(why)}</span>}<Age at={item.asOf ?? item.reportedAt} status={String(item.queue.status)} /></>
 }
 
 /** A press anywhere on a row is one on its name, unless text is being marked. */
@@ -202,9 +219,7 @@ const GLYPHS: Record<string, string> = { sqs: 'SQ', bullmq: 'BU', 'laravel-horiz
 function Driver({ item: { driver, queue } }: { item: QueueItem }): VNode {
   const letters = Object.hasOwn(GLYPHS, driver) ? GLYPHS[driver] : short(driver).slice(0, 2).toUpperCase()
   return (
-    <span class="glyph" data-origin={queue.origin === 'gravito' ? 'gravito' : 'external'} title={short(driver)}>
-      <span aria-hidden="true">{letters}</span><span class="unseen">{short(driver)}</span>
-    </span>
+    <span class="glyph" role="img" aria-label={short(driver)} data-origin={queue.origin === 'gravito' ? 'gravito' : 'external'} title={short(driver)}>{letters}</span>
   )
 }
 
@@ -219,12 +234,7 @@ function Workers({ item }: { item: QueueItem }): ComponentChild {
   return workers === undefined ? null : <span class="of" data-none={workers === 0 || undefined} title={t('count.workers', { n: workers })}>/ {compact(workers)}</span>
 }
 
-function Rate({ item }: { item: QueueItem }): ComponentChild {
-  const rate = perMinute(item)
-  if (rate === undefined) return null
-  const text = signed(rate)
-  return <span class="rate" data-way={text === '0' ? 'flat' : rate > 0 ? 'up' : 'down'}>{text === '0' ? t('queues.steady') : t('queues.perminute', { rate: text })}</span>
-}
+const wayOf = (rate: number) => (signed(rate) === '0' ? 'flat' : rate > 0 ? 'up' : 'down')
 
 /** When it will be empty; nothing of a queue that is. */
 function drainOf(item: QueueItem): string {

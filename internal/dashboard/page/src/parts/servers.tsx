@@ -66,16 +66,17 @@ export function Servers(): ComponentChild {
           <div class="headings" role="rowgroup"><div class="row" role="row">
             {HEADINGS.map((h) => <div key={h} role="columnheader" class={`s-${h}`}>{t(`servers.${h}`)}</div>)}
           </div></div>
-          <VirtualLines count={ids.length} line={(i) => rowOf(ids[i], i)} />
+          <VirtualLines count={ids.length} id={(i) => ids[i] ?? ''} line={rowAt} />
         </div>
       )}
     </section>
   )
 }
 
-function rowOf(id: string | undefined, index: number): VNode | null {
+function rowAt(index: number): VNode | null {
+  const id = order.value.ids[index]
   const item = id === undefined ? undefined : serverById(id)
-  return item ? <Row key={item.id} item={item} index={index} /> : null
+  return item ? <Row item={item} index={index} /> : null
 }
 
 function Row({ item, index }: { item: ServerItem; index: number }): VNode {
@@ -86,7 +87,7 @@ function Row({ item, index }: { item: ServerItem; index: number }): VNode {
   const cores = num(system['cpu_cores'])
   const up = num(process['uptime'])
   return (
-    <div class="row" role="row" aria-rowindex={index + 2} data-server={item.id} data-level={isTrouble(state) ? state.level : undefined} data-status={str(server.status)}>
+    <div class="row" role="row" aria-rowindex={index + 2} data-line={item.id} data-server={item.id} data-level={isTrouble(state) ? state.level : undefined} data-status={str(server.status)}>
       <div role="cell" class="s-state"><StateMark state={state} /></div>
       <div role="rowheader" class="s-server c-queue">
         <a class="name" href={linkTo({ open: `server:${item.id}` })}><Foreign text={item.name} /></a>

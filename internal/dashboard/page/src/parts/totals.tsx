@@ -5,7 +5,7 @@ import { linkTo } from '../choice.js'
 import { compact, count, duration, NONE, signed } from '../format.js'
 import { ALL, change, historyOf } from '../history.js'
 import { t } from '../messages.js'
-import { perMinute, type QueueItem } from '../model.js'
+import type { QueueItem } from '../model.js'
 import { apps, view } from '../store.js'
 import { fields, num } from '../view.js'
 import { Spark } from './spark.js'
@@ -59,18 +59,13 @@ function notCounted(name: string, value: number | undefined): string {
 /** The rates that are known, added up. */
 function waitingRate(): string {
   let sum: number | undefined
-  for (const { queues } of apps.value) for (const q of queues) {
-    const rate = q.dlqFor.length ? undefined : perMinute(q)
-    if (rate !== undefined) sum = (sum ?? 0) + rate
-  }
+  for (const { rate } of apps.value) if (rate !== undefined) sum = (sum ?? 0) + rate
   return sum === undefined ? '' : t('totals.perminute', { rate: signed(sum) })
 }
 
 function Oldest(): VNode {
   let oldest: QueueItem | undefined
-  for (const { queues } of apps.value) for (const q of queues) {
-    if (q.queue.status !== 'lost' && !q.dlqFor.length && q.oldestMs !== undefined && q.oldestMs > (oldest?.oldestMs ?? -1)) oldest = q
-  }
+  for (const app of apps.value) if ((app.oldest?.oldestMs ?? -1) > (oldest?.oldestMs ?? -1)) oldest = app.oldest
   return (
     <div class="wide">
       <dt>{t('totals.oldest')}</dt>

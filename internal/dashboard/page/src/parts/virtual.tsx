@@ -1,11 +1,24 @@
 // A list of any length in which only the lines near the screen exist.
 
-import { signal, useSignal } from '@preact/signals'
+import { batch, signal, useSignal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
 import { useLayoutEffect, useRef } from 'preact/hooks'
 
-const AHEAD = 8 // lines beyond the screen's edges, so that a slow frame shows no blank
+const AHEAD = 4 // lines beyond the screen's edges, so that a slow frame shows no blank
 const PRINTED = 2_000 // on paper there is no scrolling
+
+const FAST = 10 // lines a frame: faster than anybody reads
+const LANDED = 120 // ms without such a frame
+
+/** Whether lines fly by: then they show little. */
+export const flying = signal(false)
+let landing: ReturnType<typeof setTimeout> | undefined
+
+function fly(): void {
+  flying.value = true
+  clearTimeout(landing)
+  landing = setTimeout(() => { flying.value = false }, LANDED)
+}
 
 const narrowScreen = matchMedia('(max-width: 820px)')
 /** Whether lines are two rows of text high. */
@@ -17,15 +30,17 @@ export const lineHeight = (): number => (narrow.value ? 52 : 32)
 
 interface Props {
   count: number
-  /** The element of a line; its key keeps it the same when lines move. */
+  /** What a line shows, by a name of its own. */
+  id: (index: number) => string
   line: (index: number) => VNode | null
   /** Takes the element that the lines stand in, to scroll to one of them. */
   bodyRef?: { current: HTMLElement | null }
 }
 
-export function VirtualLines({ count, line, bodyRef }: Props): VNode {
+export function VirtualLines({ count, id, line, bodyRef }: Props): VNode {
   const body = useRef<HTMLDivElement>(null)
   const range = useSignal<[number, number]>([0, 60])
+  const slots = useRef(new Map<string, number>())
   const height = lineHeight()
 
   useLayoutEffect(() => {
@@ -38,7 +53,11 @@ export function VirtualLines({ count, line, bodyRef }: Props): VNode {
       const first = Math.max(0, Math.floor(top / height) - AHEAD)
       const last = Math.min(count, Math.ceil((top + innerHeight) / height) + AHEAD)
       const [a, b] = range.peek()
-      if (a !== first || b !== last) range.value = [first, Math.max(first, last)]
+      if (a === first && b === last) return
+      batch(() => {
+        if (Math.abs(first - a) > FAST) fly()
+        range.value = [first, Math.max(first, last)]
+      })
     }
     const later = () => { frame ||= requestAnimationFrame(look) }
     const print = () => { range.value = [0, Math.min(count, PRINTED)] }
@@ -60,12 +79,40 @@ export function VirtualLines({ count, line, bodyRef }: Props): VNode {
     }
   }, [count, height])
 
-  const [first, last] = range.value
-  const lines: ComponentChild[] = []
-  for (let i = first; i < Math.min(last, count); i++) lines.push(line(i))
+  const [first, end] = range.value
+  const last = Math.min(end, count)
+  const ids: string[] = []
+  for (let i = first; i < last; i++) ids.push(id(i))
+  const before = slots.current
+  slots.current = assignSlots(ids, before)
+  leaveFocus(body.current, before, slots.current)
   return (
     <div class="lines" role="rowgroup" ref={body} style={{ height: `${count * height}px` }}>
-      <div class="window" role="presentation" style={{ transform: `translateY(${first * height}px)` }}>{lines}</div>
+      <div class="window" role="presentation" style={{ transform: `translateY(${first * height}px)` }}>
+        {ids.map((name, i) => <Line key={slots.current.get(name)} at={first + i} show={line} />)}
+      </div>
     </div>
   )
+}
+
+/** What a line shows is made in here, so that its element stays when a slot shows another line. */
+const Line = ({ at, show }: { at: number; show: (index: number) => VNode | null }): ComponentChild => show(at)
+
+/**
+ * A line keeps its element; one that comes into sight takes that of one that left. To change an element costs
+ * a fraction of what it costs to make one.
+ */
+export function assignSlots(ids: string[], before: Map<string, number>): Map<string, number> {
+  const stay = new Set(ids)
+  const free: number[] = []
+  for (const [id, slot] of before) if (!stay.has(id)) free.push(slot)
+  let next = before.size
+  return new Map(ids.map((id) => [id, before.get(id) ?? free.shift() ?? next++]))
+}
+
+/** A press of Enter must not open the line that took over the element of the one that had the focus. */
+function leaveFocus(body: HTMLElement | null, before: Map<string, number>, after: Map<string, number>): void {
+  const focused = document.activeElement
+  const line = focused instanceof HTMLElement && body?.contains(focused) ? focused.closest<HTMLElement>('[data-line]')?.dataset['line'] : undefined
+  if (line !== undefined && before.has(line) && !after.has(line)) (focused as HTMLElement).blur()
 }
