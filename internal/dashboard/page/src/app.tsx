@@ -4,6 +4,7 @@ import { signal } from '@preact/signals'
 import type { VNode } from 'preact'
 import { t } from './messages.js'
 import { Attention } from './parts/attention.js'
+import { Detail } from './parts/detail.js'
 import { Queues } from './parts/queues.js'
 import { Totals } from './parts/totals.js'
 import { VerdictBar } from './parts/verdict.js'
@@ -21,6 +22,7 @@ export function Page(): VNode {
         <Totals />
         <Queues />
       </main>
+      <Detail />
     </>
   )
 }
