@@ -66,15 +66,23 @@ function Drawer(): VNode {
   }, [shown])
 
   useEffect(() => {
+    const on = (event: Event) => (event.target instanceof Element ? event.target : undefined)
     const escape = (event: KeyboardEvent) => {
-      const on = event.target as Element
-      // A text field has its own use for this key.
-      if (event.key !== 'Escape' || event.defaultPrevented || (on.closest('input, select, textarea') && !element.current?.contains(on))) return
+      // A text field of the page's has its own use for this key.
+      if (event.key !== 'Escape' || event.defaultPrevented || on(event)?.closest(':is(input, select, textarea):not(#detail *)')) return
       event.preventDefault()
       close()
     }
+    // A link to what is shown already leads into it.
+    const enter = (event: MouseEvent) => {
+      if (on(event)?.closest<HTMLAnchorElement>('a[href^="#"]')?.hash === location.hash) title.current?.focus({ preventScroll: true })
+    }
     document.addEventListener('keydown', escape)
-    return () => document.removeEventListener('keydown', escape)
+    document.addEventListener('click', enter)
+    return () => {
+      document.removeEventListener('keydown', escape)
+      document.removeEventListener('click', enter)
+    }
   }, [])
 
   follow()
