@@ -11,6 +11,7 @@ import { goTo } from './parts/keys.js'
 import { Menu } from './parts/menu.js'
 import { Palette } from './parts/palette.js'
 import { Problems } from './parts/problems.js'
+import { Detail } from './parts/detail.js'
 import { Queues } from './parts/queues.js'
 import { Servers } from './parts/servers.js'
 import { Slow } from './parts/slow.js'
@@ -39,6 +40,7 @@ export function Page({ signedIn }: { signedIn: boolean }): VNode {
       </main>
       <Palette />
       <Help />
+      <Detail />
     </>
   )
 }
