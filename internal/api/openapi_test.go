@@ -45,7 +45,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	for path, status := range map[string]int{
 		"/api/v1/view": 200, "/api/v1/view?app=shop": 200, "/api/v1/view?q=%": 400,
 		"/api/v1/queues": 200, "/api/v1/queues?queue=nobody": 404, "/api/v1/queues?status=dead": 400,
-		"/api/v1/slow?app=shop": 200, "/api/v1/slow?app=shop&limit=0": 400,
+		"/api/v1/slow?app=shop": 200, "/api/v1/slow": 200, "/api/v1/slow?app=": 400, "/api/v1/slow?app=shop&limit=0": 400,
 		"/api/v1/history?key=shop/sqs/orders&key=shop/sqs/nobody&key=*": 200, "/api/v1/history": 400,
 		"/healthz": 200, "/openapi.json": 200, "/metrics": 200,
 	} {

@@ -1,12 +1,15 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,24 +31,34 @@ const (
 	// bytes: a Lambda's answer has at most 6 MB.
 	maxSlowEntry = 64 << 10
 	maxSlow      = 2 << 20
-	// slowRoom is what reading and encoding them takes, about.
-	slowRoom = 8 << 20
+	// slowRoom is what reading and encoding them takes, about, and allSlowRoom the same of all apps: what a connection
+	// takes at once.
+	slowRoom    = 8 << 20
+	allSlowRoom = 32 << 20
+	// maxSlowApps is of how many apps entries are read for the newest of all, and slowAtOnce how many entries at once.
+	maxSlowApps = 100
+	slowAtOnce  = 2000
 	// maxSlowProblems bounds the list of them.
 	maxSlowProblems = 50
 )
 
+// tooLargeInAll is the problem of entries that are larger than maxSlow together.
+const tooLargeInAll = "what is older is not read: the entries up to here are larger than 2 MiB"
+
 // slowLog is the answer to GET /api/v1/slow.
 type slowLog struct {
-	App      string         `json:"app"`
+	App      string         `json:"app,omitempty"` // none where they are of all apps
 	Entries  []slowEntry    `json:"entries"`
 	Problems []view.Problem `json:"problems"`
 
 	key      string
-	size     int // of the entries, in bytes
-	unlisted int // problems beyond maxSlowProblems
+	size     int  // of the entries, in bytes
+	unlisted int  // problems beyond maxSlowProblems
+	isCut    bool // some were left out for maxSlow
 }
 
 type slowEntry struct {
+	App         string         `json:"app,omitempty"` // where the log is of all apps
 	Timestamp   int64          `json:"timestamp"`
 	Kind        string         `json:"kind"`
 	Name        string         `json:"name"`
@@ -53,24 +66,54 @@ type slowEntry struct {
 	ThresholdMS int64          `json:"threshold_ms"`
 	Host        string         `json:"host,omitempty"`
 	Meta        map[string]any `json:"meta,omitempty"`
+
+	added streamID
+	size  int
 }
 
-// slow answers with the newest slow entries of an app.
+// streamID is when an entry was added to its stream.
+type streamID struct{ ms, seq uint64 }
+
+func streamIDOf(id string) streamID {
+	ms, seq, _ := strings.Cut(id, "-")
+	var s streamID
+	s.ms, _ = strconv.ParseUint(ms, 10, 64) // Redis wrote it
+	s.seq, _ = strconv.ParseUint(seq, 10, 64)
+	return s
+}
+
+// slow answers with the newest slow entries of an app, or of all.
 func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 	app, limit, err := slowQuery(r.URL.RawQuery)
 	if err != nil {
 		writeProblem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	room := s.reserve(w, r, slowRoom)
+	size, what := slowRoom, "slow entries of "+app
+	var apps []string
+	if app == "" {
+		v, err := s.Live.newest(r.Context())
+		if err != nil {
+			s.unavailable(w, err)
+			return
+		}
+		apps = slices.Sorted(maps.Keys(v.view.Apps))
+		size, what = allSlowRoom, "slow entries"
+	}
+	room := s.reserve(w, r, size)
 	if room == nil {
 		return
 	}
 	defer room.leave()
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 	defer cancel()
-	log, err := readSlow(ctx, s.Redis, app, limit)
-	if !s.couldRead(w, r, "slow entries of "+app, err) {
+	var log *slowLog
+	if app == "" {
+		log, err = readAllSlow(ctx, s.Redis, apps, limit)
+	} else {
+		log, err = readSlow(ctx, s.Redis, app, limit)
+	}
+	if !s.couldRead(w, r, what, err) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -83,15 +126,16 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 	_ = newClient(w).send(newMessage(body))
 }
 
-// slowQuery reads what the caller wants. Its error is a sentence for them.
+// slowQuery reads what the caller wants: no app is all of them. Its error is a sentence for them.
 func slowQuery(query string) (app string, limit int, err error) {
 	q, err := url.ParseQuery(query)
 	if err != nil {
 		return "", 0, errors.New("The query cannot be read: it takes app and limit, each escaped and separated by &.")
 	}
-	app = q.Get("app")
-	if err := protocol.CheckName("app", app); err != nil {
-		return "", 0, fmt.Errorf("The query's %w.", err)
+	if app = q.Get("app"); q.Has("app") {
+		if err := protocol.CheckName("app", app); err != nil {
+			return "", 0, fmt.Errorf("The query's %w.", err)
+		}
 	}
 	if !q.Has("limit") {
 		return app, defaultSlowLimit, nil
@@ -106,7 +150,8 @@ func slowQuery(query string) (app string, limit int, err error) {
 // readSlow reads up to limit entries, the newest first. What cannot be read is a problem in the log; err
 // is that Redis could not be asked.
 func readSlow(ctx context.Context, client redis.UniversalClient, app string, limit int) (*slowLog, error) {
-	log := &slowLog{App: app, Entries: []slowEntry{}, Problems: []view.Problem{}, key: protocol.SlowKey(app)}
+	log := newSlowLog(app)
+	log.App = app
 	atOnce := slowPage
 	for before, left := "+", limit; left > 0; {
 		n := min(left, atOnce)
@@ -128,7 +173,7 @@ func readSlow(ctx context.Context, client redis.UniversalClient, app string, lim
 			log.add(m)
 		}
 		if log.size > maxSlow && left > len(page) {
-			log.problem(fmt.Sprintf("what is older is not read: the entries up to here are larger than %d MiB", maxSlow>>20))
+			log.problem(tooLargeInAll)
 			break
 		}
 		if left -= n; len(page) < n {
@@ -136,10 +181,102 @@ func readSlow(ctx context.Context, client redis.UniversalClient, app string, lim
 		}
 		before = "(" + page[n-1].ID
 	}
-	if log.unlisted > 0 {
-		log.Problems = append(log.Problems, view.Problem{Key: log.key, Reason: fmt.Sprintf("%d more problems are not listed", log.unlisted)})
-	}
+	log.count()
 	return log, nil
+}
+
+func newSlowLog(app string) *slowLog {
+	return &slowLog{Entries: []slowEntry{}, Problems: []view.Problem{}, key: protocol.SlowKey(app)}
+}
+
+// readAllSlow reads up to limit entries of these apps, the newest first: the newest of each, and of those the newest.
+func readAllSlow(ctx context.Context, client redis.UniversalClient, apps []string, limit int) (*slowLog, error) {
+	all := newSlowLog("*")
+	if more := len(apps) - maxSlowApps; more > 0 {
+		apps = apps[:maxSlowApps]
+		all.problem(fmt.Sprintf("those of %d more apps are not read", more))
+	}
+	for apps := range slices.Chunk(apps, max(1, slowAtOnce/limit)) {
+		pipe := client.Pipeline()
+		pages := make([]*redis.XMessageSliceCmd, len(apps))
+		for i, app := range apps {
+			pages[i] = pipe.XRevRangeN(ctx, protocol.SlowKey(app), "+", "-", int64(limit))
+		}
+		if err := redisconn.Exec(ctx, pipe); err != nil {
+			return nil, err
+		}
+		for i, app := range apps {
+			log := newSlowLog(app)
+			page, err := pages[i].Result()
+			if err != nil || hasGaps(page) { // together they may be too large: alone it is known what is wrong
+				page = nil
+				if log, err = readSlow(ctx, client, app, limit); err != nil {
+					return nil, err
+				}
+			}
+			for _, m := range page {
+				log.add(m)
+			}
+			all.merge(app, log)
+			if all.size > maxSlow {
+				all.keepNewest(limit)
+			}
+		}
+		all.keepNewest(limit)
+	}
+	if all.isCut {
+		all.problem(tooLargeInAll)
+	}
+	all.count()
+	return all, nil
+}
+
+// hasGaps reports whether something in a page was too large to read.
+func hasGaps(page []redis.XMessage) bool {
+	return slices.ContainsFunc(page, func(m redis.XMessage) bool {
+		for name, value := range m.Values {
+			if text, _ := value.(string); redisconn.IsLeftOut(name) || redisconn.IsLeftOut(text) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// merge adds another app's entries and problems.
+func (l *slowLog) merge(app string, other *slowLog) {
+	for _, e := range other.Entries {
+		e.App = app
+		l.Entries = append(l.Entries, e)
+	}
+	for _, p := range other.Problems {
+		l.addProblem(p)
+	}
+	l.unlisted += other.unlisted
+	l.size += other.size
+}
+
+// keepNewest drops all entries but the newest, up to limit and to maxSlow bytes.
+func (l *slowLog) keepNewest(limit int) {
+	slices.SortStableFunc(l.Entries, func(a, b slowEntry) int {
+		return cmp.Or(cmp.Compare(b.added.ms, a.added.ms), cmp.Compare(b.added.seq, a.added.seq))
+	})
+	limit = min(limit, len(l.Entries))
+	kept := 0
+	for l.size = 0; kept < limit && l.size <= maxSlow; kept++ {
+		l.size += l.Entries[kept].size
+	}
+	l.isCut = l.isCut || kept < limit
+	clear(l.Entries[kept:])
+	l.Entries = l.Entries[:kept]
+}
+
+// count adds how many problems are not listed.
+func (l *slowLog) count() {
+	if l.unlisted > 0 {
+		l.Problems = append(l.Problems, view.Problem{Key: l.key, Reason: fmt.Sprintf("%d more problems are not listed", l.unlisted)})
+		l.unlisted = 0
+	}
 }
 
 // isTooLarge reports whether err is that of a page in which a list was left out, because all of them were too
@@ -170,13 +307,18 @@ func (l *slowLog) add(m redis.XMessage) {
 		l.problem(fmt.Sprintf("entry %s is left out: %v", m.ID, err))
 		return
 	}
-	l.Entries = append(l.Entries, slowEntry(e))
+	l.Entries = append(l.Entries, slowEntry{
+		Timestamp: e.Timestamp, Kind: e.Kind, Name: e.Name, DurationMS: e.DurationMS, ThresholdMS: e.ThresholdMS, Host: e.Host, Meta: e.Meta,
+		added: streamIDOf(m.ID), size: size,
+	})
 }
 
-func (l *slowLog) problem(reason string) {
-	if len(l.Problems) == maxSlowProblems {
+func (l *slowLog) problem(reason string) { l.addProblem(view.Problem{Key: l.key, Reason: reason}) }
+
+func (l *slowLog) addProblem(p view.Problem) {
+	if len(l.Problems) >= maxSlowProblems {
 		l.unlisted++
 		return
 	}
-	l.Problems = append(l.Problems, view.Problem{Key: l.key, Reason: reason})
+	l.Problems = append(l.Problems, p)
 }

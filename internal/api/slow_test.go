@@ -21,6 +21,7 @@ import (
 type slowLog struct {
 	App     string
 	Entries []struct {
+		App              string
 		Timestamp        int64
 		Kind, Name, Host string
 		DurationMS       int64 `json:"duration_ms"`
@@ -72,6 +73,79 @@ func TestTheNewestSlowEntriesComeFirst(t *testing.T) {
 				t.Errorf("%s: entry %d is %s", query, i, e.Name)
 			}
 		}
+	}
+}
+
+// report makes an app known to the view.
+func report(t *testing.T, server *servertest.RedisServer, app string) {
+	t.Helper()
+	set(t, server, "pulse:queues:"+app, `"app":"%s","queues":[]`, app)
+}
+
+func TestTheNewestSlowEntriesOfAllAppsComeFirst(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "").URL
+	for _, app := range []string{"bank", "idle", "shop", "text"} {
+		report(t, server, app)
+	}
+	server.Client.Set(t.Context(), "pulse:slow:text", "rubbish", 0)
+	add(t, server, "stranger", good("of an app that the view doesn't have")...)
+	var want []string // the oldest first
+	for i := range 300 {
+		app := []string{"shop", "bank", "shop"}[i%3]
+		name := fmt.Sprint(app, i)
+		id := fmt.Sprintf("%d-%d", 900+i/7, i) // of some the numbers have more digits, and some are of the same ms
+		err := server.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "pulse:slow:" + app, ID: id, Values: good(name)}).Err()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, name)
+	}
+	add(t, server, "bank", "rubbish", "x")
+	for query, n := range map[string]int{"": 100, "limit=1": 1, "limit=7": 7, "limit=1000": 300} {
+		log, _ := slow(t, url, query)
+		if len(log.Entries) != n || log.App != "" {
+			t.Fatalf("%s: %d entries of %q", query, len(log.Entries), log.App)
+		}
+		for i, e := range log.Entries {
+			if w := want[len(want)-1-i]; e.Name != w || !strings.HasPrefix(w, e.App) || e.App == "" {
+				t.Errorf("%s: entry %d is %s of %s, want %s", query, i, e.Name, e.App, w)
+			}
+		}
+		if len(log.Problems) != 2 || log.Problems[0].Key != "pulse:slow:bank" || log.Problems[1].Key != "pulse:slow:text" || !strings.Contains(log.Problems[1].Reason, "WRONGTYPE") {
+			t.Errorf("%s: problems %v", query, log.Problems)
+		}
+	}
+}
+
+// TestLargeSlowEntriesOfManyAppsAreAShortAnswer: together they are more than a connection lets through.
+func TestLargeSlowEntriesOfManyAppsAreAShortAnswer(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "").URL
+	pipe := server.Client.Pipeline()
+	for app := range 110 {
+		name := fmt.Sprintf("app-%03d", app)
+		report(t, server, name)
+		for range 8 {
+			large := append(good(name), "meta", `{"x":"`+strings.Repeat("x", 60<<10)+`"}`)
+			pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "pulse:slow:" + name, Values: large})
+		}
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	log, body := slow(t, url, "limit=1000")
+	if len(log.Problems) != 2 || log.Problems[0].Reason != "those of 10 more apps are not read" || log.Problems[1].Reason != "what is older is not read: the entries up to here are larger than 2 MiB" {
+		t.Errorf("problems %v", log.Problems)
+	}
+	few, _ := slow(t, url, "limit=20") // which asks for all apps' at once
+	if len(few.Problems) != 1 || len(few.Entries) != 20 || few.Entries[0].App != "app-099" || few.Entries[19].App != "app-097" {
+		t.Errorf("%d entries, problems %v", len(few.Entries), few.Problems)
+	}
+	if len(body) > 3<<20 || len(log.Entries) < 30 || log.Entries[0].App != "app-099" {
+		t.Errorf("%d bytes, %d entries", len(body), len(log.Entries))
 	}
 }
 
@@ -160,7 +234,7 @@ func TestAQueryForSlowEntriesSaysWhatItTakes(t *testing.T) {
 	t.Parallel()
 	url := serve(t, servertest.Redis(t), "").URL
 	for query, want := range map[string]string{
-		"":                    `The query's app is "": it takes 1 to 128 letters`,
+		"app=":                `The query's app is "": it takes 1 to 128 letters`,
 		"app=my%20shop":       `The query's app is "my shop": it takes 1 to 128 letters`,
 		"app=a:b":             `The query's app is "a:b": it takes 1 to 128 letters`,
 		"app=%":               `The query cannot be read`,
