@@ -29,7 +29,7 @@ func (s *Server) authorized(next http.Handler) http.Handler {
 		case s.Token == "":
 			writeProblem(w, http.StatusForbidden, "This server has no PULSE_TOKEN, so it answers only to the name localhost or a loopback address. Set PULSE_TOKEN to reach it under another name.")
 		case path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-			writeHTML(w, r, http.StatusUnauthorized, dashboard.Login(false))
+			writeHTML(w, r, http.StatusUnauthorized, dashboard.Login(""))
 		case path == "/login" || strings.HasPrefix(path, "/assets/"):
 			next.ServeHTTP(w, r)
 		case r.Header.Get("Authorization") != "" && !s.guesses.wrong(r, s.Log):
@@ -66,10 +66,11 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	if s.Token != "" {
 		if !s.isToken(strings.TrimSpace(r.PostFormValue("token"))) {
 			if !s.guesses.wrong(r, s.Log) {
-				writeTooManyGuesses(w)
+				w.Header().Set("Retry-After", guessRetry)
+				writeHTML(w, r, http.StatusTooManyRequests, dashboard.Login(dashboard.TooManyGuesses))
 				return
 			}
-			writeHTML(w, r, http.StatusUnauthorized, dashboard.Login(true))
+			writeHTML(w, r, http.StatusUnauthorized, dashboard.Login(dashboard.WrongToken))
 			return
 		}
 		ends := time.Now().Add(sessionLife)

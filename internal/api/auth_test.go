@@ -382,6 +382,16 @@ func TestWhoGuessesTheTokenWaits(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
+			if w.Code == http.StatusTooManyRequests {
+				// Who typed the token sees the login again, and programs read a problem.
+				kind, says := "application/problem+json", `"detail":"Too many wrong tokens at a time. `
+				if path == "/login" {
+					kind, says = "text/html; charset=utf-8", `Wait a second before you try another.`
+				}
+				if w.Header().Get("Content-Type") != kind || !strings.Contains(w.Body.String(), says) || w.Header().Get("Retry-After") != "1" {
+					t.Errorf("%s is refused with %v %s", path, w.Header(), w.Body)
+				}
+			}
 			return w
 		}
 		began := time.Now()

@@ -14,6 +14,8 @@ const (
 	// a second at most.
 	guessWait  = 500 * time.Millisecond
 	maxGuesses = 16
+	// guessRetry is when to come again of whom too many came at a time, in seconds: those that wait are gone then.
+	guessRetry = "1"
 	// guessLogInterval is how often there is a line about them in the log.
 	guessLogInterval = time.Minute
 )
@@ -60,6 +62,6 @@ func (g *guesses) logGuess(r *http.Request, log *slog.Logger) {
 }
 
 func writeTooManyGuesses(w http.ResponseWriter) {
-	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Retry-After", guessRetry)
 	writeProblem(w, http.StatusTooManyRequests, "Too many wrong tokens at a time. The value of PULSE_TOKEN is taken at once.")
 }

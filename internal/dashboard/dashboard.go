@@ -48,9 +48,7 @@ var (
 // Where the pages differ, and how. A template engine for these few lines would keep the linker from
 // dropping unused methods, which a cold start pays for.
 const (
-	failedMark    = "<!-- failed -->"
-	failedMessage = `<p class="bad" role="alert" data-text="login.failed">That token is not the one this dashboard was started with.</p>`
-
+	refusedMark  = "<!-- refused -->"
 	signedInMark = " data-signed-out"
 )
 
@@ -86,8 +84,18 @@ func Assets() fs.FS {
 // Index is the dashboard as HTML, UTF-8; signedIn says that there was a login, so that one can sign out.
 func Index(signedIn bool) []byte { return page(index, signedInMark, " data-signed-in", signedIn) }
 
-// Login is the page that asks for the token, as HTML, UTF-8; failed says that the last one was wrong.
-func Login(failed bool) []byte { return page(login, failedMark, failedMessage, failed) }
+// Refusal is why the page asks for a token again; "" where it asks for the first time.
+type Refusal string
+
+const (
+	// WrongToken is another token than the dashboard's.
+	WrongToken Refusal = `<p class="bad" role="alert" data-text="login.failed">That token is not the one this dashboard was started with.</p>`
+	// TooManyGuesses is a wrong token while many others were wrong.
+	TooManyGuesses Refusal = `<p class="bad" role="alert" data-text="login.throttled">That token is wrong, as many others were just now. Wait a second before you try another.</p>`
+)
+
+// Login is the page that asks for the token, as HTML, UTF-8.
+func Login(why Refusal) []byte { return page(login, refusedMark, string(why), true) }
 
 // page is html with text where mark stands, or with neither.
 func page(html, mark, text string, with bool) []byte {

@@ -15,7 +15,7 @@ import (
 // source is every embedded file of the page by name, those of assets/ below "assets/".
 func source(t *testing.T) map[string]string {
 	t.Helper()
-	files := map[string]string{"index.html": string(Index(false)), "index.html, signed in": string(Index(true)), "login.html": string(Login(false)), "login.html, failed": string(Login(true))}
+	files := map[string]string{"index.html": string(Index(false)), "index.html, signed in": string(Index(true)), "login.html": string(Login("")), "login.html, failed": string(Login(WrongToken))}
 	err := fs.WalkDir(Assets(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -178,30 +178,26 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 
 func TestLoginSaysWhyItFailed(t *testing.T) {
 	t.Parallel()
-	const sentence = "That token is not the one this dashboard was started with."
-	if !strings.Contains(string(Login(true)), sentence) {
-		t.Error("Login(true) does not say that the token was wrong")
-	}
-	if strings.Contains(string(Login(false)), sentence) {
-		t.Error("Login(false) says that a token was wrong")
-	}
-	for _, failed := range []bool{false, true} {
-		page := string(Login(failed))
-		if strings.Contains(page, failedMark) {
-			t.Errorf("Login(%v) still holds the mark", failed)
+	for why, sentence := range map[Refusal]string{"": "", WrongToken: "That token is not the one this dashboard was started with.", TooManyGuesses: "Wait a second before you try another."} {
+		page := string(Login(why))
+		if strings.Contains(page, `role="alert"`) != (why != "") || !strings.Contains(page, sentence) {
+			t.Errorf("Login(%q) is %s", why, page)
 		}
 		for _, part := range []string{`method="post"`, `action="login"`, `name="token"`} {
 			if !strings.Contains(page, part) {
-				t.Errorf("Login(%v) has no %s", failed, part)
+				t.Errorf("Login(%q) has no %s", why, part)
 			}
+		}
+		if strings.Contains(page, refusedMark) {
+			t.Errorf("Login(%q) still holds the mark", why)
 		}
 	}
 }
 
 func TestPagesAreTheCallersToChange(t *testing.T) {
 	t.Parallel()
-	Index(true)[0], Login(true)[0] = 'x', 'x'
-	if Index(true)[0] != '<' || Login(true)[0] != '<' {
+	Index(true)[0], Login(WrongToken)[0] = 'x', 'x'
+	if Index(true)[0] != '<' || Login(WrongToken)[0] != '<' {
 		t.Error("a caller's change reached the next caller")
 	}
 }
