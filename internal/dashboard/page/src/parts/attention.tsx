@@ -41,6 +41,7 @@ export function Attention(): ComponentChild {
 
 function Item({ of: trouble, muted = false }: { of: Trouble; muted?: boolean }): VNode {
   const name = shortName(trouble)
+  const label = t(muted ? 'trouble.unmute' : 'trouble.mute')
   return (
     <li data-trouble={trouble.id} data-level={trouble.level}>
       <StateMark state={stateOf(trouble)} word={trouble.kind === 'queue' || trouble.kind === 'server'} />
@@ -49,8 +50,8 @@ function Item({ of: trouble, muted = false }: { of: Trouble; muted?: boolean }):
       </p>
       <span class="app">{trouble.kind === 'queue' && <Foreign text={trouble.item.app} />}</span>
       <span class="since">{trouble.since !== undefined && <>{rich('trouble.since', { time: <Time at={trouble.since} /> })} · <Ago at={trouble.since} /></>}</span>
-      <button type="button" class="quiet" aria-label={muted ? `${t('trouble.unmute')}: ${name}` : t('trouble.mute.why', { name })} onClick={() => mute(trouble.id, !muted)}>
-        {muted ? t('trouble.unmute') : t('trouble.mute')}
+      <button type="button" class="quiet" aria-label={`${label}: ${name}`} title={muted ? undefined : t('trouble.mute.why', { name })} onClick={() => mute(trouble.id, !muted)}>
+        {label}
       </button>
     </li>
   )
