@@ -118,7 +118,7 @@ function follow(): void {
     if (at === from.current) return
     from.current = at
     const line = lines.peek().lines[at]
-    if (line?.key === undefined) return
+    if (line?.kind !== 'queue') return
     unasked = `queue:${line.app}/${line.key}`
     // No step for the back button: it would take as many presses.
     history.replaceState(null, '', linkTo({ open: unasked }))

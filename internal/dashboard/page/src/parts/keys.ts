@@ -1,6 +1,6 @@
 // What keys do, wherever the focus is but in a field.
 
-import { choice, choose } from '../choice.js'
+import { choose } from '../choice.js'
 import { troubles } from '../store.js'
 import { closeMenu } from './menu.js'
 import { cursor } from './cursor.js'
@@ -36,19 +36,17 @@ function move(by: number): void {
   if (last >= 0) cursor.value = Math.min(last, Math.max(0, cursor.value + by))
 }
 
-/** Closes the drawer; else empties the search that has the focus, or leaves it. */
+/** Empties the search that has the focus, or leaves it. */
 function escape(event: KeyboardEvent): void {
   const search = document.getElementById('search') as HTMLInputElement | null
-  if (document.activeElement === search && search) {
-    if (search.value) choose({ q: '' })
-    else search.blur()
-  } else if (choice.value.open) choose({ open: '' })
-  else return
+  if (!search || document.activeElement !== search) return
+  if (search.value) choose({ q: '' })
+  else search.blur()
   event.preventDefault()
 }
 
 function onKey(event: KeyboardEvent): void {
-  if (event.defaultPrevented || document.querySelector('dialog[open]')) return
+  if (event.defaultPrevented || document.querySelector('dialog:modal')) return
   if (event.key === 'Escape') {
     escape(event)
     return
