@@ -131,7 +131,7 @@ func TestLargeSlowEntriesOfManyAppsAreAShortAnswer(t *testing.T) {
 	text := strings.Repeat("x", 60<<10)
 	for i := range 50 {
 		add(t, server, "app-000", append(good("huge"), "a", text, "b", text, "c", text, "d", text, "e", text, "f", text, "g", text)...)
-		add(t, server, "app-001", good(fmt.Sprint(i))...)
+		add(t, server, "app-001", append(good(fmt.Sprint(i)), "meta", `{"x":"`+text[:2<<10]+`"}`)...)
 		add(t, server, "app-099", append(good(fmt.Sprint(i)), "meta", `{"x":"`+text+`"}`)...)
 	}
 	log, body := slow(t, url, "limit=1000")
