@@ -14,7 +14,6 @@ import { Charts } from './chart.js'
 import { copiesOfQueue, copiesOfServer, type Copies } from './copies.js'
 import { cursor } from './cursor.js'
 import { nameOf, wordsOf } from './meta.js'
-import { lines } from './queues.js'
 import { Ago, Foreign, StateMark, Time } from './text.js'
 import { narrow } from './virtual.js'
 
@@ -114,12 +113,11 @@ function backTo(link: Element | null, shown: string): void {
 function follow(): void {
   const from = useRef(cursor.peek())
   useSignalEffect(() => {
-    const at = cursor.value
-    if (at === from.current) return
-    from.current = at
-    const line = lines.peek().lines[at]
-    if (line?.kind !== 'queue') return
-    unasked = `queue:${line.app}/${line.key}`
+    const line = cursor.value
+    if (line === from.current) return
+    from.current = line
+    if (!queueById(line)) return // a heading
+    unasked = `queue:${line}`
     // No step for the back button: it would take as many presses.
     history.replaceState(null, '', linkTo({ open: unasked }))
     choice.value = { ...choice.peek(), open: unasked }

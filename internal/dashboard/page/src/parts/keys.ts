@@ -6,7 +6,7 @@ import { closeMenu } from './menu.js'
 import { cursor } from './cursor.js'
 import { openHelp } from './help.js'
 import { openPalette } from './palette.js'
-import { lines } from './queues.js'
+import { indexOf, lines, nameOf } from './queues.js'
 import { linkOf } from './sentence.js'
 
 const SECTIONS: Record<string, string> = { q: 'queues', s: 'servers', l: 'slow' }
@@ -32,8 +32,10 @@ export function nextTrouble(): void {
 }
 
 function move(by: number): void {
-  const last = lines.value.lines.length - 1
-  if (last >= 0) cursor.value = Math.min(last, Math.max(0, cursor.value + by))
+  const list = lines.value.lines
+  if (!list.length) return
+  const at = cursor.value ? indexOf(cursor.value) : -1
+  cursor.value = nameOf(list[Math.min(list.length - 1, Math.max(0, at < 0 ? 0 : at + by))])
 }
 
 /** Empties the search that has the focus, or leaves it. */

@@ -48,7 +48,7 @@ const appByName = computed(() => new Map(apps.value.map((a) => [a.app, a])))
 
 export function Queues(): ComponentChild {
   const body = useRef<HTMLElement | null>(null)
-  cursorMoved(body)
+  cursorMoved(body, indexOf)
   if (!view.value || !all.value) return null
   const { lines: list, queues } = lines.value
   const grouped = list.some((l) => l.kind === 'group')
@@ -72,17 +72,20 @@ export function Queues(): ComponentChild {
   )
 }
 
+/** Where a line stands now; -1 if it is gone. */
+export const indexOf = (id: string): number => lines.peek().lines.findIndex((l) => nameOf(l) === id)
+
 /** A queue's id, and names for the other lines that no queue can have: a key is not empty. */
-const nameOf = (line: Line | undefined) => (!line ? '' : line.kind === 'queue' ? `${line.app}/${line.key}` : line.kind === 'group' ? `${line.app}/` : line.app)
+export const nameOf = (line: Line | undefined) => (!line ? '' : line.kind === 'queue' ? `${line.app}/${line.key}` : line.kind === 'group' ? `${line.app}/` : line.app)
 
 function lineAt(index: number): VNode | null {
   const line = lines.value.lines[index]
   const app = line && appByName.value.get(line.app)
   if (!app) return null
-  if (line.kind === 'rest') return <Rest app={app} queues={line.queues} at={cursor.value === index} index={index} />
-  if (line.kind === 'group') return <Group app={app} folded={line.folded} at={cursor.value === index} index={index} />
+  if (line.kind === 'rest') return <Rest app={app} queues={line.queues} at={cursor.value === nameOf(line)} index={index} />
+  if (line.kind === 'group') return <Group app={app} folded={line.folded} at={cursor.value === nameOf(line)} index={index} />
   const item = app.byKey.get(line.key)
-  return item ? <Row item={item} below={line.below} at={cursor.value === index} index={index} /> : null
+  return item ? <Row item={item} below={line.below} at={cursor.value === nameOf(line)} index={index} /> : null
 }
 
 function Search(): VNode {
