@@ -44,14 +44,14 @@ test('Servers are told one by one, those that are silent together at once, and t
 })
 
 test('A problem of a reporter is one a key; of a lost one it is told already; what nobody reports is unreadable', () => {
-  const of = { shop: { sources: { redis: { status: 'fresh' }, '-': { status: 'fresh' }, sqs: { status: 'lost', timestamp: 1 } } } }
+  const of = { shop: { sources: { bull: { status: 'lost', timestamp: 1 }, redis: { status: 'fresh' }, '-': { status: 'fresh' }, sqs: { status: 'lost', timestamp: 1 } } } }
   const problems = [
     { key: 'pulse:queues:shop:redis', reason: 'NOPERM' }, { key: 'pulse:queues:shop:redis', reason: 'another' }, { key: 'pulse:queues:shop:sqs', reason: 'late' },
     { key: 'pulse:trend:shop', reason: 'odd' }, { key: 'pulse:queues:else', reason: 'no JSON' }, { key: 'x', reason: 'no JSON' }, { key: 'pulse:queues:shop', reason: 'a queue without a name' },
   ]
   const found = troublesOf(apps(of), problems, NOW)
   assert.deepEqual(found.map((t) => `${t.level} ${t.id} ${t.count ?? t.problems?.length ?? ''} ${t.reason ?? ''}`.trim()), [
-    'crit reporter shop/sqs lost', 'warn problem pulse:queues:shop 1 a queue without a name', 'warn problem pulse:queues:shop:redis 2 NOPERM', 'warn problem pulse:trend:shop 1 odd', 'warn unreadable 2',
+    'crit reporter shop/bull lost', 'crit reporter shop/sqs lost', 'warn problem pulse:queues:shop 1 a queue without a name', 'warn problem pulse:queues:shop:redis 2 NOPERM', 'warn problem pulse:trend:shop 1 odd', 'warn unreadable 2',
   ])
 })
 
