@@ -74,7 +74,7 @@ page-fresh:
 
 # The npm workspace. Files, not folders: later versions of node --test take no folder. Several at once: mostly they wait.
 node: build/adapters.wasm build/aggregator/bootstrap build/redis-reporter/bootstrap ## Compile, look at and test the packages for Node
-	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && $(MAKE) --no-print-directory page-fresh && node scripts/packages.mjs && node --test --test-concurrency=4 protocol/typescript/test/*.test.mjs probes/node/*/test/*.test.mjs; \
+	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && $(MAKE) --no-print-directory page-fresh && node scripts/packages.mjs && node --test --test-concurrency=4 protocol/typescript/test/*.test.mjs probes/node/*/test/*.test.mjs internal/dashboard/page/test/*.test.mjs; \
 	elif [ "$$CI" = true ]; then echo 'Node: the npm packages are not installed (npm install --ignore-scripts)'; exit 1; \
 	else echo 'Node not tested: the npm packages are not installed (npm install --ignore-scripts)'; fi
 

@@ -7,7 +7,7 @@ import express from 'express'
 
 const [port] = process.argv.slice(2)
 const app = express()
-app.use(compression())
+app.use(compression({ threshold: 0 }))
 app.use((request, response) => {
   const { method, url } = request
   const headers = { ...request.headers, 'accept-encoding': 'identity' }
