@@ -6,7 +6,7 @@ import { lineHeight } from './virtual.js'
 /** Its index in the list of queues; -1 is none. */
 export const cursor = signal(-1)
 
-const TOP = 56 + 32 // what stays at the top of the screen: the verdict and the headings
+const TOP = 56 + 33 // what stays at the top of the screen: the verdict and the headings
 
 /** Brings the line that the cursor moves to into sight, and the focus to its link. */
 export function cursorMoved(body: { current: HTMLElement | null }): void {
