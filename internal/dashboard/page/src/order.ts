@@ -89,19 +89,19 @@ export function linesOf(apps: AppItem[], query: Query, choice: Choice): { lines:
   return {
     queues,
     lines: groups.flatMap(({ app, items }): Line[] => {
+      const bad = items.filter((i) => isTrouble(i.state))
+      const rest = items.length - bad.length
       // Healthy ones are folded, and in the others the healthy queues; what a search found is not.
-      const healthy = !app.worst || !isTrouble(app.worst)
+      const shown = query.any || (bad.length && rest <= FEW) ? 'all' : bad.length ? 'troubled' : 'folded'
       const turned = choice.turned.includes(app.app)
-      if (healthy && !query.any && !turned) return [{ kind: 'group', app: app.app, folded: true }]
+      if (turned ? shown === 'all' : shown === 'folded') return [{ kind: 'group', app: app.app, folded: true }]
+      const heading: Line = { kind: 'group', app: app.app, folded: false }
+      if (!turned && shown === 'troubled') return [heading, ...withDeadLetters(bad, compare).map(line), { kind: 'rest', app: app.app, queues: rest }]
       let known = lines.get(app)
       if (known?.query !== query || known.sorted !== sorted) {
         lines.set(app, (known = { query, sorted, lines: withDeadLetters(items, compare).map(line) }))
       }
-      const bad = items.filter((i) => isTrouble(i.state)).length
-      const rest = items.length - bad
-      if (healthy || query.any || turned || rest <= FEW) return [{ kind: 'group', app: app.app, folded: false }, ...known.lines]
-      const troubled = withDeadLetters(items.filter((i) => isTrouble(i.state)), compare).map(line)
-      return [{ kind: 'group', app: app.app, folded: false }, ...troubled, { kind: 'rest', app: app.app, queues: rest }]
+      return [heading, ...known.lines]
     }),
   }
 }

@@ -6,10 +6,10 @@ import { apps, queue } from './view.mjs'
 
 const CHOICE = { q: '', sort: '', dir: '', group: '', turned: [], open: '', hours: 1 }
 
-/** The lines as words: "shop+" is an open group, "shop-" a folded one, ">name" a queue below another. */
+/** The lines as words: "shop+" is an open group, "shop-" a folded one, ">name" a queue below another, "and4" four that are folded. */
 const shown = (of, choice = {}, q = '') =>
   linesOf(of, parseQuery(q), { ...CHOICE, ...choice }).lines
-    .map((l) => (l.key === undefined ? `${l.app}${l.folded ? '-' : '+'}` : `${l.below ? '>' : ''}${l.key.split('/').slice(1).join('/')}`)).join(' ')
+    .map((l) => (l.kind === 'rest' ? `and${l.queues}` : l.kind === 'group' ? `${l.app}${l.folded ? '-' : '+'}` : `${l.below ? '>' : ''}${l.key.split('/').slice(1).join('/')}`)).join(' ')
 
 test('The worst level comes first, and in it what has the most waiting', () => {
   assert.equal(shown(apps({
@@ -56,6 +56,13 @@ test('More rows than one looks through are grouped, the worst app first, healthy
   assert.equal(shown(more, { sort: 'waiting', dir: 'asc', group: 'on' }), 'bad+ bad1 bad0 warns+ warns0 well-')
   assert.equal(shown(more, { sort: 'waiting', dir: 'desc', group: 'on' }), 'bad+ bad0 bad1 warns+ warns0 well-')
   assert.equal(linesOf(more, parseQuery(''), CHOICE).queues, GROUP_ABOVE + 1)
+})
+
+test('Of an app in trouble the healthy queues are folded, unless they are few', () => {
+  const of = apps({ ...many('well', 40), ...many('bad', 5, (i) => (i === 2 ? { health: 'stalled' } : {})) })
+  assert.equal(shown(of), 'bad+ bad2 and4 well-')
+  assert.equal(shown(of, { turned: ['bad'] }), 'bad+ bad2 bad0 bad1 bad3 bad4 well-')
+  assert.equal(shown(of, {}, 'app:bad'), 'bad2 bad0 bad1 bad3 bad4')
 })
 
 test('What is unknown is last either way', () => {

@@ -6,7 +6,7 @@ import { lineHeight } from './virtual.js'
 /** The id of a line of the list of queues; '' is none. The list may be sorted anew meanwhile. */
 export const cursor = signal('')
 
-const TOP = 56 + 32 // what stays at the top of the screen: the verdict and the headings
+const TOP = 56 + 33 // what stays at the top of the screen: the verdict and the headings
 
 /** Brings the line that the cursor moves to into sight, and the focus to its link. indexOf gives where it stands now. */
 export function cursorMoved(body: { current: HTMLElement | null }, indexOf: (id: string) => number): void {

@@ -67,8 +67,8 @@ function Drawer(): VNode {
   useEffect(() => {
     const on = (event: Event) => (event.target instanceof Element ? event.target : undefined)
     const escape = (event: KeyboardEvent) => {
-      // A text field of the page's has its own use for this key.
-      if (event.key !== 'Escape' || event.defaultPrevented || on(event)?.closest(':is(input, select, textarea):not(#detail *)')) return
+      // A text field of the page's has its own use for this key, and so has a dialog above it.
+      if (event.key !== 'Escape' || event.defaultPrevented || document.querySelector('dialog:modal:not(#detail)') || on(event)?.closest(':is(input, select, textarea):not(#detail *)')) return
       event.preventDefault()
       close()
     }

@@ -48,6 +48,7 @@ function escape(event: KeyboardEvent): void {
 }
 
 function onKey(event: KeyboardEvent): void {
+  // What is above all else has the keys; the drawer beside the list has not.
   if (event.defaultPrevented || document.querySelector('dialog:modal')) return
   if (event.key === 'Escape') {
     escape(event)
