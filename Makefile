@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The Lambda runtime's old RPC mode is left out by its tag: 9 MB less. No cgo: a static binary runs
 # in any container.
@@ -71,6 +71,10 @@ page: ## Build the dashboard's script and stylesheet
 page-fresh:
 	@built=$$(mktemp -d); trap 'rm -rf "$$built"' EXIT; $(ESBUILD) --outdir="$$built" && diff -r "$$built" internal/dashboard/built >/dev/null || \
 		{ echo 'internal/dashboard/built is not what internal/dashboard/page makes now: run make page, and commit it'; exit 1; }
+
+.PHONY: screenshots
+screenshots: build/pulse-local ## Take the README's pictures of the page anew, with Chromium
+	go run ./scripts/screenshots
 
 # The npm workspace. Files, not folders: later versions of node --test take no folder. Several at once: mostly they wait.
 node: build/adapters.wasm build/aggregator/bootstrap build/redis-reporter/bootstrap ## Compile, look at and test the packages for Node
