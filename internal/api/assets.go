@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"compress/gzip"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -12,8 +13,8 @@ import (
 	"time"
 )
 
-// hashed are the names that have a hash of what the file holds: another version has another name.
-var hashed = regexp.MustCompile(`-[0-9a-z]{8,}\.(js|css)$`)
+// hashed are the names that have a hash of what the file holds, as esbuild writes it: another version has another name.
+var hashed = regexp.MustCompile(`-[0-9A-Z]{8,}\.(js|css)$`)
 
 // asset is a file of the page.
 type asset struct {
@@ -40,10 +41,22 @@ func assets(files fs.FS) http.Handler {
 			if path.Ext(name) == ".js" {
 				kind = "text/javascript; charset=utf-8" // whatever this machine calls it: browsers run nothing else
 			}
-			found, _ = known.LoadOrStore(name, &asset{data, sync.OnceValue(func() []byte { return compress(data) }), etag(data), kind})
+			found, _ = known.LoadOrStore(name, &asset{data, sync.OnceValue(func() []byte { return smallest(data) }), etag(data), kind})
 		}
 		found.(*asset).serve(w, r, name)
 	})
+}
+
+// smallest is data compressed at leisure, as it is done once.
+func smallest(data []byte) []byte {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		panic(err) // there is such a level
+	}
+	_, _ = w.Write(data) // a buffer takes everything
+	_ = w.Close()
+	return b.Bytes()
 }
 
 func (a *asset) serve(w http.ResponseWriter, r *http.Request, name string) {
