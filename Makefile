@@ -67,13 +67,18 @@ page: ## Build the dashboard's script and stylesheet
 	rm -rf internal/dashboard/built
 	$(ESBUILD) --outdir=internal/dashboard/built
 
+.PHONY: page-fresh
+page-fresh:
+	@built=$$(mktemp -d); trap 'rm -rf "$$built"' EXIT; $(ESBUILD) --outdir="$$built" && diff -r "$$built" internal/dashboard/built >/dev/null || \
+		{ echo 'internal/dashboard/built is not what internal/dashboard/page makes now: run make page, and commit it'; exit 1; }
+
 .PHONY: screenshots
 screenshots: build/pulse-local ## Take the README's pictures of the page anew, with Chromium
 	go run ./scripts/screenshots
 
 # The npm workspace. Files, not folders: later versions of node --test take no folder. Several at once: mostly they wait.
 node: build/adapters.wasm build/aggregator/bootstrap build/redis-reporter/bootstrap ## Compile, look at and test the packages for Node
-	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && node scripts/packages.mjs && node --test --test-concurrency=4 protocol/typescript/test/*.test.mjs probes/node/*/test/*.test.mjs; \
+	@if [ -d node_modules ]; then node_modules/.bin/tsc -b && $(MAKE) --no-print-directory page-fresh && node scripts/packages.mjs && node --test --test-concurrency=4 protocol/typescript/test/*.test.mjs probes/node/*/test/*.test.mjs internal/dashboard/page/test/*.test.mjs; \
 	elif [ "$$CI" = true ]; then echo 'Node: the npm packages are not installed (npm install --ignore-scripts)'; exit 1; \
 	else echo 'Node not tested: the npm packages are not installed (npm install --ignore-scripts)'; fi
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"compress/gzip"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -12,8 +13,8 @@ import (
 	"time"
 )
 
-// hashed are the names that have a hash of what the file holds: another version has another name.
-var hashed = regexp.MustCompile(`-[0-9a-z]{8,}\.(js|css)$`)
+// hashed are the names that have a hash of what the file holds, as esbuild gives them: another version has another name.
+var hashed = regexp.MustCompile(`-[0-9A-Z]{8}\.(js|css)$`)
 
 // asset is a file of the page.
 type asset struct {
@@ -40,10 +41,16 @@ func assets(files fs.FS) http.Handler {
 			if path.Ext(name) == ".js" {
 				kind = "text/javascript; charset=utf-8" // whatever this machine calls it: browsers run nothing else
 			}
-			found, _ = known.LoadOrStore(name, &asset{data, sync.OnceValue(func() []byte { return compress(data) }), etag(data), kind})
+			found, _ = known.LoadOrStore(name, &asset{data, sync.OnceValue(func() []byte { return squeeze(data) }), etag(data), kind})
 		}
 		found.(*asset).serve(w, r, name)
 	})
+}
+
+// squeeze takes its time: it is done once for all clients.
+func squeeze(data []byte) []byte {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestCompression) // the level is a valid one
+	return compressWith(w, data)
 }
 
 func (a *asset) serve(w http.ResponseWriter, r *http.Request, name string) {

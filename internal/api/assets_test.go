@@ -12,7 +12,7 @@ func TestAssets(t *testing.T) {
 	t.Parallel()
 	script := strings.Repeat("let a = 1\n", 100)
 	h := assets(fstest.MapFS{
-		"app-3f9a01bc.js": {Data: []byte(script)}, "app.js": {Data: []byte(script)}, "style-0123456789abcdef.css": {Data: []byte("a {}")},
+		"app-3F9A01BC.js": {Data: []byte(script)}, "app.js": {Data: []byte(script)}, "style-0123ABCD.css": {Data: []byte("a {}")},
 		"dark-mode.css": {Data: []byte("a {}")}, "icon.svg": {Data: []byte("<svg/>")},
 	})
 	get := func(name, accepts, knows string) *httptest.ResponseRecorder {
@@ -24,8 +24,8 @@ func TestAssets(t *testing.T) {
 	}
 	const forGood, asked = "public, max-age=31536000, immutable", "no-cache"
 	for name, want := range map[string]struct{ cache, kind string }{
-		"app-3f9a01bc.js": {forGood, "text/javascript; charset=utf-8"}, "app.js": {asked, "text/javascript; charset=utf-8"},
-		"style-0123456789abcdef.css": {forGood, "text/css; charset=utf-8"}, "dark-mode.css": {asked, "text/css; charset=utf-8"},
+		"app-3F9A01BC.js": {forGood, "text/javascript; charset=utf-8"}, "app.js": {asked, "text/javascript; charset=utf-8"},
+		"style-0123ABCD.css": {forGood, "text/css; charset=utf-8"}, "dark-mode.css": {asked, "text/css; charset=utf-8"},
 		"icon.svg": {asked, "image/svg+xml"},
 	} {
 		tags := map[string]bool{}
@@ -47,7 +47,7 @@ func TestAssets(t *testing.T) {
 	if plain, zipped := get("app.js", "", "").Body, get("app.js", "gzip", "").Body; plain.String() != script || zipped.Len() >= plain.Len()/5 {
 		t.Errorf("%d bytes, compressed %d", plain.Len(), zipped.Len())
 	}
-	for _, name := range []string{"none-3f9a01bc.js", "", "../server.go", "app-3f9a01bc.js/"} {
+	for _, name := range []string{"none-3F9A01BC.js", "", "../server.go", "app-3F9A01BC.js/"} {
 		if w := get(name, "gzip", ""); w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != "application/problem+json" || w.Header().Get("Content-Encoding") != "" {
 			t.Errorf("%q: %d %v", name, w.Code, w.Header())
 		}

@@ -31,13 +31,12 @@ const (
 	// bytes: a Lambda's answer has at most 6 MB.
 	maxSlowEntry = 64 << 10
 	maxSlow      = 2 << 20
-	// slowRoom is what reading and encoding them takes, about, and allSlowRoom the same of all apps: what a connection
-	// takes at once.
+	// slowRoom is what reading and encoding them takes, about, and allSlowRoom the same of all apps.
 	slowRoom    = 8 << 20
-	allSlowRoom = 32 << 20
+	allSlowRoom = 24 << 20
 	// maxSlowApps is of how many apps entries are read for the newest of all, and slowAtOnce how many entries at once.
 	maxSlowApps = 100
-	slowAtOnce  = 2000
+	slowAtOnce  = 5 * slowPage
 	// maxSlowProblems bounds the list of them.
 	maxSlowProblems = 50
 )
@@ -82,6 +81,10 @@ func streamIDOf(id string) streamID {
 	return s
 }
 
+func (s streamID) compare(other streamID) int {
+	return cmp.Or(cmp.Compare(s.ms, other.ms), cmp.Compare(s.seq, other.seq))
+}
+
 // slow answers with the newest slow entries of an app, or of all.
 func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 	app, limit, err := slowQuery(r.URL.RawQuery)
@@ -111,7 +114,10 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 	if app == "" {
 		log, err = readAllSlow(ctx, s.Redis, apps, limit)
 	} else {
-		log, err = readSlow(ctx, s.Redis, app, limit)
+		log, err = readSlow(ctx, s.Redis, app, "+", limit)
+	}
+	if log != nil {
+		log.App = app
 	}
 	if !s.couldRead(w, r, what, err) {
 		return
@@ -147,13 +153,12 @@ func slowQuery(query string) (app string, limit int, err error) {
 	return app, limit, nil
 }
 
-// readSlow reads up to limit entries, the newest first. What cannot be read is a problem in the log; err
+// readSlow reads up to limit entries from one on, the newest first. What cannot be read is a problem in the log; err
 // is that Redis could not be asked.
-func readSlow(ctx context.Context, client redis.UniversalClient, app string, limit int) (*slowLog, error) {
+func readSlow(ctx context.Context, client redis.UniversalClient, app, before string, limit int) (*slowLog, error) {
 	log := newSlowLog(app)
-	log.App = app
 	atOnce := slowPage
-	for before, left := "+", limit; left > 0; {
+	for left := limit; left > 0; {
 		n := min(left, atOnce)
 		page, err := client.XRevRangeN(ctx, log.key, before, "-", int64(n)).Result()
 		switch {
@@ -189,46 +194,64 @@ func newSlowLog(app string) *slowLog {
 	return &slowLog{Entries: []slowEntry{}, Problems: []view.Problem{}, key: protocol.SlowKey(app)}
 }
 
-// readAllSlow reads up to limit entries of these apps, the newest first: the newest of each, and of those the newest.
+// readAllSlow reads up to limit entries of these apps, the newest first: a page of each, and more of those whose page may not
+// have all that are among the newest.
 func readAllSlow(ctx context.Context, client redis.UniversalClient, apps []string, limit int) (*slowLog, error) {
 	all := newSlowLog("*")
 	if more := len(apps) - maxSlowApps; more > 0 {
 		apps = apps[:maxSlowApps]
 		all.problem(fmt.Sprintf("those of %d more apps are not read", more))
 	}
-	for apps := range slices.Chunk(apps, max(1, slowAtOnce/limit)) {
+	n := min(limit, slowPage)
+	last := map[string]string{} // the id of the last entry of each page that was full
+	for apps := range slices.Chunk(apps, slowAtOnce/n) {
 		pipe := client.Pipeline()
 		pages := make([]*redis.XMessageSliceCmd, len(apps))
 		for i, app := range apps {
-			pages[i] = pipe.XRevRangeN(ctx, protocol.SlowKey(app), "+", "-", int64(limit))
+			pages[i] = pipe.XRevRangeN(ctx, protocol.SlowKey(app), "+", "-", int64(n))
 		}
 		if err := redisconn.Exec(ctx, pipe); err != nil {
 			return nil, err
 		}
 		for i, app := range apps {
-			log := newSlowLog(app)
 			page, err := pages[i].Result()
 			if err != nil || hasGaps(page) { // together they may be too large: alone it is known what is wrong
-				page = nil
-				if log, err = readSlow(ctx, client, app, limit); err != nil {
+				if err := all.read(ctx, client, app, "+", 0, limit); err != nil {
 					return nil, err
 				}
+				continue
 			}
+			log := newSlowLog(app)
 			for _, m := range page {
 				log.add(m)
 			}
-			all.merge(app, log)
-			if all.size > maxSlow {
-				all.keepNewest(limit)
+			all.merge(app, log, limit)
+			if len(page) == n && n < limit {
+				last[app] = page[n-1].ID
 			}
 		}
-		all.keepNewest(limit)
+	}
+	for _, app := range apps {
+		if id, isFull := last[app]; isFull && all.takes(id, limit) {
+			if err := all.read(ctx, client, app, "("+id, n, limit); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if all.isCut {
 		all.problem(tooLargeInAll)
 	}
 	all.count()
 	return all, nil
+}
+
+// read reads an app's entries alone, from one on before which there are so many, and keeps the newest of all.
+func (l *slowLog) read(ctx context.Context, client redis.UniversalClient, app, from string, before, limit int) error {
+	log, err := readSlow(ctx, client, app, from, limit-before)
+	if err == nil {
+		l.merge(app, log, limit)
+	}
+	return err
 }
 
 // hasGaps reports whether something in a page was too large to read.
@@ -243,24 +266,20 @@ func hasGaps(page []redis.XMessage) bool {
 	})
 }
 
-// merge adds another app's entries and problems.
-func (l *slowLog) merge(app string, other *slowLog) {
-	for _, e := range other.Entries {
-		e.App = app
-		l.Entries = append(l.Entries, e)
-	}
+// merge adds another app's entries and problems, and keeps the newest, up to limit and to maxSlow bytes.
+func (l *slowLog) merge(app string, other *slowLog, limit int) {
 	for _, p := range other.Problems {
 		l.addProblem(p)
 	}
 	l.unlisted += other.unlisted
-	l.size += other.size
-}
-
-// keepNewest drops all entries but the newest, up to limit and to maxSlow bytes.
-func (l *slowLog) keepNewest(limit int) {
-	slices.SortStableFunc(l.Entries, func(a, b slowEntry) int {
-		return cmp.Or(cmp.Compare(b.added.ms, a.added.ms), cmp.Compare(b.added.seq, a.added.seq))
-	})
+	if len(other.Entries) == 0 {
+		return
+	}
+	for _, e := range other.Entries {
+		e.App = app
+		l.Entries = append(l.Entries, e)
+	}
+	slices.SortStableFunc(l.Entries, func(a, b slowEntry) int { return b.added.compare(a.added) })
 	limit = min(limit, len(l.Entries))
 	kept := 0
 	for l.size = 0; kept < limit && l.size <= maxSlow; kept++ {
@@ -269,6 +288,14 @@ func (l *slowLog) keepNewest(limit int) {
 	l.isCut = l.isCut || kept < limit
 	clear(l.Entries[kept:])
 	l.Entries = l.Entries[:kept]
+}
+
+// takes reports whether entries that are older than id may be among the newest.
+func (l *slowLog) takes(id string, limit int) bool {
+	if len(l.Entries) < limit && !l.isCut {
+		return true
+	}
+	return streamIDOf(id).compare(l.Entries[len(l.Entries)-1].added) > 0
 }
 
 // count adds how many problems are not listed.

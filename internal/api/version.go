@@ -74,9 +74,13 @@ var zippers = sync.Pool{New: func() any {
 }}
 
 func compress(parts ...[]byte) []byte {
-	var b bytes.Buffer
 	w := zippers.Get().(*gzip.Writer)
 	defer zippers.Put(w)
+	return compressWith(w, parts...)
+}
+
+func compressWith(w *gzip.Writer, parts ...[]byte) []byte {
+	var b bytes.Buffer
 	w.Reset(&b)
 	for _, part := range parts {
 		_, _ = w.Write(part) // a buffer takes everything

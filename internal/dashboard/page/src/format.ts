@@ -18,9 +18,9 @@ export function decimal(v: number | undefined): string {
   return v === undefined ? NONE : (Math.abs(v) < 100 ? writing().digit : writing().whole).format(v)
 }
 
-/** A rate with its sign: "+12.5", "−3", "0". */
+/** A rate with its sign: "+12.5", "−3", "+3.75K", "0". */
 export function signed(v: number): string {
-  const text = Math.abs(v) >= 10_000 ? compact(Math.abs(v)) : decimal(Math.abs(v))
+  const text = Math.abs(v) >= 1_000 ? writing().compact.format(Math.abs(v)) : decimal(Math.abs(v))
   return text === '0' ? text : (v < 0 ? '−' : '+') + text
 }
 

@@ -3,7 +3,7 @@
 
 import { computed, signal, type Signal } from '@preact/signals'
 import { ask } from './ask.js'
-import { now } from './store.js'
+import { frozen, now } from './store.js'
 import { fields, isObject } from './view.js'
 
 /** Numbers of a queue, oldest first, null where a minute is not known. */
@@ -45,7 +45,7 @@ export function historyOf(key: string, minutes = 60): Range | undefined {
     if (kept.size >= KEPT) for (const oldest of kept.keys()) { kept.delete(oldest); break }
     kept.set(id, (entry = { range: signal(undefined), asked: -1 }))
   }
-  if (entry.asked !== recorded.value) {
+  if (entry.asked !== recorded.value && !frozen.value) {
     entry.asked = recorded.value
     const keys = wanted.get(minutes) ?? new Set()
     wanted.set(minutes, keys.add(key))

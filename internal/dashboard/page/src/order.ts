@@ -5,11 +5,17 @@ import type { Choice } from './choice.js'
 import type { Query } from './search.js'
 import { num } from './view.js'
 
-/** A line of the list: the heading of an app's group, or a queue. */
-export type Line = { app: string; key?: undefined; folded: boolean } | { app: string; key: string; below: boolean }
+/** A line of the list: the heading of an app's group, a queue, or how many healthy queues of the app are folded. */
+export type Line =
+  | { kind: 'group'; app: string; folded: boolean }
+  | { kind: 'queue'; app: string; key: string; below: boolean }
+  | { kind: 'rest'; app: string; queues: number }
 
 /** From how many rows on they are grouped by app. */
 export const GROUP_ABOVE = 40
+
+/** So few healthy queues of an app in trouble are not worth a fold. */
+const FEW = 3
 
 type Value = string | number | undefined
 
@@ -63,7 +69,7 @@ function withDeadLetters(items: QueueItem[], compare: Compare): { item: QueueIte
   return main.sort(compare).flatMap((item) => [{ item, below: false }, ...(below.get(item) ?? []).map((item) => ({ item, below: true }))])
 }
 
-const line = ({ item, below }: { item: QueueItem; below: boolean }): Line => ({ app: item.app, key: item.key, below })
+const line = ({ item, below }: { item: QueueItem; below: boolean }): Line => ({ kind: 'queue', app: item.app, key: item.key, below })
 
 /** An app's lines as they were last made. */
 const lines = new WeakMap<AppItem, { query: Query; sorted: string; lines: Line[] }>()
@@ -83,15 +89,19 @@ export function linesOf(apps: AppItem[], query: Query, choice: Choice): { lines:
   return {
     queues,
     lines: groups.flatMap(({ app, items }): Line[] => {
-      // Healthy ones are folded; what a search found is not.
-      const healthy = !app.worst || !isTrouble(app.worst)
-      const folded = (healthy && !query.any) !== choice.turned.includes(app.app)
-      if (folded) return [{ app: app.app, folded }]
+      const bad = items.filter((i) => isTrouble(i.state))
+      const rest = items.length - bad.length
+      // Healthy ones are folded, and in the others the healthy queues; what a search found is not.
+      const shown = query.any || (bad.length && rest <= FEW) ? 'all' : bad.length ? 'troubled' : 'folded'
+      const turned = choice.turned.includes(app.app)
+      if (turned ? shown === 'all' : shown === 'folded') return [{ kind: 'group', app: app.app, folded: true }]
+      const heading: Line = { kind: 'group', app: app.app, folded: false }
+      if (!turned && shown === 'troubled') return [heading, ...withDeadLetters(bad, compare).map(line), { kind: 'rest', app: app.app, queues: rest }]
       let known = lines.get(app)
       if (known?.query !== query || known.sorted !== sorted) {
         lines.set(app, (known = { query, sorted, lines: withDeadLetters(items, compare).map(line) }))
       }
-      return [{ app: app.app, folded }, ...known.lines]
+      return [heading, ...known.lines]
     }),
   }
 }

@@ -53,8 +53,9 @@ const has = (where: unknown, text: string) => str(where).toLowerCase().includes(
 
 function parseTerm(term: string): [Test<QueueItem>, Test<ServerItem>] {
   const compared = /^([a-z]+)(>=|<=|>|<|=)(-?\d+(?:\.\d+)?)$/i.exec(term)
-  const read = compared && NUMBERS[compared[1]!.toLowerCase()]
-  if (read) {
+  const number = compared?.[1]!.toLowerCase() ?? ''
+  const read = Object.hasOwn(NUMBERS, number) && NUMBERS[number] // no "constructor" that objects inherit
+  if (compared && read) {
     const [holds, than] = [COMPARE[compared[2]!]!, Number(compared[3])]
     return [(i) => { const n = read(i); return n !== undefined && holds(n, than) }, never]
   }

@@ -1,6 +1,6 @@
 // What is wrong, worst first: one entry a cause, not one a row that suffers from it. Pure.
 
-import { isTrouble, LEVELS, metric, STATES, type AppItem, type Level, type QueueItem, type ServerItem } from './model.js'
+import { isTrouble, LEVELS, metric, STATES, type AppItem, type Level, type QueueItem, type Reporter, type ServerItem } from './model.js'
 import { byText } from './order.js'
 import { isObject, num, str, type View } from './view.js'
 
@@ -112,7 +112,11 @@ export const isGone = (s: ServerItem, now: number): boolean => s.state === STATE
 function problemTroubles(problems: Problem[], apps: AppItem[]): Trouble[] {
   const keys = new Map<string, Problem[]>()
   for (const p of problems) keys.set(p.key, [...(keys.get(p.key) ?? []), p])
-  const reporters = new Map(apps.flatMap((a) => a.reporters.flatMap((r) => keysOf(r.app, r.source).map((k) => [k, r]))))
+  const reporters = new Map<string, Reporter>()
+  for (const { reporters: list } of apps) for (const r of list) for (const key of keysOf(r.app, r.source)) {
+    // Of those that may write the same key, it is the trouble of one that runs.
+    if (r.status !== 'lost' || !reporters.has(key)) reporters.set(key, r)
+  }
   const found: Trouble[] = []
   const unreadable: Problem[] = []
   for (const [key, list] of keys) {

@@ -129,7 +129,7 @@ function optionsOf(element: HTMLElement, hasAxis: boolean, at: Signal<number | u
       stroke: () => colours().color,
       fill: () => colours().caretColor,
       width: 1.5,
-      points: { show: true, size: 4, filter: (u, i) => alone(u.data[i]!) },
+      points: { show: true, size: 5, filter: (u, i) => alone(u.data[i]!) },
     }],
     axes: [
       { ...axis, show: hasAxis, size: AXIS, space: 56, incrs: [600, 900, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600], grid: { show: false },

@@ -3,15 +3,15 @@
 import { signal, useSignalEffect } from '@preact/signals'
 import { lineHeight } from './virtual.js'
 
-/** Its index in the list of queues; -1 is none. */
-export const cursor = signal(-1)
+/** The id of a line of the list of queues; '' is none. The list may be sorted anew meanwhile. */
+export const cursor = signal('')
 
-const TOP = 56 + 32 // what stays at the top of the screen: the verdict and the headings
+const TOP = 56 + 33 // what stays at the top of the screen: the verdict and the headings
 
-/** Brings the line that the cursor moves to into sight, and the focus to its link. */
-export function cursorMoved(body: { current: HTMLElement | null }): void {
+/** Brings the line that the cursor moves to into sight, and the focus to its link. indexOf gives where it stands now. */
+export function cursorMoved(body: { current: HTMLElement | null }, indexOf: (id: string) => number): void {
   useSignalEffect(() => {
-    const at = cursor.value
+    const at = cursor.value ? indexOf(cursor.value) : -1
     if (at < 0 || !body.current) return
     const top = body.current.getBoundingClientRect().top + scrollY + at * lineHeight()
     if (top < scrollY + TOP) scrollTo({ top: top - TOP })

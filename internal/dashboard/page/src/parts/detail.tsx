@@ -14,7 +14,6 @@ import { Charts } from './chart.js'
 import { copiesOfQueue, copiesOfServer, type Copies } from './copies.js'
 import { cursor } from './cursor.js'
 import { nameOf, wordsOf } from './meta.js'
-import { lines } from './queues.js'
 import { Ago, Foreign, StateMark, Time } from './text.js'
 import { narrow } from './virtual.js'
 
@@ -68,8 +67,8 @@ function Drawer(): VNode {
   useEffect(() => {
     const on = (event: Event) => (event.target instanceof Element ? event.target : undefined)
     const escape = (event: KeyboardEvent) => {
-      // A text field of the page's has its own use for this key.
-      if (event.key !== 'Escape' || event.defaultPrevented || on(event)?.closest(':is(input, select, textarea):not(#detail *)')) return
+      // A text field of the page's has its own use for this key, and so has a dialog above it.
+      if (event.key !== 'Escape' || event.defaultPrevented || document.querySelector('dialog:modal:not(#detail)') || on(event)?.closest(':is(input, select, textarea):not(#detail *)')) return
       event.preventDefault()
       close()
     }
@@ -114,12 +113,11 @@ function backTo(link: Element | null, shown: string): void {
 function follow(): void {
   const from = useRef(cursor.peek())
   useSignalEffect(() => {
-    const at = cursor.value
-    if (at === from.current) return
-    from.current = at
-    const line = lines.peek().lines[at]
-    if (line?.key === undefined) return
-    unasked = `queue:${line.app}/${line.key}`
+    const line = cursor.value
+    if (line === from.current) return
+    from.current = line
+    if (!queueById(line)) return // a heading
+    unasked = `queue:${line}`
     // No step for the back button: it would take as many presses.
     history.replaceState(null, '', linkTo({ open: unasked }))
     choice.value = { ...choice.peek(), open: unasked }

@@ -1,12 +1,12 @@
 // What keys do, wherever the focus is but in a field.
 
-import { choice, choose } from '../choice.js'
+import { choose } from '../choice.js'
 import { troubles } from '../store.js'
 import { closeMenu } from './menu.js'
 import { cursor } from './cursor.js'
 import { openHelp } from './help.js'
 import { openPalette } from './palette.js'
-import { lines } from './queues.js'
+import { indexOf, lines, nameOf } from './queues.js'
 import { linkOf } from './sentence.js'
 
 const SECTIONS: Record<string, string> = { q: 'queues', s: 'servers', l: 'slow' }
@@ -32,23 +32,24 @@ export function nextTrouble(): void {
 }
 
 function move(by: number): void {
-  const last = lines.value.lines.length - 1
-  if (last >= 0) cursor.value = Math.min(last, Math.max(0, cursor.value + by))
+  const list = lines.value.lines
+  if (!list.length) return
+  const at = cursor.value ? indexOf(cursor.value) : -1
+  cursor.value = nameOf(list[Math.min(list.length - 1, Math.max(0, at < 0 ? 0 : at + by))])
 }
 
-/** Closes the drawer; else empties the search that has the focus, or leaves it. */
+/** Empties the search that has the focus, or leaves it. */
 function escape(event: KeyboardEvent): void {
   const search = document.getElementById('search') as HTMLInputElement | null
-  if (document.activeElement === search && search) {
-    if (search.value) choose({ q: '' })
-    else search.blur()
-  } else if (choice.value.open) choose({ open: '' })
-  else return
+  if (!search || document.activeElement !== search) return
+  if (search.value) choose({ q: '' })
+  else search.blur()
   event.preventDefault()
 }
 
 function onKey(event: KeyboardEvent): void {
-  if (event.defaultPrevented || document.querySelector('dialog[open]')) return
+  // What is above all else has the keys; the drawer beside the list has not.
+  if (event.defaultPrevented || document.querySelector('dialog:modal')) return
   if (event.key === 'Escape') {
     escape(event)
     return

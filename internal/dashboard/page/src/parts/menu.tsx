@@ -35,7 +35,7 @@ export function closeMenu(): void {
 }
 
 function closeByEscape(event: KeyboardEvent): void {
-  if (event.key !== 'Escape') return
+  if (event.key !== 'Escape' || !menu()?.open) return
   event.stopPropagation()
   closeMenu()
   menu()?.querySelector('summary')?.focus()

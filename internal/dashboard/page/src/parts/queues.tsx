@@ -48,10 +48,10 @@ const appByName = computed(() => new Map(apps.value.map((a) => [a.app, a])))
 
 export function Queues(): ComponentChild {
   const body = useRef<HTMLElement | null>(null)
-  cursorMoved(body)
+  cursorMoved(body, indexOf)
   if (!view.value || !all.value) return null
   const { lines: list, queues } = lines.value
-  const grouped = list.some((l) => l.key === undefined)
+  const grouped = list.some((l) => l.kind === 'group')
   return (
     <section id="queues" aria-labelledby="queues-title" {...pointing}>
       <div class="title">
@@ -72,15 +72,20 @@ export function Queues(): ComponentChild {
   )
 }
 
-const nameOf = (line: Line | undefined) => (line ? `${line.app}/${line.key ?? ''}` : '')
+/** Where a line stands now; -1 if it is gone. */
+export const indexOf = (id: string): number => lines.peek().lines.findIndex((l) => nameOf(l) === id)
+
+/** A queue's id, and names for the other lines that no queue can have: a key is not empty. */
+export const nameOf = (line: Line | undefined) => (!line ? '' : line.kind === 'queue' ? `${line.app}/${line.key}` : line.kind === 'group' ? `${line.app}/` : line.app)
 
 function lineAt(index: number): VNode | null {
   const line = lines.value.lines[index]
   const app = line && appByName.value.get(line.app)
   if (!app) return null
-  if (line.key === undefined) return <Group app={app} folded={line.folded} at={cursor.value === index} index={index} />
+  if (line.kind === 'rest') return <Rest app={app} queues={line.queues} at={cursor.value === nameOf(line)} index={index} />
+  if (line.kind === 'group') return <Group app={app} folded={line.folded} at={cursor.value === nameOf(line)} index={index} />
   const item = app.byKey.get(line.key)
-  return item ? <Row item={item} below={line.below} at={cursor.value === index} index={index} /> : null
+  return item ? <Row item={item} below={line.below} at={cursor.value === nameOf(line)} index={index} /> : null
 }
 
 function Search(): VNode {
@@ -142,6 +147,16 @@ function Group({ app, folded, at, index }: { app: AppItem; folded: boolean; at: 
       <div role="cell" class="c-oldest" />
       <div role="cell" class="c-delayed"><GroupSum app={app} of="delayed" /></div>
       <div role="cell" class="c-failed"><GroupSum app={app} of="failed" /></div>
+    </div>
+  )
+}
+
+/** The healthy queues of an app in trouble, which are folded. */
+function Rest({ app, queues, at, index }: { app: AppItem; queues: number; at: boolean; index: number }): VNode {
+  return (
+    <div class="row rest" role="row" aria-rowindex={index + 2} data-line={app.app} data-rest={app.app} data-at={at || undefined}>
+      <div role="cell" class="c-state" />
+      <div role="cell" class="c-queue"><button type="button" class="turn" aria-expanded="false" onClick={() => turnGroup(app.app)}>{t('queues.rest', { n: queues })}</button></div>
     </div>
   )
 }

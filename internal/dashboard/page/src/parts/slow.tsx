@@ -6,7 +6,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { ask } from '../ask.js'
 import { duration, NONE, plain, short } from '../format.js'
 import { t } from '../messages.js'
-import { view } from '../store.js'
+import { frozen, view } from '../store.js'
 import { fields, isObject, num, str, type Fields } from '../view.js'
 import { Foreign, Time } from './text.js'
 
@@ -37,7 +37,7 @@ export function Slow(): ComponentChild {
       timer = undefined
       if (!change?.isIntersecting) return
       void renew()
-      timer = setInterval(() => { if (!document.hidden) void renew() }, AGAIN)
+      timer = setInterval(() => { if (!document.hidden && !frozen.peek()) void renew() }, AGAIN)
     })
     seen.observe(section.current)
     return () => {

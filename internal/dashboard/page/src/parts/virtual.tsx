@@ -3,6 +3,7 @@
 import { batch, signal, useSignal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
 import { useLayoutEffect, useRef } from 'preact/hooks'
+import { assignSlots } from './slots.js'
 
 const AHEAD = 4 // lines beyond the screen's edges, so that a slow frame shows no blank
 const PRINTED = 2_000 // on paper there is no scrolling
@@ -97,18 +98,6 @@ export function VirtualLines({ count, id, line, bodyRef }: Props): VNode {
 
 /** What a line shows is made in here, so that its element stays when a slot shows another line. */
 const Line = ({ at, show }: { at: number; show: (index: number) => VNode | null }): ComponentChild => show(at)
-
-/**
- * A line keeps its element; one that comes into sight takes that of one that left. To change an element costs
- * a fraction of what it costs to make one.
- */
-export function assignSlots(ids: string[], before: Map<string, number>): Map<string, number> {
-  const stay = new Set(ids)
-  const free: number[] = []
-  for (const [id, slot] of before) if (!stay.has(id)) free.push(slot)
-  let next = before.size
-  return new Map(ids.map((id) => [id, before.get(id) ?? free.shift() ?? next++]))
-}
 
 /** A press of Enter must not open the line that took over the element of the one that had the focus. */
 function leaveFocus(body: HTMLElement | null, before: Map<string, number>, after: Map<string, number>): void {

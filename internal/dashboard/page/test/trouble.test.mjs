@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { GONE, problemsOf, troublesOf } from '../dist/trouble.js'
+import { apps, queue } from './view.mjs'
+
+const NOW = 10 * GONE
+const ids = (of, problems = []) => troublesOf(apps(of), problems, NOW).map((t) => t.id)
+
+test('A reporter that is silent is one trouble, however many queues it had', () => {
+  const sources = { redis: { status: 'lost', timestamp: NOW - 60_000 }, sqs: { status: 'stale', timestamp: NOW - 20_000 }, bull: { status: 'fresh', timestamp: NOW } }
+  const of = (name, waiting, status, source, meta) => queue(name, waiting, { status, source, meta })
+  const found = troublesOf(apps({ shop: { sources, queues: [
+    of('a', 5, 'lost', 'redis'), of('b', null, 'lost', 'redis'), of('c', 7, 'lost', 'redis'),
+    of('d', 1, 'stale', 'sqs'), of('e', 2, 'stale', 'sqs'),
+    of('f', 3, 'stale', 'bull', { as_of: NOW - 90_000, error: 'NOPERM' }), of('g', 4, 'fresh', 'bull'),
+  ] } }), [], NOW)
+  assert.deepEqual(found.map(({ id, status, level, queues, waiting, since, reason }) => ({ id, status, level, queues, waiting, since, reason })), [
+    { id: 'reporter shop/redis lost', status: 'lost', level: 'crit', queues: 3, waiting: 12, since: NOW - 60_000, reason: '' },
+    // The same count of jobs: the longer one first.
+    { id: 'reporter shop/bull part', status: 'part', level: 'warn', queues: 1, waiting: 3, since: NOW - 90_000, reason: 'NOPERM' },
+    { id: 'reporter shop/sqs stale', status: 'stale', level: 'warn', queues: 2, waiting: 3, since: NOW - 20_000, reason: '' },
+  ])
+})
+
+test('A reporter that is lost without having left a row is a trouble, a fresh or late one is not', () => {
+  assert.deepEqual(ids({ shop: { sources: { '-': { status: 'lost', timestamp: 1 }, b: { status: 'fresh' }, c: { status: 'stale' } } } }), ['reporter shop/- lost'])
+})
+
+test('The worst level is first, in it what the most jobs wait for, then the longest', () => {
+  const alerts = { 1: { kind: 'queue', key: 'sqs/newer', since: 200 }, 2: { kind: 'queue', key: 'sqs/older', since: 100 }, 3: { kind: 'server', key: 'sqs/unheard', since: 1 } }
+  assert.deepEqual(ids({ shop: { alerts, queues: [
+    queue('grows', 900, { health: 'growing' }), queue('unheard', 5, { health: 'stalled' }), queue('newer', 5, { health: 'stalled' }), queue('older', 5, { health: 'failing' }),
+    queue('much', 6, { health: 'failing' }), queue('unknown', null, { health: 'stalled' }), queue('fine', 1e6, { health: 'ok' }), queue('held', 1e6, { health: 'paused' }), queue('new', 1e6),
+  ] } }), ['queue shop/sqs/much', 'queue shop/sqs/older', 'queue shop/sqs/newer', 'queue shop/sqs/unheard', 'queue shop/sqs/unknown', 'queue shop/sqs/grows'])
+})
+
+test('Servers are told one by one, those that are silent together at once, and those long gone not at all', () => {
+  const lost = (ago) => ({ status: 'lost', timestamp: NOW - ago })
+  const full = { status: 'fresh', system: { disk_total: 100, disk_free: 1 } }
+  assert.deepEqual(ids({ shop: { servers: { a: lost(1_000), b: lost(2_000), c: lost(GONE + 1), d: full, e: { status: 'stale', timestamp: NOW - 1 }, f: { status: 'fresh' } } } }),
+    ['server shop/b', 'server shop/a', 'server shop/e', 'server shop/d'])
+  const [together, ...rest] = troublesOf(apps({ shop: { servers: { a: lost(1_000), b: lost(2_000), c: lost(GONE), gone: lost(GONE + 1) } }, blog: { servers: { z: lost(GONE + 1) } } }), [], NOW)
+  assert.deepEqual({ id: together.id, count: together.count, since: together.since, rest }, { id: 'servers shop', count: 3, since: NOW - GONE, rest: [] })
+})
+
+test('A problem of a reporter is one a key; of a lost one it is told already; what nobody reports is unreadable', () => {
+  const of = { shop: { sources: { bull: { status: 'lost', timestamp: 1 }, redis: { status: 'fresh' }, '-': { status: 'fresh' }, sqs: { status: 'lost', timestamp: 1 } } } }
+  const problems = [
+    { key: 'pulse:queues:shop:redis', reason: 'NOPERM' }, { key: 'pulse:queues:shop:redis', reason: 'another' }, { key: 'pulse:queues:shop:sqs', reason: 'late' },
+    { key: 'pulse:trend:shop', reason: 'odd' }, { key: 'pulse:queues:else', reason: 'no JSON' }, { key: 'x', reason: 'no JSON' }, { key: 'pulse:queues:shop', reason: 'a queue without a name' },
+  ]
+  const found = troublesOf(apps(of), problems, NOW)
+  assert.deepEqual(found.map((t) => `${t.level} ${t.id} ${t.count ?? t.problems?.length ?? ''} ${t.reason ?? ''}`.trim()), [
+    'crit reporter shop/bull lost', 'crit reporter shop/sqs lost', 'warn problem pulse:queues:shop 1 a queue without a name', 'warn problem pulse:queues:shop:redis 2 NOPERM', 'warn problem pulse:trend:shop 1 odd', 'warn unreadable 2',
+  ])
+})
+
+test('That Redis is down is said elsewhere', () => {
+  const problems = [{ key: 'redis', reason: 'down' }, { key: 'a', reason: 7 }, 'odd', null, { reason: 'no key' }]
+  assert.deepEqual(problemsOf({ problems, redis_down: { since: 1 } }), [{ key: 'a', reason: '' }, { key: '', reason: 'no key' }])
+  assert.equal(problemsOf({ problems }).length, 3)
+  assert.deepEqual(problemsOf({ problems: { redis: 1 } }), [])
+  assert.deepEqual(problemsOf(undefined), [])
+})
+
+test('While nothing newer comes, no queue is to blame for being late', () => {
+  const shop = { sources: { a: { status: 'stale', timestamp: 1 } }, queues: [queue('late', 1, { status: 'stale', source: 'a' }), queue('stuck', 1, { health: 'stalled' })] }
+  assert.deepEqual(troublesOf(apps({ shop }, true), [], NOW).map((t) => t.id), ['queue shop/sqs/stuck'])
+})
