@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +24,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/dashboard"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/internal/view"
 )
@@ -176,7 +178,7 @@ func TestOnlyWhoMayReadsTheView(t *testing.T) {
 		{"/", nil, 401},
 		{"/nope", nil, 401},
 		{"/healthz", nil, 200},
-		{"/assets/style.css", nil, 200},
+		{stylesheet(t), nil, 200},
 		{"/api/v1/view", header("Authorization", "Bearer "+token), 200},
 		{"/api/v1/view", header("Authorization", "bearer  "+token), 200},
 		{"/api/v1/view", header("Authorization", "Bearer open"), 401},
@@ -376,4 +378,14 @@ func TestTLSIsAskedForNextTime(t *testing.T) {
 			}
 		}
 	}
+}
+
+// stylesheet is where the page's is.
+func stylesheet(t *testing.T) string {
+	t.Helper()
+	names, err := fs.Glob(dashboard.Assets(), "*.css")
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	return "/assets/" + names[0]
 }

@@ -38,7 +38,7 @@ func TestKeysLeadThroughThePage(t *testing.T) {
 	redis := servertest.Redis(t)
 	server := serve(t, redis, "")
 	var rest strings.Builder
-	for _, name := range strings.Split("bcdefghijklmnopqrstuvwxyz", "") {
+	for name := range strings.SplitSeq("bcdefghijklmnopqrstuvwxyz", "") {
 		rest.WriteString(`,{"name":"` + name + `","driver":"sqs","metrics":{"waiting":0}}`)
 	}
 	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"stuck","driver":"sqs","metrics":{"waiting":9}},{"name":"grows","driver":"bullmq","metrics":{"waiting":5}},{"name":"a","driver":"sqs","metrics":{"waiting":1}}%s]`, rest.String())
