@@ -19,7 +19,7 @@ import (
 
 // embeddedNote says where the embedded Redis is, and how a reporter reports to it.
 const embeddedNote = `An embedded Redis is at %s until this ends (Ctrl-C). A reporter of your own is one command, every 10 s:
-  redis-cli -u %s SET pulse:queues:mine '{"timestamp":'$(date +%%s000)',"app":"mine","queues":[{"name":"emails","driver":"other","metrics":{"waiting":12}}]}' EX 30
+  while redis-cli -u %s SET pulse:queues:mine '{"timestamp":'$(date +%%s000)',"app":"mine","queues":[{"name":"emails","driver":"other","metrics":{"waiting":12}}]}' EX 30; do sleep 10; done
 `
 
 func main() {

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -452,6 +455,30 @@ func TestOncePrintsTheSnapshot(t *testing.T) {
 	}
 }
 
+const noCredentials = "list the SQS queues: NoCredentials: no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
+
+// silent takes connections and says nothing.
+func silent(t *testing.T) (url string) {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return "http://" + listener.Addr().String()
+}
+
+// profile is a file of the AWS CLI's in which a program that fails is to give the credentials.
+func profile(t *testing.T) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte("[profile away]\ncredential_process = false\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 func TestOnceThatReadsNothingSaysWhyInOneLine(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  []string
@@ -459,7 +486,12 @@ func TestOnceThatReadsNothingSaysWhyInOneLine(t *testing.T) {
 	}{
 		"no such queue": {[]string{"PULSE_SQS_QUEUES=nope"}, `queue "nope": there is no queue of this name in this account and region`},
 		"unreachable":   {[]string{"AWS_ENDPOINT_URL=http://127.0.0.1:1"}, "list the SQS queues: Unreachable: request send failed"},
-		"no region":     {[]string{"AWS_REGION=", "AWS_ENDPOINT_URL="}, "list the SQS queues: Unreachable: failed to resolve service endpoint"},
+		"no credentials, and the machine has no role": {[]string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "HOME=/nonexistent"}, noCredentials},
+		"no credentials, and a role that never comes": {[]string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "HOME=/nonexistent",
+			"AWS_EC2_METADATA_DISABLED=", "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + silent(t)}, noCredentials},
+		"a profile that cannot be used": {[]string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONFIG_FILE=" + profile(t), "AWS_PROFILE=away"},
+			"list the SQS queues: NoCredentials: no AWS credentials found: failed to refresh cached credentials, process provider error"},
+		"no region": {[]string{"AWS_REGION=", "AWS_ENDPOINT_URL="}, "list the SQS queues: Unreachable: failed to resolve service endpoint"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)

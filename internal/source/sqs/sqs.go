@@ -127,6 +127,8 @@ func refusal(err error) adapter.Reply {
 		operation *smithy.OperationError
 	)
 	switch {
+	case strings.Contains(err.Error(), unsigned):
+		return withoutCredentials(err)
 	case errors.As(err, &api) && strings.HasPrefix(api.ErrorMessage(), "Signature expired"):
 		return adapter.Refusal("RequestTimeTooSkewed this machine's clock is behind that of AWS by more than it allows, 15 minutes (Signature expired): set it (NTP)")
 	case errors.As(err, &api) && strings.HasPrefix(api.ErrorMessage(), "Signature not yet current"):
@@ -149,5 +151,21 @@ func refusal(err error) adapter.Reply {
 	return adapter.Refusal("Unreachable " + err.Error())
 }
 
-// unnamed is the SDK's code of an error that has none.
-const unnamed = "UnknownError"
+const (
+	// unnamed is the SDK's code of an error that has none.
+	unnamed = "UnknownError"
+	// unsigned is what the SDK says before why it has no credentials. It has no type for that.
+	unsigned = "get identity: get credentials: "
+)
+
+// withoutCredentials is why a call could not be signed. The SDK looks in the environment, in the AWS CLI's files and, last,
+// asks the machine for its role. What went wrong with that last question, or that it took too long, helps nobody: on a
+// laptop there is no one to answer.
+func withoutCredentials(err error) adapter.Reply {
+	const none = "NoCredentials no AWS credentials found"
+	_, why, _ := strings.Cut(err.Error(), unsigned)
+	if strings.Contains(why, "EC2 IMDS") || strings.Contains(why, "ec2imds") || errors.Is(err, context.DeadlineExceeded) {
+		return adapter.Refusal(none + ": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role")
+	}
+	return adapter.Refusal(none + ": " + why)
+}
