@@ -184,7 +184,7 @@ func TestNoStateBreaksARuleOfAccessibility(t *testing.T) {
 		"less motion":   {"prefers-reduced-motion: reduce"},
 	}
 	for name, features := range looks {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) { //nolint:tparallel // they share one browser
 			b := &tab{t, all.ctx}
 			b.emulate("", features...)
 			at := func(state, url string, until ...string) {
@@ -206,11 +206,11 @@ func TestNoStateBreaksARuleOfAccessibility(t *testing.T) {
 			b.until(dialog)
 			check()
 			b.press(kb.Escape)
-			b.until("!" + dialog)
+			b.until(noDialog)
 			b.palette()
 			check()
 			b.press(kb.Escape)
-			b.until("!" + dialog)
+			b.until(noDialog)
 			b.click("document.querySelector('#menu summary')")
 			b.until("document.querySelector('#menu').open")
 			check()
