@@ -170,7 +170,7 @@ func TestLoginSaysWhereAndWhyNot(t *testing.T) {
 	b.until(names+" === 'stuck'", "location.hash === '#q=stuck'") // what was linked to is behind the login
 }
 
-func TestNoStateBreaksARuleOfAccessibility(t *testing.T) {
+func TestNoStateBreaksARuleOfAccessibility(t *testing.T) { //nolint:tparallel // its subtests share one browser
 	t.Parallel()
 	redis, many, empty := servertest.Redis(t), servertest.Redis(t), servertest.Redis(t)
 	troubled(t, redis)
@@ -184,7 +184,7 @@ func TestNoStateBreaksARuleOfAccessibility(t *testing.T) {
 		"less motion":   {"prefers-reduced-motion: reduce"},
 	}
 	for name, features := range looks {
-		t.Run(name, func(t *testing.T) { //nolint:tparallel // they share one browser
+		t.Run(name, func(t *testing.T) {
 			b := &tab{t, all.ctx}
 			b.emulate("", features...)
 			at := func(state, url string, until ...string) {
