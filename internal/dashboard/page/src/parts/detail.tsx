@@ -88,11 +88,11 @@ function Drawer(): VNode {
 
   return (
     <dialog ref={element} id="detail" aria-labelledby="detail-title" onCancel={(e) => { e.preventDefault(); close() }}>
-      <header class="detail-head">
+      <div class="detail-head">
         {item ? <StateMark state={item.state} /> : <span />}
         <button type="button" class="quiet close" aria-label={t('detail.close')} title={`${t('detail.close')} (Esc)`} onClick={close}>✕</button>
         <h2 id="detail-title" ref={title} tabIndex={-1}><Foreign text={item?.name ?? id} /></h2>
-      </header>
+      </div>
       {item && isQueue(item) && <QueueDetail key={shown} item={item} />}
       {item && !isQueue(item) && <ServerDetail key={shown} item={item} />}
       {!item && <p id="detail-missing">{view.value ? t(shown.startsWith('queue:') ? 'detail.missing.queue' : 'detail.missing.server') : t('verdict.connecting')}</p>}

@@ -10,6 +10,7 @@ import { apps, view } from '../store.js'
 import { fields, num } from '../view.js'
 import { Spark } from './spark.js'
 import { Foreign } from './text.js'
+import { narrow } from './virtual.js'
 
 const totals = () => fields(view.value?.totals)
 const lost = () => num(fields(totals()['lost'])['queues']) ?? 0
@@ -19,7 +20,8 @@ export function Totals(): ComponentChild {
   const hour = historyOf(ALL)?.columns
   const failed = change(hour?.['failed'])
   return (
-    <dl id="totals" aria-label={t('totals.title')}>
+    // On a narrow screen it scrolls sideways: by keys, too.
+    <dl id="totals" aria-label={t('totals.title')} tabIndex={narrow.value ? 0 : undefined}>
       <Total name="waiting" note={waitingRate()}><Spark column={hour?.['waiting']} /></Total>
       <Total name="active"><Spark column={hour?.['active']} /></Total>
       <Oldest />
