@@ -16,8 +16,10 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
     event.preventDefault()
     onClose()
   }
+  // The event comes late: by then another dialog of the same kind may be open.
+  const closed = () => { if (dialog.current) onClose() }
   return (
-    <dialog ref={dialog} aria-label={title} onCancel={cancel} onClose={onClose} onClick={(e) => { if (e.target === dialog.current) onClose() }}>
+    <dialog ref={dialog} aria-label={title} onCancel={cancel} onClose={closed} onClick={(e) => { if (e.target === dialog.current) onClose() }}>
       <div class="dialog">
         <div class="title"><h2>{title}</h2><button type="button" class="quiet" onClick={onClose} aria-label={t('dialog.close')}>✕</button></div>
         {children}
