@@ -57,6 +57,7 @@ export function historyOf(key: string, minutes = 60): Range | undefined {
 }
 
 function askAll(): void {
+  if (document.hidden) return // they are asked for when somebody looks
   for (const [minutes, keys] of wanted) {
     const list = [...keys]
     const last = list.slice(-AT_ONCE)
@@ -65,6 +66,8 @@ function askAll(): void {
   }
   wanted.clear()
 }
+
+if (typeof document !== 'undefined') document.addEventListener('visibilitychange', askAll)
 
 async function askFor(keys: string[], minutes: number): Promise<void> {
   const query = new URLSearchParams([['minutes', String(minutes)], ...keys.map((key) => ['key', key])])

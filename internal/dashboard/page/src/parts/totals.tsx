@@ -36,13 +36,15 @@ export function Totals(): ComponentChild {
 
 function Total({ name, note = '', rises = false, children }: { name: 'waiting' | 'active' | 'failed' | 'queues'; note?: string; rises?: boolean; children?: ComponentChild }): VNode {
   const value = num(totals()[name])
-  const aside = notCounted(name, value) || note
+  const missing = notCounted(name, value)
+  // What is lost comes before what changed; that a driver cannot count it is nothing new.
+  const aside = lost() || !note ? missing : note
   return (
     <div>
       <dt>{t(`totals.${name}`)}</dt>
       <dd>
         <span class="value" data-total={name} title={count(value)}>{compact(value)}</span>
-        <span class={`note${rises ? ' rises' : ''}`} title={aside}>{aside}</span>
+        <span class={`note${rises && aside === note ? ' rises' : ''}`} title={[note, missing].filter(Boolean).join(' · ')}>{aside}</span>
         {children}
       </dd>
     </div>
