@@ -13,7 +13,7 @@
 //     hold a hash of what is in them: they may be kept for ever.
 //   - An API answer of 401 makes the page reload itself, so GET / without a session is [Login].
 //   - A stream begins with a whole view, on reconnection too. The page cannot see comments, so one
-//     that is silent for 25 s is opened anew; a patch of generated_at alone, every 15 s, spares an
+//     that is silent for 20 s is opened anew; a patch of generated_at alone, every 15 s, spares an
 //     idle page that.
 //   - Everything works, and is meant to be served, under this policy: default-src 'none';
 //     script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;

@@ -30,12 +30,15 @@ const unit = (u: Unit, n: string): string => t(`unit.${u}`, { n })
 /** A unit, its seconds, and up to how many of it an estimate is told in. */
 const ROUND: [Unit, number, number][] = [['s', 1, 90], ['min', 60, 180], ['h', 3_600, 48], ['d', 86_400, Infinity]]
 
-/** A length of time that is an estimate, rounded, with its range: "6 min (4–11)". */
+const FAR = 90 * 86_400 // in seconds: an estimate beyond it is none
+
+/** A length of time that is an estimate, rounded, with its range: "≈ 6 min (4–11)". */
 export function about(seconds: number, range?: unknown): string {
+  if (seconds > FAR) return `> ${unit('d', count(FAR / 86_400))}`
   const [u, size] = ROUND.find(([, size, most]) => seconds < size * most) ?? (['d', 86_400] as const)
   const rounded = (s: unknown) => (num(s) === undefined ? NONE : count(Math.round((s as number) / size)))
   const [low, high] = Array.isArray(range) ? [rounded(range[0]), rounded(range[1])] : [NONE, NONE]
-  return unit(u, rounded(seconds)) + (low === NONE || high === NONE || low === high ? '' : ` (${low}–${high})`)
+  return `≈ ${unit(u, rounded(seconds))}` + (low === NONE || high === NONE || low === high ? '' : ` (${low}–${high})`)
 }
 
 const UNITS: [Unit, number][] = [['d', 86_400], ['h', 3_600], ['min', 60], ['s', 1]]
@@ -90,12 +93,13 @@ export function utc(ms: unknown): string {
   return at === undefined || Math.abs(at) > MOST ? '' : new Date(at).toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC')
 }
 
-// Control characters, bidirectional overrides, invisible marks and lone surrogates: a name must not be able
+// Control characters, bidirectional overrides, invisible marks, blanks that are none, and lone surrogates: a name must not be able
 // to look like another one.
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Cs}/gu
+const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00a0\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Cs}/gu
 
 /** Foreign text with its invisible characters shown. */
-export const visible = (text: string): string => text.replace(HIDDEN, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`)
+export const visible = (text: string): string =>
+  text.replace(HIDDEN, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`).replace(/^ +| +$/g, (blanks) => '␣'.repeat(blanks.length))
 
 const LONG = 200
 

@@ -4,7 +4,7 @@ import { entries, fields, num, str, type App, type Queue, type Server, type View
 
 export type Level = 'crit' | 'warn' | 'ok' | 'idle'
 export type Word =
-  | 'lost' | 'stalled' | 'failing' | 'stale' | 'growing' | 'disk' | 'cpu' | 'frozen' | 'unknown' | 'paused' | 'ok' | 'fresh'
+  | 'lost' | 'stalled' | 'failing' | 'stale' | 'growing' | 'disk' | 'cpu' | 'frozen' | 'unknown' | 'paused' | 'ok' | 'fresh' | 'problem'
 
 /** How a row does. The rank orders states of one level; the shape shows it without colour. */
 export interface State {
@@ -27,6 +27,7 @@ export const STATES: Record<Word, State> = {
   unknown: { word: 'unknown', level: 'idle', shape: 'ring', rank: 6 },
   paused: { word: 'paused', level: 'idle', shape: 'bars', rank: 7 },
   ok: { word: 'ok', level: 'ok', shape: 'dot', rank: 8 },
+  problem: { word: 'problem', level: 'warn', shape: 'half', rank: 5 },
   fresh: { word: 'fresh', level: 'idle', shape: 'dot', rank: 8 },
 }
 

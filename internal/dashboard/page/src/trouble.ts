@@ -1,6 +1,6 @@
 // What is wrong, worst first: one entry a cause, not one a row that suffers from it. Pure.
 
-import { isTrouble, LEVELS, metric, STATES, type AppItem, type Level, type QueueItem, type Reporter, type ServerItem } from './model.js'
+import { isTrouble, LEVELS, metric, STATES, type Alert, type AppItem, type Level, type QueueItem, type Reporter, type ServerItem } from './model.js'
 import { byText } from './order.js'
 import { isObject, num, str, type View } from './view.js'
 
@@ -11,7 +11,7 @@ export interface Problem {
 }
 
 interface Common {
-  /** The same as long as it is the same trouble: what is muted is remembered by it. */
+  /** The same as long as it is the same trouble, of the same cause: what is muted is remembered by it. */
   id: string
   level: Level
   /** Since when, Unix ms; undefined where nobody knows. */
@@ -24,9 +24,11 @@ export type Trouble = Common & (
   | { kind: 'queue'; item: QueueItem }
   | { kind: 'server'; item: ServerItem }
   /** Servers of one app that are silent together. */
-  | { kind: 'servers'; app: string; count: number }
+  | { kind: 'servers'; app: string; count: number; status: 'lost' | 'stale' }
   /** A reporter that is silent, late (stale) or cannot renew some of its queues. */
   | { kind: 'reporter'; app: string; source: string; status: 'lost' | 'stale' | 'part'; queues: number; reason: string }
+  /** What fires by a rule of the recorder's though nothing else is wrong with it. */
+  | { kind: 'alert'; alert: Alert }
   /** What a reporter that runs cannot do, or what cannot be read. */
   | { kind: 'problem'; key: string; reason: string; count: number }
   | { kind: 'unreadable'; problems: Problem[] }
@@ -44,7 +46,10 @@ export const GONE = 3_600_000
 const GROUPED = 2 // servers of an app that are silent are told one by one up to this many
 
 export function troublesOf(apps: AppItem[], problems: Problem[], now: number): Trouble[] {
-  const found = apps.flatMap((app) => [...queueTroubles(app), ...serverTroubles(app, now)])
+  const found = apps.flatMap((app) => {
+    const own = [...queueTroubles(app), ...serverTroubles(app, now)]
+    return app.alerts.length ? [...own, ...alertTroubles(app, own)] : own
+  })
   found.push(...problemTroubles(problems, apps))
   return found.sort((a, b) => LEVELS[a.level] - LEVELS[b.level] || b.waiting - a.waiting || (a.since ?? Infinity) - (b.since ?? Infinity) || byText(a.id, b.id))
 }
@@ -66,7 +71,7 @@ function judgeQueues(app: AppItem): Trouble[] {
     if (!isTrouble(item.state)) continue
     const waiting = metric(item, 'waiting') ?? 0
     if (item.state !== STATES.lost && item.state !== STATES.stale) {
-      found.push({ kind: 'queue', id: `queue ${item.id}`, item, level: item.state.level, since: alerts.get(`queue ${item.key}`), waiting })
+      found.push({ kind: 'queue', id: `queue ${item.id} ${item.state.word}`, item, level: item.state.level, since: alerts.get(`queue ${item.key}`), waiting })
       continue
     }
     // A queue that is not renewed is its reporter's trouble.
@@ -93,21 +98,43 @@ function judgeQueues(app: AppItem): Trouble[] {
 }
 
 function serverTroubles(app: AppItem, now: number): Trouble[] {
-  const one = (item: ServerItem, since: number | undefined): Trouble =>
-    ({ kind: 'server', id: `server ${item.id}`, item, level: item.state.level, since, waiting: 0 })
-  const lost = app.servers.filter((s) => s.state === STATES.lost && !isGone(s, now))
-  const rest = app.servers.filter((s) => s.state !== STATES.lost && isTrouble(s.state))
-  const since = (s: ServerItem) => num(s.server.timestamp)
   const alerts = new Map(app.alerts.filter((a) => a.kind === 'server').map((a) => [a.key, a.since]))
+  const silent = app.servers.filter((s) => (s.state === STATES.lost && !isGone(s, app, now)) || s.state === STATES.stale)
+  const full = app.servers.filter((s) => s.state === STATES.disk || s.state === STATES.cpu)
   return [
-    ...(lost.length <= GROUPED ? lost.map((s) => one(s, since(s))) : [{
-      kind: 'servers' as const, id: `servers ${app.app}`, app: app.app, count: lost.length, level: 'crit' as const, waiting: 0,
-      since: Math.min(...lost.map((s) => since(s) ?? now)) }]),
-    ...rest.map((s) => one(s, s.state === STATES.stale ? since(s) : alerts.get(s.name))),
+    ...(['lost', 'stale'] as const).flatMap((status) => silentServers(app, status, silent.filter((s) => s.state.word === status))),
+    ...full.map((item) => serverTrouble(item, alerts.get(item.name))),
   ]
 }
 
-export const isGone = (s: ServerItem, now: number): boolean => s.state === STATES.lost && now - (num(s.server.timestamp) ?? now) > GONE
+function silentServers(app: AppItem, status: 'lost' | 'stale', list: ServerItem[]): Trouble[] {
+  if (list.length <= GROUPED) return list.map((s) => serverTrouble(s, lastSeen(s)))
+  const seen = list.flatMap((s) => lastSeen(s) ?? [])
+  return [{ kind: 'servers', id: `servers ${app.app} ${status}`, app: app.app, count: list.length, status, level: STATES[status].level, waiting: 0,
+    since: seen.length ? seen.reduce((a, b) => Math.min(a, b)) : undefined }]
+}
+
+const serverTrouble = (item: ServerItem, since: number | undefined): Trouble =>
+  ({ kind: 'server', id: `server ${item.id} ${item.state.word}`, item, level: item.state.level, since, waiting: 0 })
+
+const lastSeen = (s: ServerItem) => num(s.server.timestamp)
+
+/** Whether a server was taken away on purpose, as far as one can tell: it has been silent for an hour, and another of its app has not. */
+export const isGone = (s: ServerItem, app: AppItem, now: number): boolean =>
+  s.state === STATES.lost && now - (lastSeen(s) ?? now) > GONE && app.servers.some((o) => o.state !== STATES.lost)
+
+/** Alerts of what is in no other trouble, such as a queue that takes hours to drain. */
+function alertTroubles(app: AppItem, found: Trouble[]): Trouble[] {
+  const told = new Set(found.flatMap((t) => (t.kind === 'queue' ? [`queue ${t.item.key}`] : t.kind === 'server' ? [`server ${t.item.name}`] : t.kind === 'reporter' ? [`reporter ${t.source}`] : [])))
+  const known = (a: Alert) =>
+    told.has(`${a.kind} ${a.key}`)
+    || (a.kind === 'queue' && (app.byKey.get(a.key) === undefined || isTrouble(app.byKey.get(a.key)!.state)))
+    || (a.kind === 'server' && app.servers.some((s) => s.name === a.key && isTrouble(s.state)))
+  return app.alerts.filter((a) => !known(a)).map((alert) => {
+    const item = alert.kind === 'queue' ? app.byKey.get(alert.key) : undefined
+    return { kind: 'alert', id: `alert ${alert.kind} ${app.app}/${alert.key} ${alert.rule}`, alert, level: 'warn', since: alert.since, waiting: item ? metric(item, 'waiting') ?? 0 : 0 }
+  })
+}
 
 function problemTroubles(problems: Problem[], apps: AppItem[]): Trouble[] {
   const keys = new Map<string, Problem[]>()
@@ -123,12 +150,15 @@ function problemTroubles(problems: Problem[], apps: AppItem[]): Trouble[] {
     const reporter = reporters.get(key)
     if (reporter?.status === 'lost') continue // that is a trouble already
     if (reporter || key === 'redis' || key.startsWith('pulse:trend:')) {
-      found.push({ kind: 'problem', id: `problem ${key}`, key, reason: list[0]!.reason, count: list.length, level: 'warn', since: undefined, waiting: 0 })
+      found.push({ kind: 'problem', id: `problem ${key} ${causeOf(list[0]!.reason)}`, key, reason: list[0]!.reason, count: list.length, level: 'warn', since: undefined, waiting: 0 })
     } else unreadable.push(...list)
   }
-  if (unreadable.length) found.push({ kind: 'unreadable', id: 'unreadable', problems: unreadable, level: 'warn', since: undefined, waiting: 0 })
+  if (unreadable.length) found.push({ kind: 'unreadable', id: `unreadable ${[...new Set(unreadable.map((p) => p.key))].sort().join(' ')}`, problems: unreadable, level: 'warn', since: undefined, waiting: 0 })
   return found
 }
+
+/** A reason without its numbers: a time in it makes it no other one. */
+const causeOf = (reason: string) => reason.replace(/\d+/g, '#')
 
 /** The keys under which a reporter may write. */
 const keysOf = (app: string, source: string) =>

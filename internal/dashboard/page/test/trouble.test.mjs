@@ -27,20 +27,45 @@ test('A reporter that is lost without having left a row is a trouble, a fresh or
 })
 
 test('The worst level is first, in it what the most jobs wait for, then the longest', () => {
-  const alerts = { 1: { kind: 'queue', key: 'sqs/newer', since: 200 }, 2: { kind: 'queue', key: 'sqs/older', since: 100 }, 3: { kind: 'server', key: 'sqs/unheard', since: 1 } }
+  const alerts = { 1: { kind: 'queue', key: 'sqs/newer', since: 200 }, 2: { kind: 'queue', key: 'sqs/older', since: 100 }, 3: { kind: 'server', key: 'sqs/unheard', since: 1, rule: 'cpu>90 5m' } }
   assert.deepEqual(ids({ shop: { alerts, queues: [
     queue('grows', 900, { health: 'growing' }), queue('unheard', 5, { health: 'stalled' }), queue('newer', 5, { health: 'stalled' }), queue('older', 5, { health: 'failing' }),
     queue('much', 6, { health: 'failing' }), queue('unknown', null, { health: 'stalled' }), queue('fine', 1e6, { health: 'ok' }), queue('held', 1e6, { health: 'paused' }), queue('new', 1e6),
-  ] } }), ['queue shop/sqs/much', 'queue shop/sqs/older', 'queue shop/sqs/newer', 'queue shop/sqs/unheard', 'queue shop/sqs/unknown', 'queue shop/sqs/grows'])
+  ] } }), ['queue shop/sqs/much failing', 'queue shop/sqs/older failing', 'queue shop/sqs/newer stalled', 'queue shop/sqs/unheard stalled', 'queue shop/sqs/unknown stalled',
+    'queue shop/sqs/grows growing', 'alert server shop/sqs/unheard cpu>90 5m'])
+})
+
+test('What fires though nothing else is wrong with it is a trouble, and what is in one already is no second', () => {
+  const fires = (kind, key) => ({ kind, key, rule: 'drain>1h 10m', since: 7 })
+  const sources = { redis: { status: 'lost', timestamp: 1 }, sqs: { status: 'fresh', timestamp: NOW } }
+  const servers = { full: { status: 'fresh', system: { disk_total: 100, disk_free: 1 } }, fine: { status: 'fresh' } }
+  const alerts = { 1: fires('queue', 'sqs/fine'), 2: fires('queue', 'sqs/stuck'), 3: fires('queue', 'sqs/gone'), 4: fires('queue', 'sqs/lost'), 5: fires('reporter', 'redis'), 6: fires('server', 'full'), 7: fires('server', 'fine') }
+  const of = { shop: { sources, servers, alerts, queues: [queue('fine', 9, { health: 'ok', source: 'sqs' }), queue('stuck', 5, { health: 'stalled', source: 'sqs' }), queue('lost', 1, { status: 'lost', source: 'redis' })] } }
+  assert.deepEqual(ids(of), ['queue shop/sqs/stuck stalled', 'reporter shop/redis lost', 'alert queue shop/sqs/fine drain>1h 10m', 'alert server shop/fine drain>1h 10m', 'server shop/full disk'])
+})
+
+test('A trouble of another cause is another one, for those who muted the first', () => {
+  const at = (health) => ids({ shop: { queues: [queue('a', 1, { health })] } })
+  assert.notDeepEqual(at('growing'), at('stalled'))
+  const read = (...keys) => ids({}, keys.map((key) => ({ key, reason: 'no JSON' })))
+  assert.deepEqual(read('a', 'b'), read('b', 'a'))
+  assert.notDeepEqual(read('a'), read('a', 'b'))
+  const told = (reason) => ids({ shop: { sources: { '-': { status: 'fresh' } } } }, [{ key: 'pulse:queues:shop', reason }])
+  assert.deepEqual(told('late since 12:00'), told('late since 12:10'))
+  assert.notDeepEqual(told('late since 12:00'), told('no access'))
 })
 
 test('Servers are told one by one, those that are silent together at once, and those long gone not at all', () => {
   const lost = (ago) => ({ status: 'lost', timestamp: NOW - ago })
   const full = { status: 'fresh', system: { disk_total: 100, disk_free: 1 } }
   assert.deepEqual(ids({ shop: { servers: { a: lost(1_000), b: lost(2_000), c: lost(GONE + 1), d: full, e: { status: 'stale', timestamp: NOW - 1 }, f: { status: 'fresh' } } } }),
-    ['server shop/b', 'server shop/a', 'server shop/e', 'server shop/d'])
-  const [together, ...rest] = troublesOf(apps({ shop: { servers: { a: lost(1_000), b: lost(2_000), c: lost(GONE), gone: lost(GONE + 1) } }, blog: { servers: { z: lost(GONE + 1) } } }), [], NOW)
-  assert.deepEqual({ id: together.id, count: together.count, since: together.since, rest }, { id: 'servers shop', count: 3, since: NOW - GONE, rest: [] })
+    ['server shop/b lost', 'server shop/a lost', 'server shop/e stale', 'server shop/d disk'])
+  const [together, ...rest] = troublesOf(apps({ shop: { servers: { a: lost(1_000), b: lost(2_000), c: lost(GONE), gone: lost(GONE + 1), f: { status: 'fresh' } } } }), [], NOW)
+  assert.deepEqual({ id: together.id, count: together.count, since: together.since, rest }, { id: 'servers shop lost', count: 3, since: NOW - GONE, rest: [] })
+  // All of an app at once are not taken away.
+  assert.deepEqual(ids({ blog: { servers: { y: lost(9 * GONE), z: lost(GONE + 1) } } }), ['server blog/y lost', 'server blog/z lost'])
+  const late = { status: 'stale', timestamp: NOW - 20_000 }
+  assert.deepEqual(ids({ blog: { servers: { x: late, y: late, z: late, w: { status: 'fresh' } } } }), ['servers blog stale'])
 })
 
 test('A problem of a reporter is one a key; of a lost one it is told already; what nobody reports is unreadable', () => {
@@ -51,7 +76,8 @@ test('A problem of a reporter is one a key; of a lost one it is told already; wh
   ]
   const found = troublesOf(apps(of), problems, NOW)
   assert.deepEqual(found.map((t) => `${t.level} ${t.id} ${t.count ?? t.problems?.length ?? ''} ${t.reason ?? ''}`.trim()), [
-    'crit reporter shop/bull lost', 'crit reporter shop/sqs lost', 'warn problem pulse:queues:shop 1 a queue without a name', 'warn problem pulse:queues:shop:redis 2 NOPERM', 'warn problem pulse:trend:shop 1 odd', 'warn unreadable 2',
+    'crit reporter shop/bull lost', 'crit reporter shop/sqs lost', 'warn problem pulse:queues:shop a queue without a name 1 a queue without a name', 'warn problem pulse:queues:shop:redis NOPERM 2 NOPERM',
+    'warn problem pulse:trend:shop odd 1 odd', 'warn unreadable pulse:queues:else x 2',
   ])
 })
 
@@ -65,5 +91,5 @@ test('That Redis is down is said elsewhere', () => {
 
 test('While nothing newer comes, no queue is to blame for being late', () => {
   const shop = { sources: { a: { status: 'stale', timestamp: 1 } }, queues: [queue('late', 1, { status: 'stale', source: 'a' }), queue('stuck', 1, { health: 'stalled' })] }
-  assert.deepEqual(troublesOf(apps({ shop }, true), [], NOW).map((t) => t.id), ['queue shop/sqs/stuck'])
+  assert.deepEqual(troublesOf(apps({ shop }, true), [], NOW).map((t) => t.id), ['queue shop/sqs/stuck stalled'])
 })

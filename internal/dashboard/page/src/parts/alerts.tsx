@@ -1,11 +1,10 @@
 // The alerts that fire, as the recorder has them: what, since when, and when somebody was last told.
 
 import type { ComponentChild, VNode } from 'preact'
-import { linkTo } from '../choice.js'
 import { rich, t } from '../messages.js'
 import type { Alert } from '../model.js'
-import { term } from '../search.js'
 import { apps } from '../store.js'
+import { linkOfAlert } from './sentence.js'
 import { Ago, Foreign, Time } from './text.js'
 
 const MOST = 50
@@ -22,12 +21,12 @@ export function Alerts(): ComponentChild {
   )
 }
 
-function Item({ alert: { app, kind, key, rule, reason, since, sent } }: { alert: Alert }): VNode {
+function Item({ alert }: { alert: Alert }): VNode {
+  const { app, kind, key, rule, reason, since, sent } = alert
   const name = kind === 'reporter' ? (key === '-' ? app : `${key} · ${app}`) : `${app}/${key}`
-  const link = kind === 'queue' || kind === 'server' ? { open: `${kind}:${app}/${key}` } : { q: [term('app', app), ...(key === '-' ? [] : [term('source', key)])].join(' ') }
   return (
     <li data-alert={`${kind} ${app}/${key}`}>
-      <a href={linkTo(link)}><Foreign text={name} /></a>
+      <a href={linkOfAlert(alert)}><Foreign text={name} /></a>
       <Foreign class="rule" text={rule} />
       <span class="reason"><Foreign text={reason} /></span>
       <span class="muted">{since !== undefined && <>{rich('trouble.since', { time: <Time at={since} /> })} · <Ago at={since} /></>}</span>

@@ -2,15 +2,17 @@
 
 import { signal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
+import { short } from '../format.js'
 import { rich, t } from '../messages.js'
 import { STATES } from '../model.js'
 import { mute, mutedTroubles, troubles } from '../store.js'
 import type { Trouble } from '../trouble.js'
-import { linkOf, Sentence, shortName } from './sentence.js'
+import { named, Sentence, shortName, TroubleLink } from './sentence.js'
 import { Ago, Foreign, StateMark, Time } from './text.js'
 import { narrow } from './virtual.js'
 
 const MOST = 5
+const MOST_EXPANDED = 100 // the list of queues has all of them
 const MOST_NARROW = 2 // the first row of the list must be in sight, too
 
 const expanded = signal(false)
@@ -23,7 +25,7 @@ export function Attention(): ComponentChild {
   return (
     <section id="attention" aria-labelledby="attention-title">
       <h2 id="attention-title" class={list.length ? '' : 'unseen'}>{t('attention.title')}</h2>
-      <ul>{list.slice(0, expanded.value ? list.length : most).map((trouble) => <Item key={trouble.id} of={trouble} />)}</ul>
+      <ul>{list.slice(0, expanded.value ? MOST_EXPANDED : most).map((trouble) => <Item key={trouble.id} of={trouble} />)}</ul>
       {list.length > most && (
         <button type="button" class="quiet rest" aria-expanded={expanded.value} onClick={() => { expanded.value = !expanded.value }}>
           {expanded.value ? t('attention.less') : t('attention.rest', { n: list.length - most })}
@@ -44,11 +46,11 @@ function Item({ of: trouble, muted = false }: { of: Trouble; muted?: boolean }):
   const label = t(muted ? 'trouble.unmute' : 'trouble.mute')
   return (
     <li data-trouble={trouble.id} data-level={trouble.level}>
-      <StateMark state={stateOf(trouble)} word={trouble.kind === 'queue' || trouble.kind === 'server'} />
+      <StateMark state={stateOf(trouble)} />
       <p class="what">
-        <a href={linkOf(trouble)}><Reason of={trouble} /></a>
+        <TroubleLink of={trouble}><Reason of={trouble} /></TroubleLink>
       </p>
-      <span class="app">{trouble.kind === 'queue' && <Foreign text={trouble.item.app} />}</span>
+      <span class="app">{trouble.kind === 'queue' && <Foreign text={trouble.item.app} />}{trouble.kind === 'alert' && <Foreign text={trouble.alert.app} />}</span>
       <span class="since">{trouble.since !== undefined && <>{rich('trouble.since', { time: <Time at={trouble.since} /> })} · <Ago at={trouble.since} /></>}</span>
       <button type="button" class="quiet" aria-label={`${label}: ${name}`} title={muted ? undefined : t('trouble.mute.why', { name })} onClick={() => mute(trouble.id, !muted)}>
         {label}
@@ -60,14 +62,14 @@ function Item({ of: trouble, muted = false }: { of: Trouble; muted?: boolean }):
 /** The recorder's own reason where it gave one: its numbers are those that it judged by. */
 function Reason({ of: trouble }: { of: Trouble }): ComponentChild {
   if (trouble.kind !== 'queue' || !trouble.item.why) return <Sentence of={trouble} />
-  return <><b><Foreign text={trouble.item.name} /></b>: <Foreign text={trouble.item.why} /></>
+  return <>{named(trouble.item.name)}: {short(trouble.item.why)}</>
 }
 
 function stateOf(trouble: Trouble) {
   switch (trouble.kind) {
     case 'queue': case 'server': return trouble.item.state
-    case 'servers': return STATES.lost
+    case 'servers': return STATES[trouble.status]
     case 'reporter': return trouble.status === 'lost' ? STATES.lost : STATES.stale
-    default: return STATES.stale
+    default: return STATES.problem
   }
 }

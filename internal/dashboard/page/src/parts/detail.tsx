@@ -182,8 +182,8 @@ function Numbers({ item }: { item: QueueItem }): VNode {
     ['detail.rate', rate === undefined ? undefined : signed(rate) === '0' ? t('queues.steady') : signed(rate)],
     ['detail.arriving', flow('arriving_per_min')],
     ['detail.finished', flow('processed_per_min')],
-    ['detail.drain', drain === undefined ? undefined : t('queues.empties', { time: about(drain, trend?.['drain_range']) })],
-    ['detail.wait', wait === undefined ? undefined : t('queues.empties', { time: about(wait) })],
+    ['detail.drain', drain === undefined ? undefined : about(drain, trend?.['drain_range'])],
+    ['detail.wait', wait === undefined ? undefined : about(wait)],
   ]
   return (
     <dl class="numbers">

@@ -7,7 +7,7 @@ import { cursor } from './cursor.js'
 import { openHelp } from './help.js'
 import { openPalette } from './palette.js'
 import { indexOf, lines, nameOf } from './queues.js'
-import { linkOf } from './sentence.js'
+import { linkOf, showProblems } from './sentence.js'
 
 const SECTIONS: Record<string, string> = { q: 'queues', s: 'servers', l: 'slow' }
 const SECOND = 1_500 // how long the second key of a pair may take
@@ -28,7 +28,8 @@ export function nextTrouble(): void {
   if (!list.length) return
   troubleAt = (troubleAt + 1) % list.length
   const trouble = list[troubleAt]!
-  location.hash = linkOf(trouble)
+  if (trouble.kind === 'problem' || trouble.kind === 'unreadable') showProblems()
+  else location.hash = linkOf(trouble)
 }
 
 function move(by: number): void {

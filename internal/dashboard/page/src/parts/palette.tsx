@@ -42,7 +42,8 @@ function actions(): Command[] {
     action('group', t('queues.group'), () => choose({ group: 'on' })),
     action('ungroup', t('palette.ungroup'), () => choose({ group: 'off' })),
     action('clear', t('queues.clear'), () => choose({ q: '' })),
-    action('link', t('palette.link'), () => void navigator.clipboard?.writeText(location.href)),
+    // Over plain HTTP no page may write there; the address bar has the link too.
+    ...(navigator.clipboard ? [action('link', t('palette.link'), () => void navigator.clipboard.writeText(location.href).catch(() => undefined))] : []),
     action('help', t('help.title'), openHelp),
     ...THEMES.map((x) => action(`theme ${x}`, `${t('page.theme')}: ${t(`page.theme.${x}`)}`, () => { theme.value = x })),
     ...Object.entries(LANGUAGES).map(([id, { name }]) => action(`language ${id}`, `${t('page.language')}: ${name}`, () => speak(id))),

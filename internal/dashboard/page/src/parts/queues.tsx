@@ -4,7 +4,7 @@ import { computed, effect, signal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
 import { useRef } from 'preact/hooks'
 import { choice, choose, linkTo, turnGroup, turnSort } from '../choice.js'
-import { about, compact, count, duration, NONE, short, signed, visible } from '../format.js'
+import { compact, count, duration, NONE, short, signed, visible } from '../format.js'
 import { change, historyOf } from '../history.js'
 import { t } from '../messages.js'
 import { isTrouble, metric, perMinute, STATES, type AppItem, type QueueItem, type Sums } from '../model.js'
@@ -13,12 +13,13 @@ import { apps, now, query, view } from '../store.js'
 import { num } from '../view.js'
 import { Age } from './age.js'
 import { cursor, cursorMoved } from './cursor.js'
+import { drainOf } from './drain.js'
 import { Spark } from './spark.js'
 import { Foreign, StateMark } from './text.js'
 import { flying, VirtualLines } from './virtual.js'
 
 const HOLD = 2_000 // lines keep their places this long
-const POINTER_RESTS = 4_000 // and longer under a pointer: none must slip away from under it
+const POINTER_RESTS = 15_000 // and longer under a pointer: none must slip away from under it
 
 let pointedAt = 0
 const pointing = { onPointerMove: () => { pointedAt = Date.now() }, onPointerDown: () => { pointedAt = Date.now() }, onPointerLeave: () => { pointedAt = 0 } }
@@ -250,12 +251,6 @@ function Workers({ item }: { item: QueueItem }): ComponentChild {
 }
 
 const wayOf = (rate: number) => (signed(rate) === '0' ? 'flat' : rate > 0 ? 'up' : 'down')
-
-/** When it will be empty; nothing of a queue that is. */
-function drainOf(item: QueueItem): string {
-  const seconds = metric(item, 'waiting') === 0 ? undefined : num(item.queue.trend?.['drain_seconds'])
-  return seconds === undefined ? '' : t('queues.empties', { time: about(seconds, item.queue.trend?.['drain_range']) })
-}
 
 const FailedRate = ({ change }: { change: number | undefined }): ComponentChild =>
   change ? <span class="rate" data-way={change > 0 ? 'up' : 'down'}>{t('queues.perhour', { rate: signed(change) })}</span> : null

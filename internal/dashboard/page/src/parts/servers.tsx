@@ -34,8 +34,9 @@ export function keepServersInOrder(): void {
     arrangedAt = time
     by = chosen
     const matching = servers.filter(query.value.server)
+    const byApp = new Map(apps.value.map((a) => [a.app, a]))
     const at = readAt.peek() ?? 0
-    const present = matching.filter((s) => !isGone(s, at))
+    const present = matching.filter((s) => !isGone(s, byApp.get(s.app)!, at))
     const shown = showGone.value ? matching : present
     order.value = { ids: shown.sort(byNeed).map((s) => s.id), gone: matching.length - present.length, all: servers.length }
   })

@@ -5,9 +5,9 @@ import type { ComponentChild, VNode } from 'preact'
 import { count, duration, compact } from '../format.js'
 import { rich, t } from '../messages.js'
 import { STATES } from '../model.js'
-import { apps, connection, failure, frozen, now, readAt, redisDown, troubles, verdict, view, type Verdict } from '../store.js'
+import { apps, connection, failure, frozen, mutedTroubles, now, readAt, redisDown, troubles, verdict, view, type Verdict } from '../store.js'
 import { fields, num } from '../view.js'
-import { linkOf, Sentence, shortName } from './sentence.js'
+import { Sentence, shortName, TroubleLink } from './sentence.js'
 import { Foreign, Time } from './text.js'
 
 export function VerdictBar({ children }: { children: ComponentChild }): VNode {
@@ -49,7 +49,7 @@ function says(): ComponentChild {
     case 'ok': return calm()
     default: {
       const worst = troubles.value[0]!
-      return <a href={linkOf(worst)}><Sentence of={worst} /></a>
+      return <TroubleLink of={worst}><Sentence of={worst} /></TroubleLink>
     }
   }
 }
@@ -60,8 +60,9 @@ function calm(): string {
   if (!queues) return t('verdict.empty')
   const unknown = apps.value.reduce((n, app) => n + app.queues.filter((q) => q.state === STATES.unknown).length, 0)
   const all = t('count.queues', { n: queues })
-  if (unknown === queues) return `${t('verdict.ok.unknown')} · ${all}`
-  return [t('verdict.ok'), all, ...(unknown ? [t('verdict.ok.some', { n: unknown })] : [])].join(' · ')
+  if (unknown === queues && !mutedTroubles.value.length) return `${t('verdict.ok.unknown')} · ${all}`
+  const silenced = mutedTroubles.value.length
+  return [silenced ? t('verdict.ok.muted', { n: silenced }) : t('verdict.ok'), all, ...(unknown ? [t('verdict.ok.some', { n: unknown })] : [])].join(' · ')
 }
 
 function Connection(): VNode {
@@ -107,11 +108,12 @@ function tabWords(): string[] {
     case 'crit': case 'warn': {
       const [worst] = troubles.value
       const n = troubles.value.length
-      return [`${n > 1 ? `${count(n)} ` : ''}${t(`title.${verdict.value}`)}`, ...(worst ? [shortName(worst).slice(0, 60)] : [])]
+      return [`${n > 1 ? `${count(n)} ` : ''}${t(`title.${verdict.value}`)}`, ...(worst ? [shortName(worst)] : [])]
     }
     default: {
       const waiting = num(fields(view.value?.totals)['waiting'])
-      return waiting === undefined ? [] : [t('title.waiting', { n: compact(waiting) })]
+      const silenced = mutedTroubles.value.length
+      return [...(silenced ? [t('trouble.mutedshort', { n: silenced })] : []), ...(waiting === undefined ? [] : [t('title.waiting', { n: compact(waiting) })])]
     }
   }
 }
