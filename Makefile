@@ -60,7 +60,7 @@ template:
 # The dashboard's script and stylesheet. esbuild is a Go program: only what it bundles comes from npm.
 PAGE := internal/dashboard/page
 ESBUILD := go tool -modfile=internal/tools/go.mod esbuild $(PAGE)/src/page.tsx $(PAGE)/src/page.css --bundle --minify --format=esm \
-	--target=es2022 --jsx=automatic --jsx-import-source=preact --entry-names='[name]-[hash]' --log-level=warning \
+	--target=es2022 --charset=utf8 --jsx=automatic --jsx-import-source=preact --entry-names='[name]-[hash]' --log-level=warning \
 	--banner:js='/* With preact, @preact/signals and uPlot: their licences are in internal/dashboard/page/LICENSES.txt */'
 .PHONY: page
 page: ## Build the dashboard's script and stylesheet
