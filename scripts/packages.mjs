@@ -23,13 +23,13 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const run = promisify(execFile)
 const readJSON = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
 
-/** The folders of the workspace's packages, as npm finds them. */
+/** The folders of the workspace's packages that are published, as npm finds them. */
 function workspace() {
   return readJSON('package.json').workspaces.flatMap((pattern) => {
     if (!pattern.endsWith('/*')) return [pattern]
     const parent = pattern.slice(0, -2)
     return readdirSync(join(root, parent)).map((name) => `${parent}/${name}`).filter((dir) => existsSync(join(root, dir, 'package.json')))
-  })
+  }).filter((dir) => !readJSON(dir, 'package.json').private)
 }
 
 /** The files of a package's tarball, by their paths in it. */

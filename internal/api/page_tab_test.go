@@ -172,7 +172,7 @@ func TestPageIsSmallAndItsFilesAreKept(t *testing.T) {
 		t.Errorf("the first view was asked for by %v", views)
 	}
 	const sizes = "performance.getEntries().filter(e => e.entryType === 'navigation' || e.name.includes('/assets/')).map(e => e.encodedBodySize)"
-	b.until(sizes+".length === 3", sizes+".every(n => n > 0)", sizes+".reduce((a, b) => a + b) <= 75_000", sizes+".reduce((a, b) => a + b) > 20_000")
+	b.until(sizes+".length === 3", sizes+".every(n => n > 0)", sizes+".reduce((a, b) => a + b) <= 75 * 1024", sizes+".reduce((a, b) => a + b) > 20_000")
 
 	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(server.URL))
 	b.until(cell("shop/sqs/emails", "waiting") + " === '7'")
