@@ -176,3 +176,31 @@ func TestRowsDrawTheLastHour(t *testing.T) {
 	b.until(drawing+"?.match(/M/g).length === 2", // a gap is no line
 		"!"+row("shop/sqs/new")+".querySelector('svg.spark path[d^=M]')")
 }
+
+// A mute is of one cause: what comes after it is said.
+func TestAMuteEndsWithItsCause(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":5}}]`)
+	judge(t, redis, `"queues":{"sqs/a":{"health":"growing"}}`)
+	b := open(t, server.URL)
+	b.until("document.querySelector('#attention button')", "document.querySelector('#attention button').click() || true", verdict+" === 'ok: Nothing else in trouble · 1 muted · 1 queue'", "document.title === '1 muted · 5 waiting · Pulse'")
+	judge(t, redis, `"queues":{"sqs/a":{"health":"stalled"}}`)
+	b.until(verdict+" === 'crit: a is stalled: nothing is active: 5 waiting'", "document.title === 'critical · a · Pulse'")
+	judge(t, redis, `"queues":{"sqs/a":{"health":"growing"}}`)
+	b.until(verdict + " === 'ok: Nothing else in trouble · 1 muted · 1 queue'")
+	// It takes hours to drain, and an alert says so.
+	judge(t, redis, `"queues":{"sqs/a":{"health":"ok","trend":{"waiting_per_min":-1,"drain_seconds":28800}}},"alerts":{"1":{"rule":"drain>1h 10m","kind":"queue","key":"sqs/a","reason":"empty in about 8 h","since":1}}`)
+	b.until(verdict + " === 'warn: a: empty in about 8 h'")
+}
+
+// A problem has no address: its link opens the list of them.
+func TestALinkToAProblemOpensIt(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := serve(t, redis, "")
+	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":5}}],"problems":[{"reason":"NOPERM"}]`)
+	b := open(t, server.URL)
+	b.until("document.querySelector('#sentence a')", "document.querySelector('#sentence a').click() || true", "document.querySelector('#problems').open", "document.activeElement.parentElement.id === 'problems'")
+}
