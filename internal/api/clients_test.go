@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -298,8 +299,10 @@ func TestClientFarBehindGetsTheViewAnew(t *testing.T) {
 				close(hold)
 				time.Sleep(2500 * time.Millisecond)
 				all := w.all()
-				if len(all) < 3 || len(all) > 4 || all[2].name != "view" {
-					t.Errorf("what it missed came as %d events", len(all)-2)
+				// That the view was looked at again may be said before it.
+				news := slices.DeleteFunc(slices.Clone(all), func(e event) bool { return e.name == "patch" && !strings.Contains(e.data, "apps") })
+				if len(news) < 3 || len(news) > 4 || news[2].name != "view" {
+					t.Errorf("what it missed came as %d events", len(news)-2)
 				}
 				want := get(t, h, "/api/v1/view").Body.Bytes()
 				if diff := cmp.Diff(value(t, want), value(t, patched(t, all))); diff != "" {

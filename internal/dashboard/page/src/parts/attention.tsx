@@ -59,9 +59,9 @@ function Item({ of: trouble, muted = false }: { of: Trouble; muted?: boolean }):
   )
 }
 
-/** The recorder's own reason where it gave one: its numbers are those that it judged by. */
+/** The numbers of now; of what is failing the recorder's reason, as only it knows by how much that rose. */
 function Reason({ of: trouble }: { of: Trouble }): ComponentChild {
-  if (trouble.kind !== 'queue' || !trouble.item.why) return <Sentence of={trouble} />
+  if (trouble.kind !== 'queue' || !trouble.item.why || trouble.item.state !== STATES.failing) return <Sentence of={trouble} />
   return <>{named(trouble.item.name)}: {short(trouble.item.why)}</>
 }
 

@@ -13,7 +13,7 @@ const KEYS: [string, Key][] = [
   ['g q', 'help.queues'], ['g s', 'help.servers'], ['g l', 'help.slow'], ['Ctrl K', 'help.palette'], ['?', 'help.title'],
 ]
 const TERMS: [string, Key][] = [
-  ['orders', 'help.term.word'], ['app:shop', 'help.term.app'], ['driver:sqs', 'help.term.driver'], ['source:redis', 'help.term.source'], ['is:stalled', 'help.term.is'],
+  ['orders', 'help.term.word'], ['app:shop', 'help.term.app'], ['driver:sqs', 'help.term.driver'], ['source:redis', 'help.term.source'], ['origin:gravito', 'help.term.origin'], ['queue:mail server:web', 'help.term.name'], ['is:stalled', 'help.term.is'],
   ['is:trouble', 'help.term.trouble'], ['waiting>100', 'help.term.number'], ['oldest>30', 'help.term.oldest'], ['-app:"old shop"', 'help.term.not'],
 ]
 

@@ -168,7 +168,7 @@ function Row({ item, below, at, index }: { item: QueueItem; below: boolean; at: 
   const { queue, state } = item
   return (
     <div class="row" role="row" aria-rowindex={index + 2} data-line={item.id} data-queue={item.id} data-level={state.level} data-status={String(queue.status)} data-health={state.word}
-      data-origin={queue.origin === 'gravito' ? 'gravito' : 'external'} data-below={below || undefined} data-at={at || undefined} onClick={openRow}>
+      data-origin={queue.origin === 'gravito' ? 'gravito' : 'external'} data-below={below || undefined} data-at={at || undefined} data-open={choice.value.open === `queue:${item.id}` || undefined} onClick={openRow}>
       <div role="cell" class="c-state"><StateMark state={state} /></div>
       <div role="rowheader" class="c-queue">
         <a class="name" dir="auto" title={short(item.name)} href={linkTo({ open: `queue:${item.id}` })}>{visible(item.name)}</a>

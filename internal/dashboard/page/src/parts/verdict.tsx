@@ -107,7 +107,7 @@ function tabWords(): string[] {
     case 'blind': return [!view.value ? t('title.none') : redisDown.value ? t('title.redis') : t('title.server')]
     case 'crit': case 'warn': {
       const [worst] = troubles.value
-      const n = troubles.value.length
+      const n = troubles.value.filter((x) => x.level === worst?.level).length
       return [`${n > 1 ? `${count(n)} ` : ''}${t(`title.${verdict.value}`)}`, ...(worst ? [shortName(worst)] : [])]
     }
     default: {
