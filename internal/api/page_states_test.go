@@ -68,7 +68,7 @@ func TestPageSpeaksTheReadersLanguage(t *testing.T) {
 	troubled(t, redis)
 	b := open(t, server.URL, chromedp.Flag("accept-lang", "zh-TW,en"))
 	const chinese = "document.documentElement.lang === 'zh-Hant'"
-	b.until(chinese, "document.querySelector('h1').textContent === '登入'", "document.title === '登入 · Pulse'")
+	b.until(chinese, "document.querySelector('h1')?.textContent === '登入'", "document.title === '登入 · Pulse'")
 	b.do(chromedp.SendKeys(chromedp.CSS("#token"), "sesame\r"))
 	title := func(text string) string {
 		return fmt.Sprintf("document.querySelector('#queues-title')?.textContent.startsWith(%q)", text)
@@ -83,7 +83,7 @@ func TestPageSpeaksTheReadersLanguage(t *testing.T) {
 	b.do(chromedp.Reload())
 	b.until(english...)
 	b.do(chromedp.Submit(chromedp.CSS("form[action=logout]")))
-	b.until("document.querySelector('h1').textContent === 'Sign in'", "document.documentElement.lang === 'en'")
+	b.until("document.querySelector('h1')?.textContent === 'Sign in'", "document.documentElement.lang === 'en'")
 }
 
 func TestThemeAndWall(t *testing.T) {
