@@ -187,6 +187,8 @@ func TestNoStateBreaksARuleOfAccessibility(t *testing.T) { //nolint:tparallel //
 		t.Run(name, func(t *testing.T) {
 			b := &tab{t, all.ctx}
 			b.emulate("", features...)
+			troubled(t, redis) // again: what is older than a minute is judged no more
+			fleet(t, many)
 			at := func(state, url string, until ...string) {
 				t.Helper()
 				b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(url))

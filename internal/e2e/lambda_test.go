@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -148,6 +151,23 @@ func TestNewestRunOfAReporterGoesOn(t *testing.T) {
 	})
 }
 
+// unzipped is the body of an answer that is compressed, to its very end.
+func unzipped(t *testing.T, r runtimetest.Response) string {
+	t.Helper()
+	if r.Prelude == nil || r.Prelude.Headers["Content-Encoding"] != "gzip" {
+		t.Fatalf("it is not compressed: %+v %.100q", r.Prelude, r.Body)
+	}
+	zipped, err := gzip.NewReader(bytes.NewReader(r.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(zipped)
+	if err != nil {
+		t.Fatalf("after %q: %v", body, err)
+	}
+	return string(body)
+}
+
 func TestAggregatorIsALambda(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
@@ -166,7 +186,7 @@ func TestAggregatorIsALambda(t *testing.T) {
 	const functionURL, httpAPI = "aggregator/events/function-url-dashboard.json", "aggregator/events/http-api-view.json"
 
 	r := api.Invoke(event(t, functionURL, func(e map[string]any) { delete(e["requestContext"].(map[string]any), "authorizer") }), time.Minute)
-	if r.Prelude == nil || r.Prelude.StatusCode != http.StatusUnauthorized || !strings.Contains(string(r.Body), "<form") {
+	if r.Prelude == nil || r.Prelude.StatusCode != http.StatusUnauthorized || !strings.Contains(unzipped(t, r), "<form") {
 		t.Errorf("without a token it answered %+v %.100q", r.Prelude, r.Body)
 	}
 	r = api.Invoke(event(t, functionURL, bearer), time.Minute)
@@ -179,8 +199,8 @@ func TestAggregatorIsALambda(t *testing.T) {
 	}
 	// The deadline is near: the stream ends by itself, after a whole view.
 	r = api.Invoke(event(t, functionURL, withPath("/api/v1/stream")), 7*time.Second)
-	if r.Error != "" || !strings.Contains(string(r.Body), "event: view\n") || !strings.Contains(string(r.Body), `"emails"`) || !strings.HasSuffix(string(r.Body), ": the end of this stream; connect again\n\n") {
-		t.Errorf("the stream is %q, error %q", r.Body, r.Error)
+	if events := unzipped(t, r); r.Error != "" || !strings.Contains(events, "event: view\n") || !strings.Contains(events, `"emails"`) || !strings.HasSuffix(events, ": the end of this stream; connect again\n\n") {
+		t.Errorf("the stream is %q, error %q", events, r.Error)
 	}
 	// Behind an HTTP API the answer is one JSON document.
 	r = api.Invoke(event(t, httpAPI, bearer), time.Minute)
