@@ -50,7 +50,7 @@ func assets(files fs.FS) http.Handler {
 // squeeze takes its time: it is done once for all clients.
 func squeeze(data []byte) []byte {
 	w, _ := gzip.NewWriterLevel(nil, gzip.BestCompression) // the level is a valid one
-	return compressWith(w, data)
+	return compressWith(w, w.Close, data)
 }
 
 func (a *asset) serve(w http.ResponseWriter, r *http.Request, name string) {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"compress/flate"
 	"encoding/binary"
 	"hash/crc32"
@@ -84,13 +83,7 @@ var deflaters = sync.Pool{New: func() any {
 // deflate compresses parts to blocks of deflate that refer to nothing before them and end at a whole byte, so that
 // they may follow any others.
 func deflate(parts ...[]byte) []byte {
-	var b bytes.Buffer
 	w := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
-	w.Reset(&b)
-	for _, part := range parts {
-		_, _ = w.Write(part) // a buffer takes everything
-	}
-	_ = w.Flush()
-	return bytes.Clone(b.Bytes()) // a buffer may have twice the room
+	return compressWith(w, w.Flush, parts...)
 }

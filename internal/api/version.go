@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -76,15 +77,22 @@ var zippers = sync.Pool{New: func() any {
 func compress(parts ...[]byte) []byte {
 	w := zippers.Get().(*gzip.Writer)
 	defer zippers.Put(w)
-	return compressWith(w, parts...)
+	return compressWith(w, w.Close, parts...)
 }
 
-func compressWith(w *gzip.Writer, parts ...[]byte) []byte {
+// compressor is what makes bytes fewer: a [gzip.Writer], or a [flate.Writer].
+type compressor interface {
+	io.Writer
+	Reset(to io.Writer)
+}
+
+// compressWith is what w makes of parts; end is how it ends them.
+func compressWith(w compressor, end func() error, parts ...[]byte) []byte {
 	var b bytes.Buffer
 	w.Reset(&b)
 	for _, part := range parts {
 		_, _ = w.Write(part) // a buffer takes everything
 	}
-	_ = w.Close()
+	_ = end()
 	return bytes.Clone(b.Bytes()) // a buffer may have twice the room
 }
