@@ -50,6 +50,7 @@ export interface QueueItem {
   driver: string
   source: string
   queue: Queue
+  origin: 'gravito' | 'external'
   meta: Record<string, unknown>
   state: State
   /** Why the recorder judges so, in its own words. */
@@ -103,6 +104,10 @@ export interface AppItem {
   /** The same by key. */
   byKey: Map<string, QueueItem>
   servers: ServerItem[]
+  /** Whether any of its servers is not lost. */
+  hasLivingServer: boolean
+  /** Whether some of its numbers are invented. */
+  isDemo: boolean
   reporters: Reporter[]
   alerts: Alert[]
   /** Of the living queues, each job once. */
@@ -154,17 +159,19 @@ function appItem(app: string, { queues, servers, sources, alerts }: App, frozen:
   let worst: State | undefined
   let rate: number | undefined
   let oldest: QueueItem | undefined
+  let isDemo = false
   for (const q of list) {
     if (!worst || compareStates(q.state, worst) < 0) worst = q.state
+    if (q.meta['demo'] === true) isDemo = true
     if (q.dlqFor.length) continue
     const perMin = perMinute(q)
     if (perMin !== undefined) rate = (rate ?? 0) + perMin
     if (q.queue.status !== 'lost' && q.oldestMs !== undefined && q.oldestMs > (oldest?.oldestMs ?? -1)) oldest = q
   }
+  const hosts = entries(servers).map(([name, server]) => serverItem(app, name, server, frozen))
   return {
-    app, queues: list, byKey: new Map(list.map((q) => [q.key, q])), reporters, worst, rate, oldest,
+    app, queues: list, servers: hosts, hasLivingServer: hosts.some((s) => s.state !== STATES.lost), isDemo, byKey: new Map(list.map((q) => [q.key, q])), reporters, worst, rate, oldest,
     sums: { waiting: sum(list, 'waiting'), active: sum(list, 'active'), delayed: sum(list, 'delayed'), failed: sum(list, 'failed') },
-    servers: entries(servers).map(([name, server]) => serverItem(app, name, server, frozen)),
     alerts: entries(alerts).map(([, a]) => (
       { app, kind: str(a['kind']), key: str(a['key']), rule: str(a['rule']), reason: str(a['reason']), since: num(a['since']), sent: num(a['sent']) })),
   }
@@ -180,6 +187,7 @@ function queueItem(app: string, key: string, queue: Queue, reportedAt: number | 
     driver: (queue.driver === 'other' && str(meta['driver'])) || str(queue.driver) || 'other',
     source: str(queue.source) || '-',
     queue, meta, reportedAt,
+    origin: queue.origin === 'gravito' ? 'gravito' : 'external',
     state: stillKnown(queueState(queue), frozen),
     why: str(queue.health_reason),
     dlqFor: Array.isArray(meta['dlq_for']) ? meta['dlq_for'].filter((n) => typeof n === 'string') : NONE,

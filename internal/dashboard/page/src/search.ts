@@ -28,9 +28,6 @@ const COMPARE: Record<string, (a: number, b: number) => boolean> = {
   '>': (a, b) => a > b, '<': (a, b) => a < b, '>=': (a, b) => a >= b, '<=': (a, b) => a <= b, '=': (a, b) => a === b,
 }
 
-export const FIELDS = ['app', 'driver', 'source', 'is', 'queue', 'server', 'origin']
-export const NUMERIC = Object.keys(NUMBERS)
-
 // A term: an optional minus, then a quoted text or no blank, with quotes around a value that has one.
 const TERM = /-?(?:[a-z]+:)?"[^"]*"?|\S+/gi
 
@@ -67,7 +64,7 @@ function parseTerm(term: string): [Test<QueueItem>, Test<ServerItem>] {
     case 'source': return [(i) => i.source.toLowerCase() === v, never]
     case 'queue': return [(i) => has(i.name, v), never]
     case 'server': return [never, (s) => has(s.name, v)]
-    case 'origin': return [(i) => (i.queue.origin === 'gravito' ? 'gravito' : 'external') === v, never]
+    case 'origin': return [(i) => i.origin === v, never]
     case 'is': return [(i) => isQueue(i, v), (s) => s.state.word === v || (v === 'trouble' && isTrouble(s.state))]
     default: {
       const words = unquoted(term)

@@ -36,6 +36,9 @@ export const readAt = computed(() => num(view.value?.redis_down?.read_at) ?? num
 export const redisDown = computed(() => view.value?.redis_down)
 
 export const apps = computed(() => (view.value ? appsOf(view.value, frozen.value) : []))
+/** The same by name. */
+export const appByName = computed(() => new Map(apps.value.map((a) => [a.app, a])))
+export const queueCount = computed(() => apps.value.reduce((n, app) => n + app.queues.length, 0))
 export const problems = computed(() => problemsOf(view.value))
 const text = computed(() => choice.value.q)
 export const query = computed(() => parseQuery(text.value))
@@ -44,7 +47,6 @@ const MUTED = 'pulse.muted'
 
 /** What the reader has muted in this browser, by the trouble's id. */
 export const muted = signal(new Set<string>(readMuted()))
-
 
 function readMuted(): string[] {
   try {
@@ -78,13 +80,16 @@ export const verdict = computed((): Verdict => {
 })
 
 export function queueById(id: string): QueueItem | undefined {
-  const app = apps.value.find(({ app }) => id.startsWith(`${app}/`))
+  const app = appOf(id)
   return app?.byKey.get(id.slice(app.app.length + 1))
 }
 
 export function serverById(id: string): ServerItem | undefined {
-  return apps.value.find(({ app }) => id.startsWith(`${app}/`))?.servers.find((s) => s.id === id)
+  return appOf(id)?.servers.find((s) => s.id === id)
 }
+
+/** An app's name has no slash. */
+const appOf = (id: string) => appByName.value.get(id.slice(0, id.indexOf('/')))
 
 /** What changes by itself as time goes by. */
 function look(): void {

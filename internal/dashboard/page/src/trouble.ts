@@ -121,15 +121,17 @@ const lastSeen = (s: ServerItem) => num(s.server.timestamp)
 
 /** Whether a server was taken away on purpose, as far as one can tell: it has been silent for an hour, and another of its app has not. */
 export const isGone = (s: ServerItem, app: AppItem, now: number): boolean =>
-  s.state === STATES.lost && now - (lastSeen(s) ?? now) > GONE && app.servers.some((o) => o.state !== STATES.lost)
+  s.state === STATES.lost && now - (lastSeen(s) ?? now) > GONE && app.hasLivingServer
 
 /** Alerts of what is in no other trouble, such as a queue that takes hours to drain. */
 function alertTroubles(app: AppItem, found: Trouble[]): Trouble[] {
-  const told = new Set(found.flatMap((t) => (t.kind === 'queue' ? [`queue ${t.item.key}`] : t.kind === 'server' ? [`server ${t.item.name}`] : t.kind === 'reporter' ? [`reporter ${t.source}`] : [])))
-  const known = (a: Alert) =>
-    told.has(`${a.kind} ${a.key}`)
-    || (a.kind === 'queue' && (app.byKey.get(a.key) === undefined || isTrouble(app.byKey.get(a.key)!.state)))
-    || (a.kind === 'server' && app.servers.some((s) => s.name === a.key && isTrouble(s.state)))
+  const known = ({ kind, key }: Alert) => {
+    switch (kind) {
+      case 'queue': return !app.byKey.has(key) || isTrouble(app.byKey.get(key)!.state)
+      case 'server': return app.servers.some((s) => s.name === key && isTrouble(s.state))
+      default: return kind === 'reporter' && found.some((t) => t.kind === 'reporter' && t.source === key)
+    }
+  }
   return app.alerts.filter((a) => !known(a)).map((alert) => {
     const item = alert.kind === 'queue' ? app.byKey.get(alert.key) : undefined
     return { kind: 'alert', id: `alert ${alert.kind} ${app.app}/${alert.key} ${alert.rule}`, alert, level: 'warn', since: alert.since, waiting: item ? metric(item, 'waiting') ?? 0 : 0 }

@@ -1,11 +1,11 @@
 // The alerts that fire, as the recorder has them: what, since when, and when somebody was last told.
 
 import type { ComponentChild, VNode } from 'preact'
-import { rich, t } from '../messages.js'
+import { t } from '../messages.js'
 import type { Alert } from '../model.js'
 import { apps } from '../store.js'
 import { linkOfAlert } from './sentence.js'
-import { Ago, Foreign, Time } from './text.js'
+import { Foreign, Since, Told } from './text.js'
 
 const MOST = 50
 
@@ -29,8 +29,8 @@ function Item({ alert }: { alert: Alert }): VNode {
       <a href={linkOfAlert(alert)}><Foreign text={name} /></a>
       <Foreign class="rule" text={rule} />
       <span class="reason"><Foreign text={reason} /></span>
-      <span class="muted">{since !== undefined && <>{rich('trouble.since', { time: <Time at={since} /> })} · <Ago at={since} /></>}</span>
-      <span class="muted">{sent === undefined ? t('alerts.untold') : rich('alerts.told', { time: <Time at={sent} /> })}</span>
+      <span class="muted"><Since at={since} /></span>
+      <span class="muted"><Told at={sent} /></span>
     </li>
   )
 }

@@ -3,12 +3,12 @@
 import { signal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
 import { short } from '../format.js'
-import { rich, t } from '../messages.js'
+import { t } from '../messages.js'
 import { STATES } from '../model.js'
 import { mute, mutedTroubles, troubles } from '../store.js'
 import type { Trouble } from '../trouble.js'
 import { named, Sentence, shortName, TroubleLink } from './sentence.js'
-import { Ago, Foreign, StateMark, Time } from './text.js'
+import { Foreign, Since, StateMark } from './text.js'
 import { narrow } from './virtual.js'
 
 const MOST = 5
@@ -51,7 +51,7 @@ function Item({ of: trouble, muted = false }: { of: Trouble; muted?: boolean }):
         <TroubleLink of={trouble}><Reason of={trouble} /></TroubleLink>
       </p>
       <span class="app">{trouble.kind === 'queue' && <Foreign text={trouble.item.app} />}{trouble.kind === 'alert' && <Foreign text={trouble.alert.app} />}</span>
-      <span class="since">{trouble.since !== undefined && <>{rich('trouble.since', { time: <Time at={trouble.since} /> })} · <Ago at={trouble.since} /></>}</span>
+      <span class="since"><Since at={trouble.since} /></span>
       <button type="button" class="quiet" aria-label={`${label}: ${name}`} title={muted ? undefined : t('trouble.mute.why', { name })} onClick={() => mute(trouble.id, !muted)}>
         {label}
       </button>

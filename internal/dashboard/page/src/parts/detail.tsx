@@ -8,13 +8,15 @@ import { choice, choose, linkTo } from '../choice.js'
 import { about, bytes, count, decimal, duration, NONE, signed } from '../format.js'
 import { rich, t, type Key } from '../messages.js'
 import { hasNoWorkers, metric, perMinute, STATES, type QueueItem, type ServerItem } from '../model.js'
-import { apps, now, queueById, serverById, view } from '../store.js'
+import { appByName, now, queueById, serverById, view } from '../store.js'
 import { fields, num, str } from '../view.js'
 import { Charts } from './chart.js'
 import { copiesOfQueue, copiesOfServer, type Copies } from './copies.js'
+import { ByHand, toClipboard } from './copy.js'
 import { cursor } from './cursor.js'
+import { drainOf } from './drain.js'
 import { nameOf, wordsOf } from './meta.js'
-import { Ago, Foreign, StateMark, Time } from './text.js'
+import { Ago, Foreign, StateMark, Time, Told } from './text.js'
 import { narrow } from './virtual.js'
 
 const open = computed(() => choice.value.open)
@@ -125,14 +127,14 @@ function follow(): void {
 }
 
 function QueueDetail({ item }: { item: QueueItem }): VNode {
-  const { queue, meta } = item
+  const { meta } = item
   const error = str(meta['error'])
   return (
     <>
       <p class="muted of-what">
         {rich('detail.of', { app: <Foreign text={item.app} />, driver: <Foreign text={item.driver} /> })}
         {item.source !== '-' && <> · {rich('detail.source', { source: <Foreign text={item.source} /> })}</>}
-        {' · '}{t(queue.origin === 'gravito' ? 'queues.legend.gravito' : 'queues.legend.external')}
+        {' · '}{t(`queues.legend.${item.origin}`)}
       </p>
       <Why item={item} />
       {error && <p class="error"><Foreign text={error} /></p>}
@@ -159,11 +161,11 @@ function Why({ item: { why, state } }: { item: QueueItem }): VNode {
 
 /** The alerts about it that fire. */
 function Alerts({ app, kind, name }: { app: string; kind: string; name: string }): ComponentChild {
-  const firing = apps.value.find((a) => a.app === app)?.alerts.filter((a) => a.kind === kind && a.key === name) ?? []
+  const firing = appByName.value.get(app)?.alerts.filter((a) => a.kind === kind && a.key === name) ?? []
   return firing.map((a) => (
     <p key={a.rule} class="alert">
-      {rich('detail.alert', { rule: <code><Foreign text={a.rule} /></code> })} {a.since !== undefined && <>{t('trouble.since', { time: '' })}<Time at={a.since} /> (<Ago at={a.since} />)</>}
-      {' · '}{a.sent === undefined ? t('detail.untold') : rich('detail.told', { time: <Time at={a.sent} /> })}
+      {rich('detail.alert', { rule: <code><Foreign text={a.rule} /></code> })} {a.since !== undefined && <>{rich('trouble.since', { time: <Time at={a.since} /> })} (<Ago at={a.since} />)</>}
+      {' · '}<Told at={a.sent} />
     </p>
   ))
 }
@@ -176,13 +178,12 @@ const Pair = ({ name, children, of }: { name: ComponentChild; children: Componen
 function Numbers({ item }: { item: QueueItem }): VNode {
   const trend = item.queue.trend
   const [rate, wait] = [perMinute(item), num(trend?.['wait_seconds'])]
-  const drain = metric(item, 'waiting') === 0 ? undefined : num(trend?.['drain_seconds'])
   const flow = (name: string) => { const n = num(trend?.[name]); return n === undefined ? undefined : decimal(n) }
   const rest: [Key, string | undefined][] = [
     ['detail.rate', rate === undefined ? undefined : signed(rate) === '0' ? t('queues.steady') : signed(rate)],
     ['detail.arriving', flow('arriving_per_min')],
     ['detail.finished', flow('processed_per_min')],
-    ['detail.drain', drain === undefined ? undefined : about(drain, trend?.['drain_range'])],
+    ['detail.drain', drainOf(item) || undefined],
     ['detail.wait', wait === undefined ? undefined : about(wait)],
   ]
   return (
@@ -283,22 +284,14 @@ function Copy({ make }: { make: (base: string) => Copies }): VNode {
   const copies = make(new URL('.', location.href).href)
   const take = async (as: string) => {
     const text = copies[as]!()
-    // Plain HTTP has no clipboard, and a browser may refuse it.
-    const ok = await navigator.clipboard?.writeText(text).then(() => true, () => false)
-    copied.value = ok ? { as } : { as, text }
+    copied.value = (await toClipboard(text)) ? { as } : { as, text }
   }
   return (
     <section class="copy">
       <h3>{t('detail.copy')}</h3>
       {Object.keys(copies).map((as) => <button key={as} type="button" data-copy={as} aria-label={t('detail.copyas', { as })} onClick={() => void take(as)}>{as}</button>)}
       <p role="status" class="muted">{took && t(took.text === undefined ? 'detail.copied' : 'detail.byhand', { as: took.as })}</p>
-      {took?.text !== undefined && <ByHand text={took.text} />}
+      {took?.text !== undefined && <ByHand text={took.text} label={t('detail.text')} />}
     </section>
   )
-}
-
-function ByHand({ text }: { text: string }): VNode {
-  const area = useRef<HTMLTextAreaElement>(null)
-  useEffect(() => { area.current?.focus(); area.current?.select() }, [text])
-  return <textarea ref={area} readOnly rows={6} value={text} aria-label={t('detail.text')} />
 }

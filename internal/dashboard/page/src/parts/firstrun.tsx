@@ -4,7 +4,7 @@ import { signal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
 import { count } from '../format.js'
 import { t } from '../messages.js'
-import { apps, problems, redisDown, view } from '../store.js'
+import { apps, problems, queueCount, redisDown, view } from '../store.js'
 import { Copy } from './copy.js'
 import { Foreign } from './text.js'
 
@@ -21,7 +21,7 @@ type Driver = keyof typeof SNIPPETS
 const chosen = signal<Driver>('bullmq')
 
 export function FirstRun(): ComponentChild {
-  if (!view.value || apps.value.some((a) => a.queues.length)) return null
+  if (!view.value || queueCount.value) return null
   const reporters = apps.value.flatMap((a) => a.reporters)
   const reasons = problems.value
   return (

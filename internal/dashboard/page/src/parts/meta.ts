@@ -36,7 +36,7 @@ function numberOf(member: string, n: number): Words {
 /** Below a second exact, above it as people say it; a length of time may be negative. */
 function milliseconds(ms: number): string {
   const length = Math.abs(ms)
-  const text = length > 0 && length < 1_000 ? t('meta.ms', { n: grouped(length) }) : duration(length)
+  const text = length > 0 && length < 1_000 ? t('unit.ms', { n: grouped(length) }) : duration(length)
   return ms < 0 ? `−${text}` : text
 }
 

@@ -6,6 +6,7 @@ import { choose } from '../choice.js'
 import { LANGUAGES, speak, t } from '../messages.js'
 import { apps } from '../store.js'
 import { theme, THEMES } from '../theme.js'
+import { toClipboard } from './copy.js'
 import { Dialog } from './dialog.js'
 import { openHelp } from './help.js'
 import { goTo, nextTrouble } from './keys.js'
@@ -43,7 +44,7 @@ function actions(): Command[] {
     action('ungroup', t('palette.ungroup'), () => choose({ group: 'off' })),
     action('clear', t('queues.clear'), () => choose({ q: '' })),
     // Over plain HTTP no page may write there; the address bar has the link too.
-    ...(navigator.clipboard ? [action('link', t('palette.link'), () => void navigator.clipboard.writeText(location.href).catch(() => undefined))] : []),
+    ...(navigator.clipboard ? [action('link', t('palette.link'), () => void toClipboard(location.href))] : []),
     action('help', t('help.title'), openHelp),
     ...THEMES.map((x) => action(`theme ${x}`, `${t('page.theme')}: ${t(`page.theme.${x}`)}`, () => { theme.value = x })),
     ...Object.entries(LANGUAGES).map(([id, { name }]) => action(`language ${id}`, `${t('page.language')}: ${name}`, () => speak(id))),

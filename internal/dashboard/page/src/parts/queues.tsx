@@ -1,6 +1,6 @@
 // The list of queues.
 
-import { computed, effect, signal } from '@preact/signals'
+import { signal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
 import { useRef } from 'preact/hooks'
 import { choice, choose, linkTo, turnGroup, turnSort } from '../choice.js'
@@ -9,11 +9,12 @@ import { change, historyOf } from '../history.js'
 import { t } from '../messages.js'
 import { isTrouble, metric, perMinute, STATES, type AppItem, type QueueItem, type Sums } from '../model.js'
 import { COLUMNS, GROUP_ABOVE, linesOf, type Line } from '../order.js'
-import { apps, now, query, view } from '../store.js'
+import { appByName, apps, query, queueCount, view } from '../store.js'
 import { num } from '../view.js'
 import { Age } from './age.js'
 import { cursor, cursorMoved } from './cursor.js'
 import { drainOf } from './drain.js'
+import { keepArranged } from './hold.js'
 import { Spark } from './spark.js'
 import { Foreign, StateMark } from './text.js'
 import { flying, VirtualLines } from './virtual.js'
@@ -26,41 +27,33 @@ const pointing = { onPointerMove: () => { pointedAt = Date.now() }, onPointerDow
 
 /** The lines as they stand, kept for a while though numbers change. */
 export const lines = signal<{ lines: Line[]; queues: number }>({ lines: [], queues: 0 })
-const all = computed(() => apps.value.reduce((n, app) => n + app.queues.length, 0))
 
 /** Keeps the lines in order. Called once, when the page starts. */
 export function keepOrder(): void {
-  let arrangedAt = 0
-  let by: unknown[] = []
-  effect(() => {
-    const { sort, dir, group, turned } = choice.value
-    const chosen = [query.value, sort, dir, group, turned, all.value]
-    const time = Date.now()
-    const same = chosen.every((v, i) => v === by[i])
-    void now.value // a second later it may be due
-    if (same && (time - arrangedAt < HOLD || time - pointedAt < POINTER_RESTS)) return
-    arrangedAt = time
-    by = chosen
-    lines.value = linesOf(apps.value, query.value, choice.value)
-  })
+  keepArranged(
+    () => {
+      const { sort, dir, group, turned } = choice.value
+      return [query.value, sort, dir, group, turned, queueCount.value]
+    },
+    (ms) => ms < HOLD || Date.now() - pointedAt < POINTER_RESTS,
+    () => { lines.value = linesOf(apps.value, query.value, choice.value) },
+  )
 }
-
-const appByName = computed(() => new Map(apps.value.map((a) => [a.app, a])))
 
 export function Queues(): ComponentChild {
   const body = useRef<HTMLElement | null>(null)
   cursorMoved(body, indexOf)
-  if (!view.value || !all.value) return null
+  if (!view.value || !queueCount.value) return null
   const { lines: list, queues } = lines.value
   const grouped = list.some((l) => l.kind === 'group')
   return (
     <section id="queues" aria-labelledby="queues-title" {...pointing}>
       <div class="title">
-        <h2 id="queues-title" tabIndex={-1}>{t('queues.title')} <span class="muted" id="queues-count">{query.value.any ? t('queues.showing', { n: queues, all: all.value }) : count(all.value)}</span></h2>
+        <h2 id="queues-title" tabIndex={-1}>{t('queues.title')} <span class="muted" id="queues-count">{query.value.any ? t('queues.showing', { n: queues, all: queueCount.value }) : count(queueCount.value)}</span></h2>
         <p class="legend muted"><span class="glyph" data-origin="gravito" aria-hidden="true" />{t('queues.legend.gravito')} <span class="glyph" data-origin="external" aria-hidden="true" />{t('queues.legend.external')}</p>
         <Search />
         <SortBy />
-        {(grouped || all.value > GROUP_ABOVE || choice.value.group) && (
+        {(grouped || queueCount.value > GROUP_ABOVE || choice.value.group) && (
           <label class="check"><input type="checkbox" checked={grouped} onChange={(e) => choose({ group: e.currentTarget.checked ? 'on' : 'off' })} /> {t('queues.group')}</label>
         )}
       </div>
@@ -168,7 +161,7 @@ function Row({ item, below, at, index }: { item: QueueItem; below: boolean; at: 
   const { queue, state } = item
   return (
     <div class="row" role="row" aria-rowindex={index + 2} data-line={item.id} data-queue={item.id} data-level={state.level} data-status={String(queue.status)} data-health={state.word}
-      data-origin={queue.origin === 'gravito' ? 'gravito' : 'external'} data-below={below || undefined} data-at={at || undefined} data-open={choice.value.open === `queue:${item.id}` || undefined} onClick={openRow}>
+      data-origin={item.origin} data-below={below || undefined} data-at={at || undefined} data-open={choice.value.open === `queue:${item.id}` || undefined} onClick={openRow}>
       <div role="cell" class="c-state"><StateMark state={state} /></div>
       <div role="rowheader" class="c-queue">
         <a class="name" dir="auto" title={short(item.name)} href={linkTo({ open: `queue:${item.id}` })}>{visible(item.name)}</a>
@@ -232,10 +225,10 @@ function Tags({ item: { meta, state, queue } }: { item: QueueItem }): ComponentC
 const GLYPHS: Record<string, string> = { sqs: 'SQ', bullmq: 'BU', 'laravel-horizon': 'LA', 'gravito-stream': 'GS' }
 
 /** Two letters of the driver; filled where it is a Gravito queue. */
-function Driver({ item: { driver, queue } }: { item: QueueItem }): VNode {
+function Driver({ item: { driver, origin } }: { item: QueueItem }): VNode {
   const letters = Object.hasOwn(GLYPHS, driver) ? GLYPHS[driver] : short(driver).slice(0, 2).toUpperCase()
   return (
-    <span class="glyph" role="img" aria-label={short(driver)} data-origin={queue.origin === 'gravito' ? 'gravito' : 'external'} title={short(driver)}>{letters}</span>
+    <span class="glyph" role="img" aria-label={short(driver)} data-origin={origin} title={short(driver)}>{letters}</span>
   )
 }
 

@@ -37,11 +37,10 @@ export function Sentence({ of: trouble }: { of: Trouble }): ComponentChild {
 function queueSentence(item: QueueItem): ComponentChild {
   const name = named(item.name)
   const numbers: string[] = []
-  const [waiting, failed, rate] = [metric(item, 'waiting'), metric(item, 'failed'), perMinute(item)]
+  const [waiting, failed, rate, drain] = [metric(item, 'waiting'), metric(item, 'failed'), perMinute(item), drainOf(item)]
   if (item.state === STATES.failing && failed !== undefined) numbers.push(t('trouble.failed', { n: failed }))
   if (waiting !== undefined) numbers.push(t('trouble.waiting', { n: waiting }))
   if (item.oldestMs !== undefined) numbers.push(t('trouble.oldest', { age: duration(item.oldestMs, 1) }))
-  const drain = drainOf(item)
   if (rate !== undefined && signed(rate) !== '0') numbers.push(t('trouble.rate', { rate: signed(rate) }))
   if (drain) numbers.push(t('trouble.drain', { time: drain }))
   const what = item.state === STATES.stalled && hasNoWorkers(item) ? 'noworkers' : item.state.word
@@ -98,7 +97,7 @@ export function linkOf(trouble: Trouble): string {
     case 'queue': return linkTo({ open: `queue:${trouble.item.id}` })
     case 'server': return linkTo({ open: `server:${trouble.item.id}` })
     case 'servers': return linkTo({ q: `${term('app', trouble.app)} is:${trouble.status}`, open: '' })
-    case 'reporter': return linkTo({ q: [term('app', trouble.app), ...(trouble.source === '-' ? [] : [term('source', trouble.source)])].join(' '), open: '' })
+    case 'reporter': return linkOfReporter(trouble.app, trouble.source)
     case 'alert': return linkOfAlert(trouble.alert)
     case 'problem': case 'unreadable': return linkTo({ open: '' })
   }
@@ -106,4 +105,7 @@ export function linkOf(trouble: Trouble): string {
 
 /** To what an alert is about. */
 export const linkOfAlert = ({ app, kind, key }: Alert): string =>
-  linkTo(kind === 'queue' || kind === 'server' ? { open: `${kind}:${app}/${key}` } : { open: '', q: [term('app', app), ...(key === '-' ? [] : [term('source', key)])].join(' ') })
+  kind === 'queue' || kind === 'server' ? linkTo({ open: `${kind}:${app}/${key}` }) : linkOfReporter(app, key)
+
+const linkOfReporter = (app: string, source: string) =>
+  linkTo({ open: '', q: [term('app', app), ...(source === '-' ? [] : [term('source', source)])].join(' ') })

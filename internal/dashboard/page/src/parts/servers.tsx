@@ -1,16 +1,17 @@
 // The list of servers: hosts and processes that send heartbeats, the fullest first.
 
-import { effect, signal } from '@preact/signals'
+import { signal } from '@preact/signals'
 import type { ComponentChild, VNode } from 'preact'
-import { choice, linkTo } from '../choice.js'
+import { linkTo } from '../choice.js'
 import { bytes, count, decimal, duration, NONE } from '../format.js'
 import { t } from '../messages.js'
 import { isTrouble, LEVELS, STATES, type ServerItem } from '../model.js'
 import { byText } from '../order.js'
-import { apps, now, query, readAt, serverById } from '../store.js'
+import { appByName, apps, query, readAt, serverById } from '../store.js'
 import { isGone } from '../trouble.js'
 import { fields, num, str } from '../view.js'
 import { Age } from './age.js'
+import { keepArranged } from './hold.js'
 import { Foreign, StateMark } from './text.js'
 import { VirtualLines } from './virtual.js'
 
@@ -23,23 +24,18 @@ const showGone = signal(false)
 
 /** Keeps the rows in order. Called once, when the page starts. */
 export function keepServersInOrder(): void {
-  let arrangedAt = 0
-  let by = ''
-  effect(() => {
-    const servers = apps.value.flatMap((a) => a.servers)
-    const chosen = `${choice.value.q} ${showGone.value} ${servers.length}`
-    void now.value // a second later it may be due
-    const time = Date.now()
-    if (chosen === by && time - arrangedAt < HOLD) return
-    arrangedAt = time
-    by = chosen
-    const matching = servers.filter(query.value.server)
-    const byApp = new Map(apps.value.map((a) => [a.app, a]))
-    const at = readAt.peek() ?? 0
-    const present = matching.filter((s) => !isGone(s, byApp.get(s.app)!, at))
-    const shown = showGone.value ? matching : present
-    order.value = { ids: shown.sort(byNeed).map((s) => s.id), gone: matching.length - present.length, all: servers.length }
-  })
+  keepArranged(
+    () => [query.value, showGone.value, apps.value.reduce((n, app) => n + app.servers.length, 0)],
+    (ms) => ms < HOLD,
+    () => {
+      const servers = apps.value.flatMap((a) => a.servers)
+      const matching = servers.filter(query.value.server)
+      const at = readAt.peek() ?? 0
+      const present = matching.filter((s) => !isGone(s, appByName.value.get(s.app)!, at))
+      const shown = showGone.value ? matching : present
+      order.value = { ids: shown.sort(byNeed).map((s) => s.id), gone: matching.length - present.length, all: servers.length }
+    },
+  )
 }
 
 const saturation = (s: ServerItem) => Math.max(s.cpu ?? 0, s.memory ?? 0, s.disk ?? 0)

@@ -2,7 +2,7 @@
 
 import type { ComponentChild, VNode } from 'preact'
 import { short, visible, clockTime, duration, utc } from '../format.js'
-import { t } from '../messages.js'
+import { rich, t } from '../messages.js'
 import type { State } from '../model.js'
 import { now } from '../store.js'
 
@@ -18,6 +18,14 @@ export const StateMark = ({ state, word = true }: { state: State; word?: boolean
 
 /** A moment by the reader's clock, with UTC on hover. */
 export const Time = ({ at }: { at: number | undefined }): VNode => <time title={utc(at)}>{clockTime(at)}</time>
+
+/** Since when something is so, and for how long. */
+export const Since = ({ at }: { at: number | undefined }): ComponentChild =>
+  at !== undefined && <>{rich('trouble.since', { time: <Time at={at} /> })} · <Ago at={at} /></>
+
+/** When a channel was last told of an alert. */
+export const Told = ({ at }: { at: number | undefined }): ComponentChild =>
+  at === undefined ? t('alerts.untold') : rich('alerts.told', { time: <Time at={at} /> })
 
 /** How long ago something was, as it grows. */
 export const Ago = ({ at, parts = 1 }: { at: number | undefined; parts?: number }): ComponentChild =>

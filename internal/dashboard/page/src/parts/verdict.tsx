@@ -5,7 +5,7 @@ import type { ComponentChild, VNode } from 'preact'
 import { count, duration, compact } from '../format.js'
 import { rich, t } from '../messages.js'
 import { STATES } from '../model.js'
-import { apps, connection, failure, frozen, mutedTroubles, now, readAt, redisDown, troubles, verdict, view, type Verdict } from '../store.js'
+import { apps, connection, failure, frozen, mutedTroubles, now, queueCount, readAt, redisDown, troubles, verdict, view, type Verdict } from '../store.js'
 import { fields, num } from '../view.js'
 import { Sentence, shortName, TroubleLink } from './sentence.js'
 import { Foreign, Time } from './text.js'
@@ -24,7 +24,7 @@ export function VerdictBar({ children }: { children: ComponentChild }): VNode {
   )
 }
 
-const isDemo = () => apps.value.some((a) => a.queues.some((q) => q.meta['demo'] === true))
+const isDemo = () => apps.value.some((a) => a.isDemo)
 
 function More(): ComponentChild {
   const n = troubles.value.length - 1
@@ -56,12 +56,12 @@ function says(): ComponentChild {
 
 /** That nothing is wrong is said only of queues that somebody has judged. */
 function calm(): string {
-  const queues = apps.value.reduce((n, app) => n + app.queues.length, 0)
+  const queues = queueCount.value
   if (!queues) return t('verdict.empty')
   const unknown = apps.value.reduce((n, app) => n + app.queues.filter((q) => q.state === STATES.unknown).length, 0)
   const all = t('count.queues', { n: queues })
-  if (unknown === queues && !mutedTroubles.value.length) return `${t('verdict.ok.unknown')} · ${all}`
   const silenced = mutedTroubles.value.length
+  if (unknown === queues && !silenced) return `${t('verdict.ok.unknown')} · ${all}`
   return [silenced ? t('verdict.ok.muted', { n: silenced }) : t('verdict.ok'), all, ...(unknown ? [t('verdict.ok.some', { n: unknown })] : [])].join(' · ')
 }
 
