@@ -42,11 +42,12 @@ vet:
 lint:
 	go tool -modfile=internal/tools/go.mod golangci-lint run
 
-# These run programs as they are shipped, in which nothing looks for races. So go keeps their results for `go test ./...`.
-PROGRAM_TESTS := ./internal/e2e ./internal/samtest
+# These look at programs and the page from outside, where the race detector finds little and costs most. So go keeps their
+# results for `go test ./...`.
+OUTSIDE_TESTS := ./internal/e2e ./internal/pagetest ./internal/samtest
 race:
-	go test -race $$(go list ./... | grep -v $(foreach test,$(PROGRAM_TESTS),-e '$(test:.%=%)$$'))
-	go test $(PROGRAM_TESTS)
+	go test -race $$(go list ./... | grep -v $(foreach test,$(OUTSIDE_TESTS),-e '$(test:.%=%)$$'))
+	go test $(OUTSIDE_TESTS)
 
 tidy:
 	go mod tidy -diff

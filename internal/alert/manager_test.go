@@ -163,7 +163,7 @@ func (d *desk) none(what string, got []string) {
 func (d *desk) one(what string, got []string, parts ...string) {
 	d.t.Helper()
 	if len(got) != 1 {
-		d.t.Fatalf("%s: sent was %q, want one message", what, got)
+		d.t.Fatalf("%s: sent was %q, want one message; the log has\n%s", what, got, d.log)
 	}
 	for _, part := range parts {
 		if !strings.Contains(got[0], part) {

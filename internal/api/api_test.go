@@ -25,6 +25,7 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/dashboard"
+	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/internal/view"
 )
@@ -81,8 +82,8 @@ func header(name, value string) func(*http.Request) {
 func TestViewOfAStrangerIsCachedAndNarrowed(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"celery","metrics":{"waiting":12}},{"name":"orders","driver":"sqs","metrics":{"waiting":1}}]`)
+	server := pagetest.Serve(t, redis, "")
+	pagetest.Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"celery","metrics":{"waiting":12}},{"name":"orders","driver":"sqs","metrics":{"waiting":1}}]`)
 	a := call(t, http.MethodGet, server.URL+"/api/v1/view", nil)
 	if a.status != http.StatusOK || !strings.Contains(a.body, `"celery/emails":{"name":"emails"`) || !strings.Contains(a.body, `"totals":{"waiting":13,`) {
 		t.Fatalf("the view is %d %s", a.status, a.body)
@@ -105,7 +106,7 @@ func TestViewOfAStrangerIsCachedAndNarrowed(t *testing.T) {
 
 func TestQueryThatCannotBeReadIsRefused(t *testing.T) {
 	t.Parallel()
-	server := serve(t, servertest.Redis(t), "")
+	server := pagetest.Serve(t, servertest.Redis(t), "")
 	for _, query := range []string{"?app=shop;driver=sqs", "?q=%"} {
 		if a := call(t, http.MethodGet, server.URL+"/api/v1/view"+query, nil); a.status != http.StatusBadRequest {
 			t.Errorf("%s: %d", query, a.status)
@@ -115,7 +116,7 @@ func TestQueryThatCannotBeReadIsRefused(t *testing.T) {
 
 func TestNothingCanBeChanged(t *testing.T) {
 	t.Parallel()
-	server := serve(t, servertest.Redis(t), "")
+	server := pagetest.Serve(t, servertest.Redis(t), "")
 	for _, path := range []string{"/", "/api/v1/view", "/api/v1/stream", "/api/v1/slow", "/healthz", "/assets/app.js"} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 			if a := call(t, method, server.URL+path, nil); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET" {
@@ -133,7 +134,7 @@ func TestNothingCanBeChanged(t *testing.T) {
 func TestRubbishInRedisHarmsNobody(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := pagetest.Serve(t, redis, "")
 	ctx := t.Context()
 	redis.Client.Set(ctx, "pulse:index", "rubbish", 0)
 	redis.Client.Set(ctx, "pulse:scan", "rubbish", 0)
@@ -147,7 +148,7 @@ func TestRubbishInRedisHarmsNobody(t *testing.T) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":12}}]`)
+	pagetest.Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":12}}]`)
 	a := call(t, http.MethodGet, server.URL+"/api/v1/view", nil)
 	for _, part := range []string{`"waiting":12`, "larger than 8 MiB", "WRONGTYPE", "more problems are not listed"} {
 		if a.status != http.StatusOK || !strings.Contains(a.body, part) {
@@ -160,7 +161,7 @@ func TestOnlyWhoMayReadsTheView(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
 	const token = "open sesame"
-	closed := serve(t, redis, token)
+	closed := pagetest.Serve(t, redis, token)
 	status := func(target string, change func(*http.Request)) int {
 		a := call(t, http.MethodGet, target, change)
 		if strings.Contains(a.body, token) || strings.Contains(fmt.Sprint(a.header), token) {
@@ -217,7 +218,7 @@ func TestOnlyWhoMayReadsTheView(t *testing.T) {
 
 	// Without a token it answers only to names of this machine: a page elsewhere may point its own
 	// name here, but cannot make a browser send another.
-	open := serve(t, redis, "")
+	open := pagetest.Serve(t, redis, "")
 	for host, want := range map[string]int{"localhost:1": 200, "127.0.0.1": 200, "[::1]:80": 200, "evil.example": 403, "127.0.0.1.evil.example": 403, "192.168.1.5": 403} {
 		if got := status(open.URL+"/api/v1/view", func(r *http.Request) { r.Host = host }); got != want {
 			t.Errorf("as %s: %d, want %d", host, got, want)
@@ -246,8 +247,8 @@ func (e *events) next() (name, data string, ok bool) {
 func TestStreamIsAViewAndThenWhatChanges(t *testing.T) {
 	redis := servertest.Redis(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":1}}]`)
-	server := serve(t, redis, "")
+	pagetest.Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":1}}]`)
+	server := pagetest.Serve(t, redis, "")
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -263,7 +264,7 @@ func TestStreamIsAViewAndThenWhatChanges(t *testing.T) {
 		t.Fatalf("the first event is %s %s", name, text)
 	}
 	for i := 2; i < 5; i++ {
-		set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":%d}}]`, i)
+		pagetest.Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":%d}}]`, i)
 		name, patch, ok := e.next()
 		if !ok || name != "patch" {
 			t.Fatalf("event %d is %s %s", i, name, patch)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/dashboard"
+	"github.com/gravito-framework/pulse/internal/pagetest"
 )
 
 // routes is every route there is, with the method it takes.
@@ -30,8 +31,8 @@ var routes = map[string]string{
 func closed(token string) (h http.Handler, log *bytes.Buffer) {
 	log = &bytes.Buffer{}
 	l := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s := &store{}
-	server := &api.Server{Live: api.NewLive(s.read, 0, l), Ping: func(context.Context) error { return nil }, Token: token, Log: l}
+	s := &pagetest.Store{}
+	server := &api.Server{Live: api.NewLive(s.Read, 0, l), Ping: func(context.Context) error { return nil }, Token: token, Log: l}
 	return server.Handler(), log
 }
 
@@ -334,10 +335,10 @@ func TestSessionStaysWithinTLSWhereThereIsTLS(t *testing.T) {
 func TestAFunctionAnswersWhomIAMKnows(t *testing.T) {
 	t.Parallel()
 	type key struct{}
-	s := &store{}
+	s := &pagetest.Store{}
 	log := slog.New(slog.DiscardHandler)
 	server := &api.Server{
-		Live: api.NewLive(s.read, 0, log), Ping: func(context.Context) error { return nil }, Log: log,
+		Live: api.NewLive(s.Read, 0, log), Ping: func(context.Context) error { return nil }, Log: log,
 		Authenticated: func(ctx context.Context) bool { return ctx.Value(key{}) != nil },
 	}
 	h := server.Handler()

@@ -21,29 +21,30 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/runtime"
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
 
 // fill makes a view of about 5 MB, of which each row has the text.
-func (s *store) fill(text string) {
+func fill(s *pagetest.Store, text string) {
 	const apps, queues = 13, 100
 	for app := range apps {
 		var rows []string
 		for q := range queues {
 			rows = append(rows, fmt.Sprintf(`{"name":"q%d","driver":"sqs","metrics":{"waiting":1},"meta":{"text":"%s%s"}}`, q, text, strings.Repeat("x", 3800)))
 		}
-		s.set(fmt.Sprintf("pulse:queues:app-%d", app), `"app":"app-%d","queues":[%s]`, app, strings.Join(rows, ","))
+		s.Set(fmt.Sprintf("pulse:queues:app-%d", app), `"app":"app-%d","queues":[%s]`, app, strings.Join(rows, ","))
 	}
 }
 
 // live is a server of s on a listener, until stop.
-func live(t testing.TB, s *store, listener net.Listener) (stop func()) {
+func live(t testing.TB, s *pagetest.Store, listener net.Listener) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
-	h := handler(s.read, log)
+	h := pagetest.Handler(s.Read, log)
 	go func() { served <- runtime.Serve(ctx, h, listener, log) }()
 	return func() {
 		cancel()
@@ -67,8 +68,8 @@ func loopback(t testing.TB) net.Listener {
 // that read, and of requests for the whole view that never read, n of each, that take an encoding.
 func perClient(t testing.TB, n int, encoding string) float64 {
 	t.Helper()
-	s := &store{}
-	s.fill("first")
+	s := &pagetest.Store{}
+	fill(s, "first")
 	l := loopback(t)
 	stop := live(t, s, l)
 	defer stop()
@@ -175,8 +176,8 @@ func TestClientThatReadsNothingIsClosed(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, p := &store{}, servertest.NewPipes()
-				s.fill("first")
+				s, p := &pagetest.Store{}, servertest.NewPipes()
+				fill(s, "first")
 				stop := live(t, s, p)
 				c, _ := answered(t, p, path)
 				defer c.Close()
@@ -203,8 +204,8 @@ func TestClientThatReadsSlowlyIsServed(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, p := &store{}, servertest.NewPipes()
-				s.fill("first")
+				s, p := &pagetest.Store{}, servertest.NewPipes()
+				fill(s, "first")
 				stop := live(t, s, p)
 				c, r := answered(t, p, path)
 				defer c.Close()
@@ -226,7 +227,7 @@ func TestClientThatReadsSlowlyIsServed(t *testing.T) {
 func TestSlowReadersOfOldViewsMakeRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, p := &store{}, servertest.NewPipes()
+		s, p := &pagetest.Store{}, servertest.NewPipes()
 		stop := live(t, s, p)
 		const clients = 20 // of 5 MB each: 64 MiB have room for 12
 		var mu sync.Mutex
@@ -234,7 +235,7 @@ func TestSlowReadersOfOldViewsMakeRoom(t *testing.T) {
 		var reading sync.WaitGroup
 		var conns []net.Conn
 		for i := range clients {
-			s.fill(fmt.Sprint("version ", i))
+			fill(s, fmt.Sprint("version ", i))
 			time.Sleep(2 * time.Second)
 			c, r := answered(t, p, "/api/v1/stream")
 			conns = append(conns, c)
@@ -276,9 +277,9 @@ func TestClientFarBehindGetsTheViewAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, w := &store{}, &wire{}
-				s.set("pulse:queues:shop", oneQueue, 1)
-				h := handler(s.read, slog.New(slog.DiscardHandler))
+				s, w := &pagetest.Store{}, &wire{}
+				s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
+				h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 				end, _ := watch(t, t.Context(), h, w)
 				synctest.Wait()
 				hold := make(chan struct{})
@@ -290,9 +291,9 @@ func TestClientFarBehindGetsTheViewAnew(t *testing.T) {
 					changes = 4
 				}
 				for i := range changes {
-					s.set("pulse:queues:shop", oneQueue, 10+i)
+					s.Set("pulse:queues:shop", pagetest.OneQueue, 10+i)
 					if large {
-						s.fill(fmt.Sprint(i))
+						fill(s, fmt.Sprint(i))
 					}
 					time.Sleep(2 * time.Second)
 				}
@@ -308,7 +309,7 @@ func TestClientFarBehindGetsTheViewAnew(t *testing.T) {
 				if diff := cmp.Diff(value(t, want), value(t, patched(t, all))); diff != "" {
 					t.Errorf("(-view +patched):\n%s", diff)
 				}
-				s.set("pulse:queues:shop", oneQueue, 2)
+				s.Set("pulse:queues:shop", pagetest.OneQueue, 2)
 				time.Sleep(2500 * time.Millisecond)
 				if all := w.all(); all[len(all)-1].name != "patch" {
 					t.Error("after that it gets no patches")
@@ -332,9 +333,9 @@ func refused(t *testing.T, w *httptest.ResponseRecorder, says string) {
 func TestThereAreSoManyStreamsAtMost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{}
-		s.set("pulse:queues:shop", oneQueue, 1)
-		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s := &pagetest.Store{}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 		var ends []func()
 		for range 1000 {
 			end, _ := watch(t, t.Context(), h, &wire{})
@@ -362,9 +363,9 @@ func TestThereAreSoManyStreamsAtMost(t *testing.T) {
 func TestThereAreSoManyRequestsAtMost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, hold := &store{}, make(chan struct{})
-		s.set("pulse:queues:shop", oneQueue, 1)
-		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s, hold := &pagetest.Store{}, make(chan struct{})
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 		var asking sync.WaitGroup
 		for range 1000 {
 			asking.Go(func() { h.ServeHTTP(&wire{hold: hold}, request(t.Context(), http.MethodGet, "/api/v1/view")) })
@@ -385,9 +386,9 @@ func TestThereAreSoManyRequestsAtMost(t *testing.T) {
 func TestNarrowedAnswersHaveABudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, hold := &store{}, make(chan struct{})
-		s.fill("first")
-		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s, hold := &pagetest.Store{}, make(chan struct{})
+		fill(s, "first")
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 		var asking sync.WaitGroup
 		ask := func(n int, path string) {
 			for range n {

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/runtime"
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
@@ -24,11 +25,11 @@ import (
 func TestCompressedStreamIsReadableAsItComes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, p := &store{}, servertest.NewPipes()
-		s.fill("first")
-		s.set("pulse:queues:shop", oneQueue, 1)
+		s, p := &pagetest.Store{}, servertest.NewPipes()
+		fill(s, "first")
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
 		log := slog.New(slog.DiscardHandler)
-		server := &api.Server{Live: api.NewLive(s.read, 0, log), StreamFor: 40 * time.Second, Log: log}
+		server := &api.Server{Live: api.NewLive(s.Read, 0, log), StreamFor: 40 * time.Second, Log: log}
 		h := server.Handler()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
@@ -83,7 +84,7 @@ func TestCompressedStreamIsReadableAsItComes(t *testing.T) {
 			}
 		}
 		for i := range 5 {
-			s.set("pulse:queues:shop", oneQueue, 10+i)
+			s.Set("pulse:queues:shop", pagetest.OneQueue, 10+i)
 			if patch := next(); !strings.HasPrefix(patch, "event: patch\n") {
 				t.Errorf("a change is %.100q", patch)
 			}
@@ -125,9 +126,9 @@ func unzipped(t *testing.T, zipped string) string {
 func TestCompressedStreamEndsWhereItsSessionDoes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, zipped, plain := &store{}, &wire{}, &wire{}
-		s.fill("first")
-		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s, zipped, plain := &pagetest.Store{}, &wire{}, &wire{}
+		fill(s, "first")
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -138,7 +139,7 @@ func TestCompressedStreamEndsWhereItsSessionDoes(t *testing.T) {
 		}()
 		end, _ := watch(t, t.Context(), h, plain)
 		time.Sleep(time.Second)
-		s.fill("second")
+		fill(s, "second")
 		time.Sleep(17 * time.Second)
 		cancel()
 		<-done
@@ -154,11 +155,11 @@ type buffered struct{ http.ResponseWriter }
 
 func TestCompressedStreamThatIsBufferedIsOneView(t *testing.T) {
 	t.Parallel()
-	s, w := &store{}, httptest.NewRecorder()
-	s.fill("first")
+	s, w := &pagetest.Store{}, httptest.NewRecorder()
+	fill(s, "first")
 	r := request(t.Context(), http.MethodGet, "/api/v1/stream")
 	r.Header.Set("Accept-Encoding", "gzip")
-	handler(s.read, slog.New(slog.DiscardHandler)).ServeHTTP(buffered{w}, r)
+	pagetest.Handler(s.Read, slog.New(slog.DiscardHandler)).ServeHTTP(buffered{w}, r)
 	if got := unzipped(t, w.Body.String()); !strings.HasPrefix(got, "retry: 5000\n\nevent: view\n") || !strings.HasSuffix(got, "}\n\n") {
 		t.Errorf("it is %.200q", got)
 	}
@@ -167,11 +168,11 @@ func TestCompressedStreamThatIsBufferedIsOneView(t *testing.T) {
 func TestStreamIsPlainForThoseThatTakeNoGzip(t *testing.T) {
 	t.Parallel()
 	for _, accepts := range []string{"", "identity", "br", "gzip;q=0"} {
-		s, w := &store{}, httptest.NewRecorder()
-		s.set("pulse:queues:shop", oneQueue, 1)
+		s, w := &pagetest.Store{}, httptest.NewRecorder()
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
 		r := request(t.Context(), http.MethodGet, "/api/v1/stream")
 		r.Header.Set("Accept-Encoding", accepts)
-		handler(s.read, slog.New(slog.DiscardHandler)).ServeHTTP(buffered{w}, r)
+		pagetest.Handler(s.Read, slog.New(slog.DiscardHandler)).ServeHTTP(buffered{w}, r)
 		if w.Header().Get("Content-Encoding") != "" || w.Header().Get("Vary") != "Accept-Encoding" || !strings.HasPrefix(w.Body.String(), "retry: 5000\n\n") {
 			t.Errorf("%q: %v %.100q", accepts, w.Header(), w.Body)
 		}

@@ -11,56 +11,19 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/recorder"
 	"github.com/gravito-framework/pulse/internal/servertest"
-	"github.com/gravito-framework/pulse/protocol"
 )
-
-// recorded writes the history of an app: how many jobs wait in each queue, minute by minute up to now; -1 is a minute
-// without a look.
-func recorded(tb testing.TB, client redis.UniversalClient, app string, waiting map[string][]int64) {
-	tb.Helper()
-	recordedAs(tb, client, app, waiting, func(n int64) protocol.Metrics { return protocol.Metrics{Waiting: n} })
-}
-
-// recordedAs is the same, of numbers that metrics makes of each.
-func recordedAs(tb testing.TB, client redis.UniversalClient, app string, columns map[string][]int64, metrics func(int64) protocol.Metrics) {
-	tb.Helper()
-	now := time.Now().UnixMilli()
-	encoder := history.NewEncoder(24*time.Hour, nil)
-	minutes := 0
-	for _, column := range columns {
-		minutes = len(column)
-	}
-	pipe := client.Pipeline()
-	for i := range minutes {
-		at := now - int64(minutes-1-i)*time.Minute.Milliseconds()
-		var samples []history.Sample
-		for name, column := range columns {
-			if column[i] >= 0 {
-				samples = append(samples, history.Sample{Key: history.Key("sqs/" + name), Name: name, Driver: protocol.DriverSQS, Metrics: metrics(column[i])})
-			}
-		}
-		if len(samples) == 0 {
-			continue
-		}
-		entry, _ := encoder.Encode(at, samples)
-		pipe.XAdd(tb.Context(), &redis.XAddArgs{Stream: protocol.HistoryKey(app), ID: history.EntryID(at), Values: []string{history.Field, string(entry)}})
-	}
-	if _, err := pipe.Exec(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
-}
 
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	url := serve(t, server, "").URL
-	recorded(t, server.Client, "shop", map[string][]int64{"orders": {1, -1, 3, 4}, "a/b": {7, -1, 7, 7}})
-	recorded(t, server.Client, "blog", map[string][]int64{"mail": {5}})
+	url := pagetest.Serve(t, server, "").URL
+	pagetest.Record(t, server.Client, "shop", map[string][]int64{"orders": {1, -1, 3, 4}, "a/b": {7, -1, 7, 7}})
+	pagetest.Record(t, server.Client, "blog", map[string][]int64{"mail": {5}})
 	type columns struct{ Waiting, Active []*int64 }
 	var got struct {
 		From   int64
@@ -91,11 +54,11 @@ func TestHistory(t *testing.T) {
 func TestHistoryOfAllQueues(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	url := serve(t, server, "").URL
-	set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":4},"meta":{"dlq":"dead"}},{"name":"dead","driver":"sqs","metrics":{"waiting":7},"meta":{"dlq_for":["orders"]}}]`)
-	set(t, server, "pulse:queues:blog", `"app":"blog","queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}},{"name":"dead","driver":"sqs","metrics":{"waiting":7}}]`)
-	recorded(t, server.Client, "shop", map[string][]int64{"orders": {1, -1, 3, 4}, "dead": {7, -1, 7, 8}})
-	recorded(t, server.Client, "blog", map[string][]int64{"mail": {5, -1, -1, 6}, "dead": {7, -1, 7, 8}})
+	url := pagetest.Serve(t, server, "").URL
+	pagetest.Set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":4},"meta":{"dlq":"dead"}},{"name":"dead","driver":"sqs","metrics":{"waiting":7},"meta":{"dlq_for":["orders"]}}]`)
+	pagetest.Set(t, server, "pulse:queues:blog", `"app":"blog","queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}},{"name":"dead","driver":"sqs","metrics":{"waiting":7}}]`)
+	pagetest.Record(t, server.Client, "shop", map[string][]int64{"orders": {1, -1, 3, 4}, "dead": {7, -1, 7, 8}})
+	pagetest.Record(t, server.Client, "blog", map[string][]int64{"mail": {5, -1, -1, 6}, "dead": {7, -1, 7, 8}})
 	for range 2 { // the second is the one that is kept
 		a := call(t, http.MethodGet, url+"/api/v1/history?key=*&key=shop/sqs/orders&minutes=6", nil)
 		const want = `"*":{"waiting":[null,null,6,null,3,10],"active":[null,null,null,null,null,null],"delayed":[null,null,null,null,null,null],"failed":[null,null,7,null,7,8]},"shop/sqs/orders":{"waiting":[null,null,1,null,3,4]`
@@ -111,8 +74,8 @@ func TestHistoryOfAllQueues(t *testing.T) {
 func TestHistoryThatCannotBeReadIsNoGap(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	url := serve(t, server, "").URL
-	recorded(t, server.Client, "shop", map[string][]int64{"orders": {1}})
+	url := pagetest.Serve(t, server, "").URL
+	pagetest.Record(t, server.Client, "shop", map[string][]int64{"orders": {1}})
 	if err := server.Client.Set(t.Context(), "pulse:history:blog", "x", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +93,7 @@ func TestHistoryThatCannotBeReadIsNoGap(t *testing.T) {
 
 func TestHistoryQueriesThatAreRefused(t *testing.T) {
 	t.Parallel()
-	server := serve(t, servertest.Redis(t), "")
+	server := pagetest.Serve(t, servertest.Redis(t), "")
 	many := url.Values{}
 	for i := range 101 {
 		many.Add("key", fmt.Sprintf("shop/sqs/%d", i))
@@ -156,7 +119,7 @@ func BenchmarkHistory(b *testing.B) {
 		}
 		waiting[fmt.Sprintf("queue-%d", q)] = column
 	}
-	recorded(b, server.Client, "shop", waiting)
+	pagetest.Record(b, server.Client, "shop", waiting)
 	store := recorder.NewStore(server.Client, "redis", 24*time.Hour)
 	from := time.Now().Add(-24 * time.Hour).UnixMilli()
 	var ours, raw time.Duration

@@ -15,16 +15,17 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
 
 // shop is a handler with the queues that docs/integrations.md speaks of.
 func shop() http.Handler {
-	s := &store{}
-	s.set("pulse:queues:shop:sqs", `"app":"shop","source":"sqs","queues":[
+	s := &pagetest.Store{}
+	s.Set("pulse:queues:shop:sqs", `"app":"shop","source":"sqs","queues":[
 		{"name":"mail","driver":"sqs","metrics":{"waiting":9}},
 		{"name":"orders.fifo","driver":"sqs","metrics":{"waiting":120,"active":4,"delayed":0,"failed":1}}]`)
-	return handler(s.read, slog.New(slog.DiscardHandler))
+	return pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 }
 
 // pathAndQuery is of a URL on the page, whose host is an example's.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
 
@@ -23,20 +24,20 @@ func exposed(t *testing.T) string {
 	t.Helper()
 	var text string
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{}
-		h := handler(s.read, slog.New(slog.DiscardHandler))
-		s.set("pulse:queues:blog", `"app":"blog","queues":[{"name":"gone","driver":"sqs","metrics":{"waiting":5}}]`)
-		s.set("pulse:server:blog:old", `"system":{"hostname":"old","cpu_usage":5},"meta":{"app_name":"blog"}`)
+		s := &pagetest.Store{}
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
+		s.Set("pulse:queues:blog", `"app":"blog","queues":[{"name":"gone","driver":"sqs","metrics":{"waiting":5}}]`)
+		s.Set("pulse:server:blog:old", `"system":{"hostname":"old","cpu_usage":5},"meta":{"app_name":"blog"}`)
 		get(t, h, "/metrics")
 		time.Sleep(2 * time.Second)
-		s.set("pulse:queues:blog", "")
-		s.set("pulse:server:blog:old", "")
+		s.Set("pulse:queues:blog", "")
+		s.Set("pulse:server:blog:old", "")
 		at := time.Now().UnixMilli()
-		s.set("pulse:queues:shop:sqs", `"app":"shop","source":"sqs","queues":[
+		s.Set("pulse:queues:shop:sqs", `"app":"shop","source":"sqs","queues":[
 			{"name":"orders","driver":"sqs","metrics":{"waiting":9007199254740991,"active":2,"delayed":1,"failed":0},"meta":{"oldest_at":%d,"workers":4,"paused":false,"processed":1234}},
 			{"name":"a\"} 1\n# HELP <b>\\","driver":"celery","metrics":{"waiting":0}}]`, at-90_500)
-		s.set("pulse:trend:shop", `"app":"shop","queues":{"sqs/orders":{"health":"growing","trend":{"waiting_per_min":-90,"drain_seconds":60}}}`)
-		s.set("pulse:server:shop:web-1", `"system":{"hostname":"web-1","cpu_usage":12.5,"memory_total":100,"memory_free":40,"load_avg":[0.5,1,2]},"process":{"memory_rss":7},"meta":{"app_name":"shop"}`)
+		s.Set("pulse:trend:shop", `"app":"shop","queues":{"sqs/orders":{"health":"growing","trend":{"waiting_per_min":-90,"drain_seconds":60}}}`)
+		s.Set("pulse:server:shop:web-1", `"system":{"hostname":"web-1","cpu_usage":12.5,"memory_total":100,"memory_free":40,"load_avg":[0.5,1,2]},"process":{"memory_rss":7},"meta":{"app_name":"shop"}`)
 		w := get(t, h, "/metrics")
 		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8" {
 			t.Fatalf("it is %d %s", w.Code, w.Header())
@@ -102,13 +103,13 @@ func TestPrometheusTakesTheMetrics(t *testing.T) {
 func TestLastNumbersAreNoSamples(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{}
-		h := handler(s.read, slog.New(slog.DiscardHandler))
-		s.set("pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":5}}]`)
+		s := &pagetest.Store{}
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
+		s.Set("pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":5}}]`)
 		if text := get(t, h, "/metrics").Body.String(); !strings.Contains(text, "pulse_queue_jobs{") {
 			t.Fatalf("it begins with %s", text)
 		}
-		s.fail(errors.New("connection refused"))
+		s.Fail(errors.New("connection refused"))
 		time.Sleep(5 * time.Second)
 		text := get(t, h, "/metrics").Body.String()
 		if strings.Contains(text, "pulse_queue_") || !strings.Contains(text, "\npulse_redis_up 0\n") {
@@ -118,14 +119,14 @@ func TestLastNumbersAreNoSamples(t *testing.T) {
 }
 
 // manyQueues is a store of 10,000 queues in 50 apps.
-func manyQueues() *store {
-	s := &store{}
+func manyQueues() *pagetest.Store {
+	s := &pagetest.Store{}
 	for app := range 50 {
 		var rows []string
 		for q := range 200 {
 			rows = append(rows, fmt.Sprintf(`{"name":"queue-%d","driver":"bullmq","metrics":{"waiting":%d,"active":3,"delayed":1,"failed":2},"meta":{"workers":2,"paused":false,"oldest_at":%d}}`, q, q, time.Now().UnixMilli()))
 		}
-		s.set(fmt.Sprintf("pulse:queues:app-%d", app), `"app":"app-%d","queues":[%s]`, app, strings.Join(rows, ","))
+		s.Set(fmt.Sprintf("pulse:queues:app-%d", app), `"app":"app-%d","queues":[%s]`, app, strings.Join(rows, ","))
 	}
 	return s
 }
@@ -133,7 +134,7 @@ func manyQueues() *store {
 // BenchmarkScrape compares a compressed scrape of 10,000 queues with compressing alone.
 func BenchmarkScrape(b *testing.B) {
 	s := manyQueues()
-	h := handler(s.read, slog.New(slog.DiscardHandler))
+	h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 	plain := get(b, h, "/metrics").Body.Bytes()
 	var ours, raw time.Duration
 	for b.Loop() {

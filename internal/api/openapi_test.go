@@ -14,14 +14,15 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
 
 // description is what a server says of its API, found valid by another's reader.
 func description(t *testing.T) *openapi3.T {
 	t.Helper()
-	s := &store{}
-	w := get(t, handler(s.read, slog.New(slog.DiscardHandler)), "/openapi.json")
+	s := &pagetest.Store{}
+	w := get(t, pagetest.Handler(s.Read, slog.New(slog.DiscardHandler)), "/openapi.json")
 	doc, err := openapi3.NewLoader().LoadFromData(w.Body.Bytes())
 	if err == nil {
 		err = doc.Validate(t.Context())
@@ -82,18 +83,18 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 func furnished(t *testing.T, token string) string {
 	t.Helper()
 	server := servertest.Redis(t)
-	set(t, server, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","queues":[
+	pagetest.Set(t, server, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","queues":[
 		{"name":"orders","driver":"sqs","metrics":{"waiting":1,"active":2,"delayed":1,"failed":0},"meta":{"oldest_at":%d}},
 		{"name":"mail","driver":"celery","metrics":{"waiting":0}}],"problems":[{"reason":"AccessDenied"}]`, time.Now().UnixMilli())
-	set(t, server, "pulse:trend:shop", `"app":"shop","queues":{"sqs/orders":{"health":"growing","reason":"more wait","trend":{"waiting_per_min":1.5,"drain_seconds":60,"drain_range":[50,70]}}}`)
-	set(t, server, "pulse:server:shop:web-1", `"system":{"hostname":"web-1","cpu_usage":12.5,"memory_total":100},"process":{"pid":1},"meta":{"app_name":"shop"}`)
+	pagetest.Set(t, server, "pulse:trend:shop", `"app":"shop","queues":{"sqs/orders":{"health":"growing","reason":"more wait","trend":{"waiting_per_min":1.5,"drain_seconds":60,"drain_range":[50,70]}}}`)
+	pagetest.Set(t, server, "pulse:server:shop:web-1", `"system":{"hostname":"web-1","cpu_usage":12.5,"memory_total":100},"process":{"pid":1},"meta":{"app_name":"shop"}`)
 	err := server.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "pulse:slow:shop", Values: []string{
 		"timestamp", fmt.Sprint(time.Now().UnixMilli()), "kind", "http", "name", "GET /", "duration_ms", "900", "threshold_ms", "500", "meta", `{"status":200}`,
 	}}).Err()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, server, token).URL
+	return pagetest.Serve(t, server, token).URL
 }
 
 // TestStrangersQueries lets schemathesis read the description and ask what it allows, and what it doesn't.

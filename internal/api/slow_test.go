@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/probes/recorder"
 )
@@ -55,7 +56,7 @@ func good(name string) []string {
 func TestTheNewestSlowEntriesComeFirst(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	url := serve(t, server, "").URL
+	url := pagetest.Serve(t, server, "").URL
 	if _, body := slow(t, url, "app=shop"); strings.TrimSpace(body) != `{"app":"shop","entries":[],"problems":[]}` {
 		t.Errorf("of nothing: %s", body)
 	}
@@ -79,13 +80,13 @@ func TestTheNewestSlowEntriesComeFirst(t *testing.T) {
 // report makes an app known to the view.
 func report(t *testing.T, server *servertest.RedisServer, app string) {
 	t.Helper()
-	set(t, server, "pulse:queues:"+app, `"app":"%s","queues":[]`, app)
+	pagetest.Set(t, server, "pulse:queues:"+app, `"app":"%s","queues":[]`, app)
 }
 
 func TestTheNewestSlowEntriesOfAllAppsComeFirst(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	url := serve(t, server, "").URL
+	url := pagetest.Serve(t, server, "").URL
 	for _, app := range []string{"bank", "idle", "shop", "text"} {
 		report(t, server, app)
 	}
@@ -124,7 +125,7 @@ func TestTheNewestSlowEntriesOfAllAppsComeFirst(t *testing.T) {
 func TestLargeSlowEntriesOfManyAppsAreAShortAnswer(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	url := serve(t, server, "").URL
+	url := pagetest.Serve(t, server, "").URL
 	for i := range 110 {
 		report(t, server, fmt.Sprintf("app-%03d", i))
 	}
@@ -166,7 +167,7 @@ func TestWhatARecorderNotesIsShown(t *testing.T) {
 	}()
 	t.Cleanup(func() { <-ended })
 	servertest.Eventually(t, "the entry", func() bool { return server.Client.XLen(t.Context(), "pulse:slow:shop").Val() == 1 })
-	log, _ := slow(t, serve(t, server, "").URL, "app=shop")
+	log, _ := slow(t, pagetest.Serve(t, server, "").URL, "app=shop")
 	e := log.Entries[0]
 	if e.Timestamp == 0 || e.Kind != "query" || e.Name != "SELECT 1" || e.DurationMS != 2000 || e.ThresholdMS != 1000 || e.Host == "" || e.Meta["rows"] != 1.0 {
 		t.Errorf("%+v", e)
@@ -181,7 +182,7 @@ func TestABadSlowEntryDoesNotHideItsNeighbours(t *testing.T) {
 	add(t, server, "shop", append(good("huge"), "meta", strings.Repeat("x", 1<<20))...)
 	add(t, server, "shop", append(good("large"), "meta", strings.Repeat("x", 40<<10), "more", strings.Repeat("x", 40<<10))...)
 	add(t, server, "shop", append(good("last"), "more", "unknown")...)
-	log, _ := slow(t, serve(t, server, "").URL, "app=shop")
+	log, _ := slow(t, pagetest.Serve(t, server, "").URL, "app=shop")
 	if len(log.Entries) != 2 || log.Entries[0].Name != "last" || log.Entries[1].Name != "first" || len(log.Problems) != 3 {
 		t.Fatalf("%+v", log)
 	}
@@ -205,7 +206,7 @@ func TestEntriesOfManyFieldsDoNotHideTheirNeighbours(t *testing.T) {
 		add(t, server, "shop", fields...)
 	}
 	add(t, server, "shop", good("last")...)
-	log, _ := slow(t, serve(t, server, "").URL, "app=shop")
+	log, _ := slow(t, pagetest.Serve(t, server, "").URL, "app=shop")
 	if len(log.Entries) != 2 || log.Entries[0].Name != "last" || log.Entries[1].Name != "first" || len(log.Problems) != 3 {
 		t.Errorf("%d entries, problems %v", len(log.Entries), log.Problems)
 	}
@@ -214,7 +215,7 @@ func TestEntriesOfManyFieldsDoNotHideTheirNeighbours(t *testing.T) {
 func TestAStreamFullOfRubbishIsAShortAnswer(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	url := serve(t, server, "").URL
+	url := pagetest.Serve(t, server, "").URL
 	for range 300 {
 		add(t, server, "bad", "rubbish", "x")
 		add(t, server, "large", append(good("large"), "meta", `{"x":"`+strings.Repeat("x", 60<<10)+`"}`)...)
@@ -234,7 +235,7 @@ func TestAStreamFullOfRubbishIsAShortAnswer(t *testing.T) {
 
 func TestAQueryForSlowEntriesSaysWhatItTakes(t *testing.T) {
 	t.Parallel()
-	url := serve(t, servertest.Redis(t), "").URL
+	url := pagetest.Serve(t, servertest.Redis(t), "").URL
 	for query, want := range map[string]string{
 		"app=":                `The query's app is "": it takes 1 to 128 letters`,
 		"app=my%20shop":       `The query's app is "my shop": it takes 1 to 128 letters`,
@@ -256,7 +257,7 @@ func TestAQueryForSlowEntriesSaysWhatItTakes(t *testing.T) {
 func TestSlowEntriesNeedRedisAndALogin(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	url := serve(t, server, "sesame").URL
+	url := pagetest.Serve(t, server, "sesame").URL
 	const path = "/api/v1/slow?app=shop"
 	if a := call(t, http.MethodGet, url+path, nil); a.status != http.StatusUnauthorized {
 		t.Errorf("without the token: %d", a.status)

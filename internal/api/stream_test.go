@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/runtime"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/internal/view"
@@ -28,77 +28,6 @@ import (
 
 // These tests are about time, so they run on synctest's clock and on documents that the test makes;
 // a goroutine that outlives its test fails it.
-
-// store is what a Live reads.
-type store struct {
-	mu    sync.Mutex
-	docs  map[string]string
-	err   error
-	reads int
-	hangs atomic.Bool // until its reader has had enough
-}
-
-func (s *store) read(ctx context.Context, now time.Time, add func(view.Document) bool) (ahead time.Duration, err error) {
-	if s.hangs.Load() {
-		<-ctx.Done()
-		return 0, ctx.Err()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reads++
-	if s.err != nil {
-		return 0, s.err
-	}
-	for key, text := range s.docs {
-		d := view.Document{Key: key, SeenAt: now.UnixMilli()}
-		if text != "" {
-			d.Data = []byte(text)
-		}
-		add(d)
-	}
-	return 0, ctx.Err()
-}
-
-// set stores a document that was made now; without a format the key is gone.
-func (s *store) set(key, format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.docs == nil {
-		s.docs = map[string]string{}
-	}
-	s.docs[key] = ""
-	if format != "" {
-		s.docs[key] = fmt.Sprintf(`{"timestamp":%d,`, time.Now().UnixMilli()) + fmt.Sprintf(format, args...) + "}"
-	}
-}
-
-// forget is what a day without a key does.
-func (s *store) forget(keys ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, key := range keys {
-		delete(s.docs, key)
-	}
-}
-
-func (s *store) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
-}
-
-func (s *store) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.reads
-}
-
-const oneQueue = `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":%d}}]`
-
-func handler(read api.Read, log *slog.Logger) http.Handler {
-	s := &api.Server{Live: api.NewLive(read, 0, log), Ping: func(context.Context) error { return nil }, Log: log}
-	return s.Handler()
-}
 
 // wire is a ResponseWriter that streams. With a hold it takes nothing until that is closed.
 type wire struct {
@@ -209,33 +138,33 @@ func patched(t *testing.T, events []event) []byte {
 func TestPatchesMakeTheVeryViewOfThatMoment(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, w := &store{}, &wire{}
-		h := handler(s.read, slog.New(slog.DiscardHandler))
-		s.set("pulse:queues:shop", oneQueue, 1)
+		s, w := &pagetest.Store{}, &wire{}
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
 		end, _ := watch(t, t.Context(), h, w)
 		time.Sleep(2500 * time.Millisecond) // between two readings
 		for i, change := range []func(){
-			func() { s.set("pulse:queues:shop", oneQueue, 2) },
+			func() { s.Set("pulse:queues:shop", pagetest.OneQueue, 2) },
 			func() {
-				s.set("pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":2,"failed":1},"meta":{"a":{"b":1,"c":[1,{"d":null}]},"paused":true}}]`)
+				s.Set("pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":2,"failed":1},"meta":{"a":{"b":1,"c":[1,{"d":null}]},"paused":true}}]`)
 			},
 			func() {
-				s.set("pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":2,"failed":null},"meta":{"a":{"c":[2]},"paused":null}}]`)
+				s.Set("pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":2,"failed":null},"meta":{"a":{"c":[2]},"paused":null}}]`)
 			},
 			func() {
-				s.set("pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":2},"meta":{"a":"text"}},{"name":"a/b~1c","driver":"rabbit","metrics":{"waiting":1}}]`)
+				s.Set("pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":2},"meta":{"a":"text"}},{"name":"a/b~1c","driver":"rabbit","metrics":{"waiting":1}}]`)
 			},
-			func() { s.set("pulse:queues:shop", `"app":"shop","queues":[]`) },
-			func() { s.set("pulse:queues:blog", `"app":"blog","queues":[{"name":"x","metrics":{}}]`) },
+			func() { s.Set("pulse:queues:shop", `"app":"shop","queues":[]`) },
+			func() { s.Set("pulse:queues:blog", `"app":"blog","queues":[{"name":"x","metrics":{}}]`) },
 			func() {
-				s.set("pulse:server:blog:web-1", `"system":{"hostname":"web-1","cpu_usage":1},"process":{},"meta":{"app_name":"blog"}`)
+				s.Set("pulse:server:blog:web-1", `"system":{"hostname":"web-1","cpu_usage":1},"process":{},"meta":{"app_name":"blog"}`)
 			},
-			func() { s.set("pulse:server:blog:web-1", "") },
-			func() { s.set("pulse:queues:shop", "") },
-			func() { s.forget("pulse:server:blog:web-1", "pulse:queues:blog") },
-			func() { s.fail(errors.New("connection refused")) },
+			func() { s.Set("pulse:server:blog:web-1", "") },
+			func() { s.Set("pulse:queues:shop", "") },
+			func() { s.Forget("pulse:server:blog:web-1", "pulse:queues:blog") },
+			func() { s.Fail(errors.New("connection refused")) },
 			func() { time.Sleep(20 * time.Second) }, // fresh becomes stale by itself
-			func() { s.fail(nil) },
+			func() { s.Fail(nil) },
 			func() { time.Sleep(20 * time.Second) },
 		} {
 			before := len(w.all())
@@ -256,11 +185,11 @@ func TestPatchesMakeTheVeryViewOfThatMoment(t *testing.T) {
 func TestStreamSaysItsPlaceAndWhenToComeBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, w := &store{}, &wire{}
-		s.set("pulse:queues:shop", oneQueue, 1)
-		end, _ := watch(t, t.Context(), handler(s.read, slog.New(slog.DiscardHandler)), w)
+		s, w := &pagetest.Store{}, &wire{}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
+		end, _ := watch(t, t.Context(), pagetest.Handler(s.Read, slog.New(slog.DiscardHandler)), w)
 		time.Sleep(time.Second)
-		s.set("pulse:queues:shop", oneQueue, 2)
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 2)
 		time.Sleep(5 * time.Second)
 		end()
 		if !strings.HasPrefix(w.String(), "retry: 2000\n\nevent: view\nid: 1\ndata: {") || !strings.Contains(w.String(), "\n\nevent: patch\nid: 2\ndata: {") {
@@ -285,10 +214,10 @@ func TestStreamEndsBeforeItsDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, w, began := &store{}, &wire{}, time.Now()
-				s.set("pulse:queues:shop", oneQueue, 1)
+				s, w, began := &pagetest.Store{}, &wire{}, time.Now()
+				s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
 				log := slog.New(slog.DiscardHandler)
-				server := &api.Server{Live: api.NewLive(s.read, 0, log), StreamFor: tc.streamFor, Log: log}
+				server := &api.Server{Live: api.NewLive(s.Read, 0, log), StreamFor: tc.streamFor, Log: log}
 				ctx, cancel := context.WithTimeout(t.Context(), tc.deadline)
 				end, ended := watch(t, ctx, server.Handler(), w)
 				<-ended
@@ -308,8 +237,8 @@ func TestStreamEndsBeforeItsDeadline(t *testing.T) {
 func TestIdleStreamIsHeardEvery15Seconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, w := &store{}, &wire{}
-		end, _ := watch(t, t.Context(), handler(s.read, slog.New(slog.DiscardHandler)), w)
+		s, w := &pagetest.Store{}, &wire{}
+		end, _ := watch(t, t.Context(), pagetest.Handler(s.Read, slog.New(slog.DiscardHandler)), w)
 		time.Sleep(61 * time.Second)
 		end()
 		if n := strings.Count(w.String(), ": still here\n\nevent: patch\nid: 1\ndata: {\"generated_at\":"); n != 4 {
@@ -321,9 +250,9 @@ func TestIdleStreamIsHeardEvery15Seconds(t *testing.T) {
 func TestEverybodyGetsTheSameBytesOfOneReading(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{}
-		s.set("pulse:queues:shop", oneQueue, 1)
-		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s := &pagetest.Store{}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 		var wires [50]wire
 		var ends []func()
 		for i := range wires {
@@ -332,7 +261,7 @@ func TestEverybodyGetsTheSameBytesOfOneReading(t *testing.T) {
 		}
 		synctest.Wait()
 		for i := range 10 {
-			s.set("pulse:queues:shop", oneQueue, i)
+			s.Set("pulse:queues:shop", pagetest.OneQueue, i)
 			time.Sleep(2 * time.Second)
 		}
 		time.Sleep(time.Second)
@@ -341,15 +270,15 @@ func TestEverybodyGetsTheSameBytesOfOneReading(t *testing.T) {
 				t.Errorf("client %d got %q, the first one %q", i, got, &wires[0])
 			}
 		}
-		if n := s.count(); n > 12 {
+		if n := s.Count(); n > 12 {
 			t.Errorf("Redis was read %d times in 21 s", n)
 		}
 		for _, end := range ends {
 			end()
 		}
-		before := s.count()
+		before := s.Count()
 		time.Sleep(time.Minute)
-		if s.count() != before {
+		if s.Count() != before {
 			t.Error("Redis is read while nobody watches")
 		}
 	})
@@ -358,9 +287,9 @@ func TestEverybodyGetsTheSameBytesOfOneReading(t *testing.T) {
 func TestSlowClientMissesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, w := &store{}, &wire{}
-		s.set("pulse:queues:shop", oneQueue, 1)
-		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s, w := &pagetest.Store{}, &wire{}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 		end, _ := watch(t, t.Context(), h, w)
 		synctest.Wait()
 		hold := make(chan struct{})
@@ -368,8 +297,8 @@ func TestSlowClientMissesNothing(t *testing.T) {
 		w.hold = hold
 		w.mu.Unlock()
 		for i := range 5 {
-			s.set("pulse:queues:shop", oneQueue, 10+i)
-			s.set(fmt.Sprintf("pulse:queues:app-%d", i), `"app":"app-%d","queues":[]`, i)
+			s.Set("pulse:queues:shop", pagetest.OneQueue, 10+i)
+			s.Set(fmt.Sprintf("pulse:queues:app-%d", i), `"app":"app-%d","queues":[]`, i)
 			time.Sleep(2 * time.Second)
 		}
 		close(hold)
@@ -392,12 +321,12 @@ func TestSlowClientMissesNoSingleChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
-		s, w := &store{}, &wire{hold: hold}
-		s.set("pulse:queues:shop", oneQueue, 1)
-		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s, w := &pagetest.Store{}, &wire{hold: hold}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 		end, _ := watch(t, t.Context(), h, w)
 		time.Sleep(500 * time.Millisecond)
-		s.set("pulse:queues:shop", oneQueue, 2)
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 2)
 		time.Sleep(5 * time.Second)
 		w.mu.Lock()
 		w.hold = nil
@@ -429,13 +358,13 @@ func dial(t *testing.T, p *servertest.Pipes) net.Conn {
 func TestServerEndsWhateverItsClientsDo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{}
-		s.set("pulse:queues:shop", oneQueue, 1)
+		s := &pagetest.Store{}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
 		listener := servertest.NewPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() {
-			served <- runtime.Serve(ctx, handler(s.read, slog.New(slog.DiscardHandler)), listener, slog.New(slog.DiscardHandler))
+			served <- runtime.Serve(ctx, pagetest.Handler(s.Read, slog.New(slog.DiscardHandler)), listener, slog.New(slog.DiscardHandler))
 		}()
 
 		// One takes nothing after its first bytes, one goes, one reads on. synctest finds who is left.
@@ -450,7 +379,7 @@ func TestServerEndsWhateverItsClientsDo(t *testing.T) {
 		}()
 		_ = gone.Close()
 		for i := range 30 { // longer than any time limit of the server
-			s.set("pulse:queues:shop", oneQueue, i)
+			s.Set("pulse:queues:shop", pagetest.OneQueue, i)
 			time.Sleep(3 * time.Second)
 		}
 		if _, err := slow.Write([]byte("x")); err == nil {
@@ -481,9 +410,9 @@ func (w whole) Write(p []byte) (int, error) { return w.w.Write(p) }
 func TestWhereNothingStreamsAStreamIsOneView(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, w := &store{}, &wire{}
-		s.set("pulse:queues:shop", oneQueue, 1)
-		_, ended := watch(t, t.Context(), handler(s.read, slog.New(slog.DiscardHandler)), whole{w})
+		s, w := &pagetest.Store{}, &wire{}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
+		_, ended := watch(t, t.Context(), pagetest.Handler(s.Read, slog.New(slog.DiscardHandler)), whole{w})
 		<-ended
 		if all := w.all(); len(all) != 1 || all[0].name != "view" || !strings.HasPrefix(w.String(), "retry: 5000\n\n") {
 			t.Errorf("it is %q", w)
@@ -494,11 +423,11 @@ func TestWhereNothingStreamsAStreamIsOneView(t *testing.T) {
 func TestHeadOfAStreamIsItsHeadersOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, w := &store{}, &wire{}
+		s, w := &pagetest.Store{}, &wire{}
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		handler(s.read, slog.New(slog.DiscardHandler)).ServeHTTP(w, request(ctx, http.MethodHead, "/api/v1/stream"))
+		pagetest.Handler(s.Read, slog.New(slog.DiscardHandler)).ServeHTTP(w, request(ctx, http.MethodHead, "/api/v1/stream"))
 		if time.Since(began) > time.Second || w.String() != "" || w.header.Get("Content-Type") != "text/event-stream" {
 			t.Errorf("after %v it is %q with %v", time.Since(began), w, w.header)
 		}
@@ -509,9 +438,9 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := &store{}
-		h := handler(s.read, slog.New(slog.NewTextHandler(&log, nil)))
-		s.set("pulse:queues:shop", oneQueue, 12)
+		s := &pagetest.Store{}
+		h := pagetest.Handler(s.Read, slog.New(slog.NewTextHandler(&log, nil)))
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 12)
 		type viewJSON struct {
 			Apps map[string]struct {
 				Queues map[string]struct {
@@ -533,8 +462,8 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 			t.Fatalf("problems: %v, down: %v", v.Problems, v.RedisDown)
 		}
 		readAt := time.Now().UnixMilli()
-		s.fail(errors.New("read from redis 10.0.0.7:6379: connection refused"))
-		before := s.count()
+		s.Fail(errors.New("read from redis 10.0.0.7:6379: connection refused"))
+		before := s.Count()
 		time.Sleep(2 * time.Second)
 		for range 60 {
 			v := look()
@@ -555,11 +484,11 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 		if q := look().Apps["shop"].Queues["sqs/emails"]; q.Status != "stale" {
 			t.Errorf("a minute later its status is %s", q.Status)
 		}
-		if n := s.count() - before; n < 5 || n > 10 {
+		if n := s.Count() - before; n < 5 || n > 10 {
 			t.Errorf("Redis was asked %d times in a minute", n)
 		}
-		s.fail(nil)
-		s.set("pulse:queues:shop", oneQueue, 13)
+		s.Fail(nil)
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 13)
 		time.Sleep(10 * time.Second)
 		if v := look(); len(v.Problems) > 0 || v.RedisDown != nil || v.Apps["shop"].Queues["sqs/emails"].Metrics["waiting"] != 13 {
 			t.Errorf("when Redis answers again it is %+v", v)
@@ -575,17 +504,17 @@ func TestWhoGoesWhileRedisIsReadSaysNothingAboutRedis(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := &store{}
-		s.set("pulse:queues:shop", oneQueue, 1)
+		s := &pagetest.Store{}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 1)
 		slow := func(ctx context.Context, now time.Time, add func(view.Document) bool) (time.Duration, error) {
 			select {
 			case <-ctx.Done():
 				return 0, ctx.Err()
 			case <-time.After(500 * time.Millisecond):
-				return s.read(ctx, now, add)
+				return s.Read(ctx, now, add)
 			}
 		}
-		h := handler(slow, slog.New(slog.NewTextHandler(&log, nil)))
+		h := pagetest.Handler(slow, slog.New(slog.NewTextHandler(&log, nil)))
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		impatient := httptest.NewRecorder()
@@ -605,8 +534,8 @@ func TestWhoGoesWhileRedisIsReadSaysNothingAboutRedis(t *testing.T) {
 				t.Errorf("who waited got %d %s", w.Code, w.Body)
 			}
 		}
-		if s.count() != 1 {
-			t.Errorf("Redis was read %d times for ten askers at once", s.count())
+		if s.Count() != 1 {
+			t.Errorf("Redis was read %d times for ten askers at once", s.Count())
 		}
 	})
 }
@@ -615,9 +544,9 @@ func TestWhoGoesWhileRedisIsReadSaysNothingAboutRedis(t *testing.T) {
 func TestWhileRedisHangsTheLastNumbersAreThere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{}
-		s.set("pulse:queues:shop", oneQueue, 7)
-		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s := &pagetest.Store{}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 7)
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 		look := func(atMost time.Duration, says bool) {
 			t.Helper()
 			began := time.Now()
@@ -632,14 +561,14 @@ func TestWhileRedisHangsTheLastNumbersAreThere(t *testing.T) {
 		}
 		look(0, false)
 		time.Sleep(2 * time.Second)
-		s.hangs.Store(true)
+		s.Hangs.Store(true)
 		look(2*time.Second, false) // that it hangs is not known yet
 		time.Sleep(10 * time.Second)
 		for range 30 {
 			look(500*time.Millisecond, true)
 			time.Sleep(time.Second)
 		}
-		s.hangs.Store(false)
+		s.Hangs.Store(false)
 		time.Sleep(20 * time.Second) // what hangs has ended, and the next try is due
 		look(0, false)
 		time.Sleep(20 * time.Second)
@@ -650,12 +579,12 @@ func TestWhileRedisHangsTheLastNumbersAreThere(t *testing.T) {
 func TestOldNumbersAreWaitedForWhileRedisHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{}
-		s.set("pulse:queues:shop", oneQueue, 7)
-		h := handler(s.read, slog.New(slog.DiscardHandler))
+		s := &pagetest.Store{}
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 7)
+		h := pagetest.Handler(s.Read, slog.New(slog.DiscardHandler))
 		get(t, h, "/api/v1/view")
 		time.Sleep(time.Hour)
-		s.hangs.Store(true)
+		s.Hangs.Store(true)
 		if body := get(t, h, "/api/v1/view").Body.String(); !strings.Contains(body, "Redis has not answered since") || !strings.Contains(body, `"status":"stale"`) {
 			t.Errorf("an hour later it is %s", body)
 		}
@@ -665,7 +594,7 @@ func TestOldNumbersAreWaitedForWhileRedisHangs(t *testing.T) {
 func TestPanicIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	h := handler(func(context.Context, time.Time, func(view.Document) bool) (time.Duration, error) { panic("a defect") }, slog.New(slog.NewTextHandler(&log, nil)))
+	h := pagetest.Handler(func(context.Context, time.Time, func(view.Document) bool) (time.Duration, error) { panic("a defect") }, slog.New(slog.NewTextHandler(&log, nil)))
 	for _, want := range []int{http.StatusInternalServerError, http.StatusServiceUnavailable} { // it keeps nothing locked
 		w := get(t, h, "/api/v1/view")
 		if w.Code != want || w.Header().Get("Content-Type") != "application/problem+json" || strings.Contains(w.Body.String(), "a defect") {

@@ -1,4 +1,4 @@
-package api_test
+package pagetest
 
 import (
 	"context"
@@ -24,11 +24,11 @@ const liveState = "document.querySelector('#live-state').dataset.state"
 func TestPageTellsOldNumbersFromNewOnes(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	old := time.Now().Add(-20 * time.Second).UnixMilli()
 	redis.Client.Set(t.Context(), "pulse:queues:late", fmt.Sprintf(`{"timestamp":%d,"app":"late","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":1}}]}`, old), time.Minute)
 	redis.Client.Set(t.Context(), "pulse:server:late:web-1", fmt.Sprintf(`{"timestamp":%d,"system":{"hostname":"web-1"},"process":{},"meta":{"app_name":"late"}}`, old), time.Minute)
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":1}}]`)
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":1}}]`)
 	b := open(t, server.URL)
 	b.until(
 		row("late/sqs/x")+"?.dataset.status === 'stale'", row("shop/sqs/x")+"?.dataset.status === 'fresh'",
@@ -41,10 +41,10 @@ func TestPageTellsOldNumbersFromNewOnes(t *testing.T) {
 func TestPageTellsNumbersOfAnEarlierPoll(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"idle","driver":"sqs","metrics":{"waiting":1},"meta":{"as_of":%d}}]`,
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"idle","driver":"sqs","metrics":{"waiting":1},"meta":{"as_of":%d}}]`,
 		time.Now().Add(-10*time.Minute).UnixMilli())
-	set(t, redis, "pulse:queues:blog", `"app":"blog","queues":[{"name":"busy","driver":"sqs","metrics":{"waiting":1}}]`)
+	Set(t, redis, "pulse:queues:blog", `"app":"blog","queues":[{"name":"busy","driver":"sqs","metrics":{"waiting":1}}]`)
 	b := open(t, server.URL)
 	b.until(row("shop/sqs/idle")+"?.querySelector('.aged').textContent === '10 min old'", "document.querySelector('[data-queue=\"blog/sqs/busy\"]')")
 }
@@ -53,13 +53,13 @@ func TestPageTellsNumbersOfAnEarlierPoll(t *testing.T) {
 func TestOddMetaHidesNoQueue(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	var queues []string
 	odd := []string{`{"code":"ECONNREFUSED"}`, `["a",{"b":[]}]`, `7`, `true`, `"text"`, `-1e300`, `{}`, `[]`}
 	for i, v := range odd {
 		queues = append(queues, fmt.Sprintf(`{"name":"q%d","driver":"sqs","metrics":{"waiting":1},"meta":{"error":%[2]s,"dlq":%[2]s,"dlq_for":%[2]s,"as_of":%[2]s,"oldest_at":%[2]s,"workers":%[2]s,"prioritized":%[2]s,"paused":%[2]s,"driver":%[2]s,"demo":%[2]s,"region":%[2]s}}`, i, v))
 	}
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"well","driver":"sqs","metrics":{"waiting":1}},%s]`, strings.Join(queues, ","))
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"well","driver":"sqs","metrics":{"waiting":1}},%s]`, strings.Join(queues, ","))
 	b := open(t, server.URL)
 	b.until(fmt.Sprintf("document.querySelectorAll('[data-queue]').length === %d", len(odd)+1))
 	for i := range odd {
@@ -71,8 +71,8 @@ func TestOddMetaHidesNoQueue(t *testing.T) {
 func TestPageTellsThatRedisIsDownAndWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}}]`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}}]`)
 	b := open(t, server.URL)
 	const calm = verdict + " === 'ok: Nothing known to be in trouble · 1 queue'"
 	b.until(cell("shop/sqs/x", "waiting")+" === '7'", liveState+" === 'live'", calm)
@@ -90,28 +90,28 @@ func TestPageTellsThatRedisIsDownAndWhenItIsBack(t *testing.T) {
 		t.Error("the age of the numbers is less than the time that Redis has been unreachable")
 	}
 	redis.Start()
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":8}}]`)
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":8}}]`)
 	b.until(liveState+" === 'live'", cell("shop/sqs/x", "waiting")+" === '8'", "!document.body.hasAttribute('data-frozen')", calm)
 }
 
 func TestPageThatOpensWhileRedisIsDownSaysSo(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	redis.Stop()
 	b := open(t, server.URL)
 	b.until("/^blind: no numbers yet: .*Redis/.test("+verdict+")", "document.title === 'No numbers · Pulse'", "!document.querySelector('#first-run')")
 	redis.Start()
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":8}}]`)
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":8}}]`)
 	b.until(cell("shop/sqs/x", "waiting") + " === '8'")
 }
 
 func TestTotalsTellWhatIsLost(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}},{"name":"y","driver":"sqs","metrics":{"waiting":0}}]`)
-	set(t, redis, "pulse:queues:blog", `"app":"blog","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":2}}]`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}},{"name":"y","driver":"sqs","metrics":{"waiting":0}}]`)
+	Set(t, redis, "pulse:queues:blog", `"app":"blog","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":2}}]`)
 	b := open(t, server.URL)
 	total := func(name, is, note string) string {
 		tile := fmt.Sprintf("document.querySelector('[data-total=%s]')", name)
@@ -133,8 +133,8 @@ func TestTotalsTellWhatIsLost(t *testing.T) {
 func TestTotalsTakeNoMoreRoomThanTheyHave(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"x","driver":"sqs","metrics":{"waiting":9007199254740991,"active":9007199254740991,"failed":9007199254740991}},{"name":"y","driver":"sqs","metrics":{"waiting":9007199254740991}}]`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"x","driver":"sqs","metrics":{"waiting":9007199254740991,"active":9007199254740991,"failed":9007199254740991}},{"name":"y","driver":"sqs","metrics":{"waiting":9007199254740991}}]`)
 	b := open(t, server.URL)
 	b.until("document.querySelector('[data-total=waiting]')?.textContent.length < 10",
 		"document.querySelector('[data-total=active]').title === '9,007,199,254,740,991'",
@@ -145,11 +145,11 @@ func TestTotalsTakeNoMoreRoomThanTheyHave(t *testing.T) {
 func TestServersInTroubleCount(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	beat := func(id string, cpu, diskFree int) {
-		set(t, redis, "pulse:server:shop:"+id, `"system":{"hostname":%q,"cpu_usage":%d,"disk_total":1000,"disk_free":%d},"process":{},"meta":{"app_name":"shop"}`, id, cpu, diskFree)
+		Set(t, redis, "pulse:server:shop:"+id, `"system":{"hostname":%q,"cpu_usage":%d,"disk_total":1000,"disk_free":%d},"process":{},"meta":{"app_name":"shop"}`, id, cpu, diskFree)
 	}
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}}]`)
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}}]`)
 	judge(t, redis, `"queues":{"sqs/x":{"health":"ok"}}`)
 	beat("well", 95, 50)
 	beat("busy", 95, 50)
@@ -174,14 +174,14 @@ func TestServersInTroubleCount(t *testing.T) {
 func TestFirstRunShowsWhatAReporterCannotDo(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	b := open(t, server.URL)
 	b.until("document.querySelector('#first-run')?.textContent.includes('No reporter was heard')", "document.querySelector('#first-run pre').textContent.includes('PULSE_BULLMQ_QUEUES')",
 		verdict+" === 'ok: No queue has reported yet'", "document.querySelectorAll('.checks [data-done]').length === 1")
-	set(t, redis, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","interval_ms":600000,"queues":[],"problems":[{"reason":"no AWS credentials were found"}]`)
+	Set(t, redis, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","interval_ms":600000,"queues":[],"problems":[{"reason":"no AWS credentials were found"}]`)
 	b.until("/Reporters heard: sqs · shop.*no AWS credentials were found/.test(document.querySelector('#first-run').textContent)", "!document.querySelector('#first-run pre')",
 		"/^warn: .*no AWS credentials were found$/.test("+verdict+")")
-	set(t, redis, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","interval_ms":600000,"queues":[{"name":"x","driver":"sqs","metrics":{"waiting":8}}]`)
+	Set(t, redis, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","interval_ms":600000,"queues":[{"name":"x","driver":"sqs","metrics":{"waiting":8}}]`)
 	b.until(cell("shop/sqs/x", "waiting")+" === '8'", "!document.querySelector('#first-run')")
 }
 
@@ -194,10 +194,10 @@ func (s *swap) to(h http.Handler) { s.handler.Store(&h) }
 
 func TestPageTellsThatItHearsNothing(t *testing.T) {
 	t.Parallel()
-	s, way := &store{}, &swap{}
-	s.set("pulse:queues:shop", oneQueue, 7)
-	s.set("pulse:trend:shop", `"app":"shop","queues":{"sqs/emails":{"health":"ok"}}`)
-	up := handler(s.read, slog.New(slog.DiscardHandler))
+	s, way := &Store{}, &swap{}
+	s.Set("pulse:queues:shop", OneQueue, 7)
+	s.Set("pulse:trend:shop", `"app":"shop","queues":{"sqs/emails":{"health":"ok"}}`)
+	up := Handler(s.Read, slog.New(slog.DiscardHandler))
 	way.to(up)
 	server := httptest.NewServer(way)
 	t.Cleanup(server.Close)
@@ -209,44 +209,59 @@ func TestPageTellsThatItHearsNothing(t *testing.T) {
 	// In time nothing on the page says that all is well.
 	b.until("document.body.hasAttribute('data-frozen')", state("shop/sqs/emails")+" === 'frozen idle'", "/^blind: No connection to the server.*numbers frozen .* ago$/.test("+verdict+")",
 		"document.title === 'No connection · Pulse'", "!document.querySelector('[data-level=ok]')")
-	s.set("pulse:queues:shop", oneQueue, 8)
+	s.Set("pulse:queues:shop", OneQueue, 8)
 	way.to(up)
 	b.until(cell("shop/sqs/emails", "waiting")+" === '8'", state("shop/sqs/emails")+" === 'ok ok'")
 }
 
 func TestPageWhereNothingStreamsPolls(t *testing.T) {
 	t.Parallel()
-	s := &store{}
-	s.set("pulse:queues:shop", oneQueue, 7)
-	h := handler(s.read, slog.New(slog.DiscardHandler))
+	s := &Store{}
+	s.Set("pulse:queues:shop", OneQueue, 7)
+	h := Handler(s.Read, slog.New(slog.DiscardHandler))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(struct{ http.ResponseWriter }{w}, r) }))
 	t.Cleanup(server.Close)
 	b := open(t, server.URL)
 	b.until(cell("shop/sqs/emails", "waiting")+" === '7'", liveState+" === 'polling'")
-	s.set("pulse:queues:shop", oneQueue, 8)
+	s.Set("pulse:queues:shop", OneQueue, 8)
 	b.until(cell("shop/sqs/emails", "waiting") + " === '8'")
+}
+
+// begun is a client that drops what it gets; first is closed once there is something.
+type begun struct {
+	*httptest.ResponseRecorder
+	once  sync.Once
+	first chan struct{}
+}
+
+func (b *begun) Write(p []byte) (int, error) {
+	b.once.Do(func() { close(b.first) })
+	return len(p), nil
 }
 
 func TestPagePollsWhileAllStreamsAreTaken(t *testing.T) {
 	t.Parallel()
-	s := &store{}
-	s.set("pulse:queues:shop", oneQueue, 7)
-	h := handler(s.read, slog.New(slog.DiscardHandler))
+	s := &Store{}
+	s.Set("pulse:queues:shop", OneQueue, 7)
+	h := Handler(s.Read, slog.New(slog.DiscardHandler))
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	var others sync.WaitGroup
-	var wires [1000]wire
-	for i := range wires {
-		others.Go(func() { h.ServeHTTP(&wires[i], request(ctx, http.MethodGet, "/api/v1/stream")) })
-	}
-	for i := range wires {
-		servertest.Eventually(t, "the streams have begun", func() bool { return wires[i].String() != "" })
+	for range 1000 {
+		w := &begun{ResponseRecorder: httptest.NewRecorder(), first: make(chan struct{})}
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/v1/stream", http.NoBody)
+		others.Go(func() { h.ServeHTTP(w, r) })
+		select {
+		case <-w.first:
+		case <-time.After(time.Minute):
+			t.Fatal("a stream has not begun")
+		}
 	}
 	b := open(t, server.URL)
 	b.until(cell("shop/sqs/emails", "waiting")+" === '7'", liveState+" === 'polling'")
-	s.set("pulse:queues:shop", oneQueue, 8)
+	s.Set("pulse:queues:shop", OneQueue, 8)
 	b.until(cell("shop/sqs/emails", "waiting") + " === '8'")
 	end()
 	others.Wait()
@@ -255,11 +270,11 @@ func TestPagePollsWhileAllStreamsAreTaken(t *testing.T) {
 
 func TestPageOfASessionThatEndedIsTheLogin(t *testing.T) {
 	t.Parallel()
-	s, way := &store{}, &swap{}
-	s.set("pulse:queues:shop", oneQueue, 7)
+	s, way := &Store{}, &swap{}
+	s.Set("pulse:queues:shop", OneQueue, 7)
 	log := slog.New(slog.DiscardHandler)
 	with := func(token string) http.Handler {
-		server := &api.Server{Live: api.NewLive(s.read, 0, log), Ping: func(context.Context) error { return nil }, Token: token, Log: log}
+		server := &api.Server{Live: api.NewLive(s.Read, 0, log), Ping: func(context.Context) error { return nil }, Token: token, Log: log}
 		return server.Handler()
 	}
 	way.to(with("sesame"))
@@ -278,8 +293,8 @@ func TestPageOfASessionThatEndedIsTheLogin(t *testing.T) {
 func TestLoginWorksWithoutTLSUnderAnyName(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "sesame")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"bullmq","metrics":{"waiting":5}}]`)
+	server := Serve(t, redis, "sesame")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"bullmq","metrics":{"waiting":5}}]`)
 	at, err := url.Parse(server.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -294,11 +309,11 @@ func TestLoginWorksWithoutTLSUnderAnyName(t *testing.T) {
 func TestLongNamesStayWithinANarrowScreen(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	long, app := strings.Repeat("W", 1000), strings.Repeat("w", 128)
-	set(t, redis, "pulse:queues:"+app, `"app":%q,"queues":[{"name":%q,"driver":%q,"metrics":{"waiting":9007199254740991,"active":9007199254740991,"delayed":9007199254740991,"failed":9007199254740991},"meta":{"region":%q,"dlq":%q,"error":%q,%q:1}}],"problems":[{"queue":%q,"reason":%q}]`,
+	Set(t, redis, "pulse:queues:"+app, `"app":%q,"queues":[{"name":%q,"driver":%q,"metrics":{"waiting":9007199254740991,"active":9007199254740991,"delayed":9007199254740991,"failed":9007199254740991},"meta":{"region":%q,"dlq":%q,"error":%q,%q:1}}],"problems":[{"queue":%q,"reason":%q}]`,
 		app, long, long, long, long, long, long, long, long)
-	set(t, redis, "pulse:server:"+app+":"+app, `"system":{"hostname":%q,"platform":%q,"cpu_usage":1e300,"memory_total":9007199254740991,"memory_free":1},"process":{"uptime":1e15},"meta":{"app_name":%q,"environment":%q,"runtime":%q,"version":%q}`,
+	Set(t, redis, "pulse:server:"+app+":"+app, `"system":{"hostname":%q,"platform":%q,"cpu_usage":1e300,"memory_total":9007199254740991,"memory_free":1},"process":{"uptime":1e15},"meta":{"app_name":%q,"environment":%q,"runtime":%q,"version":%q}`,
 		long, long, app, long, long, long)
 	b := open(t, server.URL)
 	b.until("document.querySelectorAll('[data-queue]').length === 1", "document.querySelectorAll('[data-server]').length === 1",

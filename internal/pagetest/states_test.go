@@ -1,4 +1,4 @@
-package api_test
+package pagetest
 
 import (
 	"fmt"
@@ -17,8 +17,8 @@ import (
 // troubled is two queues and a server, one queue in trouble.
 func troubled(t *testing.T, redis *servertest.RedisServer) {
 	t.Helper()
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":12345,"active":2,"delayed":0,"failed":3},"meta":{"workers":2}},{"name":"stuck","driver":"bullmq","metrics":{"waiting":4}}]`)
-	set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1","cpu_usage":12.5,"memory_total":8000000000,"memory_free":4000000000,"load_avg":[1,1,1]},"process":{"pid":1},"meta":{"app_name":"shop","runtime":"node"}`)
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":12345,"active":2,"delayed":0,"failed":3},"meta":{"workers":2}},{"name":"stuck","driver":"bullmq","metrics":{"waiting":4}}]`)
+	Set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1","cpu_usage":12.5,"memory_total":8000000000,"memory_free":4000000000,"load_avg":[1,1,1]},"process":{"pid":1},"meta":{"app_name":"shop","runtime":"node"}`)
 	judge(t, redis, `"queues":{"sqs/orders":{"health":"ok"},"bullmq/stuck":{"health":"stalled","reason":"4 wait and nothing is active"}}`)
 }
 
@@ -39,7 +39,7 @@ func height(of string) string { return of + ".getBoundingClientRect().height" }
 func TestPageFitsEveryScreen(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	troubled(t, redis)
 	b := open(t, server.URL, wide)
 	stuck, fits := row("shop/bullmq/stuck"), "document.documentElement.scrollWidth <= innerWidth"
@@ -64,7 +64,7 @@ func TestPageFitsEveryScreen(t *testing.T) {
 func TestPageSpeaksTheReadersLanguage(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "sesame")
+	server := Serve(t, redis, "sesame")
 	troubled(t, redis)
 	b := open(t, server.URL, chromedp.Flag("accept-lang", "zh-TW,en"))
 	const chinese = "document.documentElement.lang === 'zh-Hant'"
@@ -89,7 +89,7 @@ func TestPageSpeaksTheReadersLanguage(t *testing.T) {
 func TestThemeAndWall(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	troubled(t, redis)
 	b := open(t, server.URL, wide)
 	const luminance = "getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0)"
@@ -122,7 +122,7 @@ func TestThemeAndWall(t *testing.T) {
 func TestLoginSaysWhereAndWhyNot(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "sesame")
+	server := Serve(t, redis, "sesame")
 	troubled(t, redis)
 	b := open(t, server.URL+"/#q=stuck")
 	const alert = "document.querySelector('[role=alert]')?.textContent"
@@ -175,7 +175,7 @@ func TestNoStateBreaksARuleOfAccessibility(t *testing.T) { //nolint:tparallel //
 	redis, many, empty := servertest.Redis(t), servertest.Redis(t), servertest.Redis(t)
 	troubled(t, redis)
 	fleet(t, many)
-	server, groups, first := serve(t, redis, ""), serve(t, many, ""), serve(t, empty, "")
+	server, groups, first := Serve(t, redis, ""), Serve(t, many, ""), Serve(t, empty, "")
 	all := open(t, server.URL, wide)
 	looks := map[string][]string{
 		"light":         {"prefers-color-scheme: light"},

@@ -1,4 +1,4 @@
-package api_test
+package pagetest
 
 import (
 	"fmt"
@@ -88,9 +88,9 @@ func (b *tab) run(expression string) {
 
 func TestATabOutOfSightLeavesItsConnectionToOthers(t *testing.T) {
 	t.Parallel()
-	s := &store{}
-	s.set("pulse:queues:shop", oneQueue, 7)
-	d := &door{Handler: handler(s.read, slog.New(slog.DiscardHandler))}
+	s := &Store{}
+	s.Set("pulse:queues:shop", OneQueue, 7)
+	d := &door{Handler: Handler(s.Read, slog.New(slog.DiscardHandler))}
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
 	b := browser(t)
@@ -114,7 +114,7 @@ func TestATabOutOfSightLeavesItsConnectionToOthers(t *testing.T) {
 	asked := d.all()
 	for n := range 5 {
 		b.run("hide(), pass(9_000)")
-		s.set("pulse:queues:shop", oneQueue, 4+n)
+		s.Set("pulse:queues:shop", OneQueue, 4+n)
 		b.until(waits(4+n), fmt.Sprintf("document.title === '%d waiting · Pulse'", 4+n))
 		b.run("show()")
 	}
@@ -131,7 +131,7 @@ func TestATabOutOfSightLeavesItsConnectionToOthers(t *testing.T) {
 	seventh.until(waits(8), liveState+" === 'live'")
 
 	// Their title is still read, now and then.
-	s.set("pulse:queues:shop", oneQueue, 9)
+	s.Set("pulse:queues:shop", OneQueue, 9)
 	seventh.until(waits(9))
 	for _, tab := range tabs[:6] {
 		tab.run("pass(61_000)")
@@ -142,7 +142,7 @@ func TestATabOutOfSightLeavesItsConnectionToOthers(t *testing.T) {
 	d.stream(t, 1)
 
 	// In sight again, one request makes a page live.
-	s.set("pulse:queues:shop", oneQueue, 10)
+	s.Set("pulse:queues:shop", OneQueue, 10)
 	seventh.until(waits(10))
 	asked = d.all()
 	b.run("show()")
@@ -154,9 +154,9 @@ func TestATabOutOfSightLeavesItsConnectionToOthers(t *testing.T) {
 
 func TestPageIsSmallAndItsFilesAreKept(t *testing.T) {
 	t.Parallel()
-	s := &store{}
-	s.set("pulse:queues:shop", oneQueue, 7)
-	d := &door{Handler: handler(s.read, slog.New(slog.DiscardHandler))}
+	s := &Store{}
+	s.Set("pulse:queues:shop", OneQueue, 7)
+	d := &door{Handler: Handler(s.Read, slog.New(slog.DiscardHandler))}
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
 	b := open(t, server.URL)
@@ -193,10 +193,10 @@ const shifts = `
 
 func TestNothingMovesWhenNumbersChange(t *testing.T) {
 	t.Parallel()
-	s := &store{}
+	s := &Store{}
 	const queues = `"app":"shop","interval_ms":600000,"queues":[{"name":"emails","driver":"sqs","metrics":{"waiting":%[1]d,"active":%[1]d,"failed":%[1]d,"delayed":%[1]d}},{"name":"orders","driver":"bullmq","metrics":{"waiting":%[1]d}}]`
-	s.set("pulse:queues:shop", queues, 7)
-	server := httptest.NewServer(handler(s.read, slog.New(slog.DiscardHandler)))
+	s.Set("pulse:queues:shop", queues, 7)
+	server := httptest.NewServer(Handler(s.Read, slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)
 	b := browser(t, wide)
 	b.do()
@@ -209,7 +209,7 @@ func TestNothingMovesWhenNumbersChange(t *testing.T) {
 		result[bool](b, painted)
 		b.run("(() => {" + shifts + "})()")
 		for _, n := range []int{123_456, 1, 987_654_321_012_345, 7} {
-			s.set("pulse:queues:shop", queues, n)
+			s.Set("pulse:queues:shop", queues, n)
 			b.until(fmt.Sprintf("document.querySelector('[data-total=waiting]').title === (%d).toLocaleString('en')", 2*n))
 			b.run("pass(1500)") // ages grow
 			result[bool](b, painted)

@@ -1,4 +1,4 @@
-package api_test
+package pagetest
 
 import (
 	"fmt"
@@ -42,11 +42,11 @@ func TestPageBreaksNoRuleOfAccessibility(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			redis := servertest.Redis(t)
-			server := serve(t, redis, "")
-			set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
+			server := Serve(t, redis, "")
+			Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
 				{"name":"emails","driver":"bullmq","metrics":{"waiting":1204,"active":2,"delayed":0,"failed":3},"meta":{"workers":2}},
 				{"name":"stuck","driver":"sqs","metrics":{"waiting":4},"meta":{"paused":false}}],"problems":[{"queue":"gone","reason":"NOPERM for LLEN"}]`)
-			set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1","platform":"linux","cpu_usage":12.5,"cpu_cores":2,"memory_total":8000000000,"memory_free":4000000000,"load_avg":[1,1,1]},"process":{"pid":1,"uptime":60,"cpu_usage":1,"memory_rss":1000000,"memory_heap":1000},"meta":{"app_name":"shop","environment":"production","runtime":"node","version":"20"}`)
+			Set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1","platform":"linux","cpu_usage":12.5,"cpu_cores":2,"memory_total":8000000000,"memory_free":4000000000,"load_avg":[1,1,1]},"process":{"pid":1,"uptime":60,"cpu_usage":1,"memory_rss":1000000,"memory_heap":1000},"meta":{"app_name":"shop","environment":"production","runtime":"node","version":"20"}`)
 			judge(t, redis, `"queues":{"bullmq/emails":{"health":"ok","trend":{"waiting_per_min":-12}},"sqs/stuck":{"health":"stalled","reason":"4 wait and nothing is active"}}`)
 			b := open(t, server.URL, flags...)
 			b.until("matchMedia('(prefers-color-scheme: "+scheme+")').matches",

@@ -1,4 +1,4 @@
-package api_test
+package pagetest
 
 import (
 	"strings"
@@ -39,13 +39,13 @@ func (b *tab) palette() {
 func TestKeysLeadThroughThePage(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	var rest strings.Builder
 	for _, name := range "bcdefghijklmnopqrstuvwxyz" {
 		rest.WriteString(`,{"name":"` + string(name) + `","driver":"sqs","metrics":{"waiting":0}}`)
 	}
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"stuck","driver":"sqs","metrics":{"waiting":9}},{"name":"grows","driver":"bullmq","metrics":{"waiting":5}},{"name":"a","driver":"sqs","metrics":{"waiting":1}}%s]`, rest.String())
-	set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1"},"process":{},"meta":{"app_name":"shop"}`)
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"stuck","driver":"sqs","metrics":{"waiting":9}},{"name":"grows","driver":"bullmq","metrics":{"waiting":5}},{"name":"a","driver":"sqs","metrics":{"waiting":1}}%s]`, rest.String())
+	Set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1"},"process":{},"meta":{"app_name":"shop"}`)
 	judge(t, redis, `"queues":{"sqs/stuck":{"health":"stalled"},"bullmq/grows":{"health":"growing"}}`)
 	b := open(t, server.URL, wide)
 	b.until(names+".startsWith('stuck,grows,a,b')", "document.querySelector('#servers')")
@@ -126,8 +126,8 @@ func TestKeysLeadThroughThePage(t *testing.T) {
 func TestEscapeClosesOneThingAfterAnother(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", twoQueues)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", twoQueues)
 	b := open(t, server.URL+detailOf("queue:shop/sqs/orders"), wide)
 	b.until(titled("orders"))
 

@@ -1,4 +1,4 @@
-package api_test
+package pagetest
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 // judge is what the recorder writes about the queues of the app shop; format is the rest of its JSON.
 func judge(t *testing.T, redis *servertest.RedisServer, format string, args ...any) {
 	t.Helper()
-	set(t, redis, "pulse:trend:shop", `"app":"shop",`+format, args...)
+	Set(t, redis, "pulse:trend:shop", `"app":"shop",`+format, args...)
 }
 
 // state is the word and the level of a queue's row.
@@ -37,8 +37,8 @@ const (
 func TestPageShowsTheRecordersVerdictAndNoneOfItsOwn(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
 		{"name":"new","driver":"sqs","metrics":{"waiting":900,"failed":3},"meta":{"workers":0}},
 		{"name":"held","driver":"sqs","metrics":{"waiting":50,"failed":3},"meta":{"workers":0,"paused":true}},
 		{"name":"well","driver":"sqs","metrics":{"waiting":70,"failed":3}},
@@ -71,7 +71,7 @@ func TestPageShowsTheRecordersVerdictAndNoneOfItsOwn(t *testing.T) {
 		"!"+row("shop/sqs/well")+".querySelector('[data-metric=failed]').matches('[data-health=failing] *')", row("shop/sqs/sick")+".querySelector('[data-metric=failed]').matches('[data-health=failing] *')",
 	)
 	// Nobody works on them any more.
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
 		{"name":"stuck","driver":"sqs","metrics":{"waiting":5335},"meta":{"workers":0,"oldest_at":%d}}]`, time.Now().Add(-30*time.Minute).UnixMilli())
 	judge(t, redis, `"queues":{"sqs/stuck":{"health":"stalled","reason":"4 wait","trend":{"waiting_per_min":180}}}`)
 	b.until(verdict + " === 'crit: stuck has no workers: 5,335 waiting, oldest 30 min, +180 a minute'")
@@ -81,10 +81,10 @@ func TestPageShowsTheRecordersVerdictAndNoneOfItsOwn(t *testing.T) {
 func TestATinyStaleQueueIsBelowOneWithoutWorkers(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	redis.Client.Set(t.Context(), "pulse:queues:late", fmt.Sprintf(`{"timestamp":%d,"app":"late","queues":[{"name":"a","driver":"sqs","metrics":{"waiting":3}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]}`,
 		time.Now().Add(-20*time.Second).UnixMilli()), time.Minute)
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"notifications","driver":"bullmq","metrics":{"waiting":5335,"failed":118},"meta":{"workers":0}}]`)
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"notifications","driver":"bullmq","metrics":{"waiting":5335,"failed":118},"meta":{"workers":0}}]`)
 	judge(t, redis, `"queues":{"bullmq/notifications":{"health":"stalled"}}`)
 	b := open(t, server.URL)
 	b.until(names+" === 'notifications,a,b'", verdict+" === 'crit: notifications has no workers: 5,335 waiting'",
@@ -96,14 +96,14 @@ func TestATinyStaleQueueIsBelowOneWithoutWorkers(t *testing.T) {
 func TestFailedJobsThatLieThereAreNoTrouble(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"lies","driver":"sqs","metrics":{"waiting":1,"failed":475}},{"name":"rises","driver":"sqs","metrics":{"waiting":1,"failed":9}}]`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"lies","driver":"sqs","metrics":{"waiting":1,"failed":475}},{"name":"rises","driver":"sqs","metrics":{"waiting":1,"failed":9}}]`)
 	judge(t, redis, `"queues":{"sqs/lies":{"health":"ok"},"sqs/rises":{"health":"ok"}}`)
 	lies, rises := make([]int64, 60), make([]int64, 60)
 	for i := range lies {
 		lies[i], rises[i] = 475, int64(i/10)
 	}
-	recordedAs(t, redis.Client, "shop", map[string][]int64{"lies": lies, "rises": rises}, func(n int64) protocol.Metrics { return protocol.Metrics{Failed: &n} })
+	RecordAs(t, redis.Client, "shop", map[string][]int64{"lies": lies, "rises": rises}, func(n int64) protocol.Metrics { return protocol.Metrics{Failed: &n} })
 	b := open(t, server.URL)
 	b.until(verdict+" === 'ok: Nothing in trouble · 2 queues'", row("shop/sqs/rises")+"?.querySelector('.c-failed .rate')?.textContent === '+5/h'",
 		"!"+row("shop/sqs/lies")+".querySelector('.c-failed .rate')", "!document.querySelector('[data-level=warn], [data-level=crit]')")
@@ -112,8 +112,8 @@ func TestFailedJobsThatLieThereAreNoTrouble(t *testing.T) {
 func TestPageCallsNothingWellThatNobodyHasJudged(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":812,"active":0},"meta":{"oldest_at":%d}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`,
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":812,"active":0},"meta":{"oldest_at":%d}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`,
 		time.Now().Add(-42*time.Minute).UnixMilli())
 	b := open(t, server.URL)
 	b.until(verdict+" === 'ok: Nothing known to be in trouble · 2 queues'", "!document.querySelector('[data-level=ok]')", cell("shop/sqs/a", "oldest")+" === '42 min'")
@@ -126,8 +126,8 @@ func TestPageCallsNothingWellThatNobodyHasJudged(t *testing.T) {
 func TestHostileVerdictsAreText(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
 	judge(t, redis, `"queues":{"sqs/a":{"health":"stalled","reason":"<img src=x onerror=window.hacked=1>"},"sqs/b":{"health":"constructor"}}`)
 	b := open(t, server.URL)
 	b.until(says("shop/sqs/a", "<img src=x onerror=window.hacked=1>"), state("shop/sqs/b")+" === 'unknown idle'", "!document.querySelector('#page img') && !window.hacked")
@@ -136,9 +136,9 @@ func TestHostileVerdictsAreText(t *testing.T) {
 func TestPageShowsWhatFires(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
-	set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1"},"process":{},"meta":{"app_name":"shop"}`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop:sqs", `"app":"shop","source":"sqs","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":1}},{"name":"b","driver":"sqs","metrics":{"waiting":0}}]`)
+	Set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1"},"process":{},"meta":{"app_name":"shop"}`)
 	b := open(t, server.URL)
 	b.until(row("shop/sqs/a"), "!document.querySelector('#alerts')")
 	ago := func(d time.Duration) int64 { return time.Now().Add(-d).UnixMilli() }
@@ -163,14 +163,14 @@ func TestPageShowsWhatFires(t *testing.T) {
 func TestRowsDrawTheLastHour(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a/b c","driver":"sqs","metrics":{"waiting":1}},{"name":"new","driver":"sqs","metrics":{"waiting":0}}]`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a/b c","driver":"sqs","metrics":{"waiting":1}},{"name":"new","driver":"sqs","metrics":{"waiting":0}}]`)
 	column := make([]int64, 60)
 	for i := range column {
 		column[i] = int64(12 + 5*i)
 	}
 	column[20], column[21], column[22] = -1, -1, -1
-	recorded(t, redis.Client, "shop", map[string][]int64{"a/b c": column})
+	Record(t, redis.Client, "shop", map[string][]int64{"a/b c": column})
 	b := open(t, server.URL)
 	drawing := row("shop/sqs/a/b c") + "?.querySelector('.c-waiting svg.spark path')?.getAttribute('d')"
 	b.until(drawing+"?.match(/M/g).length === 2", // a gap is no line
@@ -181,8 +181,8 @@ func TestRowsDrawTheLastHour(t *testing.T) {
 func TestAMuteEndsWithItsCause(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":5}}]`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":5}}]`)
 	judge(t, redis, `"queues":{"sqs/a":{"health":"growing"}}`)
 	b := open(t, server.URL)
 	b.until("document.querySelector('#attention button')", "document.querySelector('#attention button').click() || true", verdict+" === 'ok: Nothing else in trouble · 1 muted · 1 queue'", "document.title === '1 muted · 5 waiting · Pulse'")
@@ -199,8 +199,8 @@ func TestAMuteEndsWithItsCause(t *testing.T) {
 func TestALinkToAProblemOpensIt(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":5}}],"problems":[{"reason":"NOPERM"}]`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":5}}],"problems":[{"reason":"NOPERM"}]`)
 	b := open(t, server.URL)
 	b.until("document.querySelector('#sentence a')", "document.querySelector('#sentence a').click() || true", "document.querySelector('#problems').open", "document.activeElement.parentElement.id === 'problems'")
 }

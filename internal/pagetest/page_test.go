@@ -1,10 +1,8 @@
-package api_test
+package pagetest
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -14,42 +12,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/gravito-framework/pulse/internal/api"
-	"github.com/gravito-framework/pulse/internal/discover"
-	"github.com/gravito-framework/pulse/internal/recorder"
-	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/servertest"
 )
-
-// serve is the whole aggregator over a real Redis.
-func serve(t testing.TB, redis *servertest.RedisServer, token string) *httptest.Server {
-	t.Helper()
-	address, err := redisconn.Parse(redis.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := address.Client(t.Context()) // as the program has it: with bounds
-	t.Cleanup(func() { _ = client.Close() })
-	s := &api.Server{
-		History: recorder.NewStore(client, "the test's redis", 24*time.Hour).History,
-		Live:    api.NewLive(discover.New(client, "the test's redis", 100_000).Read, 0, slog.New(slog.DiscardHandler)),
-		Redis:   client,
-		Ping:    func(ctx context.Context) error { return client.Ping(ctx).Err() },
-		Token:   token,
-		Log:     slog.New(slog.DiscardHandler),
-	}
-	server := httptest.NewServer(s.Handler())
-	t.Cleanup(server.Close)
-	return server
-}
-
-func set(t *testing.T, redis *servertest.RedisServer, key, format string, args ...any) {
-	t.Helper()
-	args = append([]any{time.Now().UnixMilli()}, args...)
-	if err := redis.Client.Set(t.Context(), key, fmt.Sprintf(`{"timestamp":%d,`+format+`}`, args...), 10*time.Minute).Err(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // tab is a page of a real browser.
 type tab struct {
@@ -142,8 +106,8 @@ func cell(queue, metric string) string {
 func TestTheSumOfNothingIsNotZero(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"mail","driver":"gravito-stream","metrics":{"waiting":3}}]`)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"mail","driver":"gravito-stream","metrics":{"waiting":3}}]`)
 	b := open(t, server.URL)
 	b.until(row("shop/gravito-stream/mail"), "document.querySelector('[data-total=active]').textContent.trim() === '—'") // the sum of nothing is not 0
 }
@@ -151,12 +115,12 @@ func TestTheSumOfNothingIsNotZero(t *testing.T) {
 func TestPageShowsQueuesAndServersLive(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[
 		{"name":"emails","driver":"bullmq","metrics":{"waiting":1204,"active":2,"delayed":0,"failed":0}},
 		{"name":"mail","driver":"gravito-stream","metrics":{"waiting":3,"active":null,"delayed":1,"failed":0}}]`)
-	set(t, redis, "pulse:queues:broken", `"app":"broken","queues":[{"name":"x","driver":"sqs","metrics":{}}]`)
-	set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1","platform":"linux","cpu_usage":12.5,"cpu_cores":2,"memory_total":8000000000,"memory_free":4000000000,"load_avg":[1,1,1]},"process":{"pid":1,"uptime":60,"cpu_usage":1,"memory_rss":1000000,"memory_heap":1000},"meta":{"app_name":"shop","environment":"production","runtime":"node","version":"20"}`)
+	Set(t, redis, "pulse:queues:broken", `"app":"broken","queues":[{"name":"x","driver":"sqs","metrics":{}}]`)
+	Set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1","platform":"linux","cpu_usage":12.5,"cpu_cores":2,"memory_total":8000000000,"memory_free":4000000000,"load_avg":[1,1,1]},"process":{"pid":1,"uptime":60,"cpu_usage":1,"memory_rss":1000000,"memory_heap":1000},"meta":{"app_name":"shop","environment":"production","runtime":"node","version":"20"}`)
 	b := open(t, server.URL)
 	b.until(
 		cell("shop/bullmq/emails", "waiting")+" === '1,204'",
@@ -172,7 +136,7 @@ func TestPageShowsQueuesAndServersLive(t *testing.T) {
 		"document.querySelector('[data-total=waiting]').title === '1,207'",
 	)
 	// Without a reload: a number changes, a queue comes.
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[
 		{"name":"emails","driver":"bullmq","metrics":{"waiting":7,"active":2,"delayed":0,"failed":0}},
 		{"name":"new","driver":"sqs","metrics":{"waiting":1}}]`)
 	b.until(cell("shop/bullmq/emails", "waiting")+" === '7'", cell("shop/sqs/new", "waiting")+" === '1'")
@@ -188,7 +152,7 @@ func TestPageShowsQueuesAndServersLive(t *testing.T) {
 func TestHostileTextNeverExecutes(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	hostile := []string{
 		`<img src=x onerror=document.title='hacked';window.hacked=1>`, `<script>window.hacked=1</script>`, `javascript:window.hacked=1`,
 		`"onmouseover="window.hacked=1`, `__proto__`, `constructor`, "a\u202egnp.exe", `</title><svg/onload=window.hacked=1>`, `{{constructor.constructor('window.hacked=1')()}}`,
@@ -197,8 +161,8 @@ func TestHostileTextNeverExecutes(t *testing.T) {
 	for _, h := range hostile {
 		queues = append(queues, fmt.Sprintf(`{"name":%q,"driver":%q,"metrics":{"waiting":1},"meta":{%q:%q,"error":%q,"region":%q,"url":%q,"dlq":%q}}`, h, h, h, h, h, h, h, h))
 	}
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[%s],"problems":[{"queue":%q,"reason":%q}]`, strings.Join(queues, ","), hostile[0], hostile[1])
-	set(t, redis, "pulse:server:shop:constructor", `"system":{"hostname":%q,"platform":%q,"load_avg":[]},"process":{},"meta":{"app_name":"shop","environment":%q,"runtime":%q,"version":%q,"__proto__":{"x":1}}`,
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[%s],"problems":[{"queue":%q,"reason":%q}]`, strings.Join(queues, ","), hostile[0], hostile[1])
+	Set(t, redis, "pulse:server:shop:constructor", `"system":{"hostname":%q,"platform":%q,"load_avg":[]},"process":{},"meta":{"app_name":"shop","environment":%q,"runtime":%q,"version":%q,"__proto__":{"x":1}}`,
 		hostile[0], hostile[1], hostile[0], hostile[1], hostile[7])
 	redis.Client.Set(t.Context(), "pulse:queues:"+hostile[0], hostile[1], time.Minute)
 	b := open(t, server.URL)
@@ -220,8 +184,8 @@ func TestHostileTextNeverExecutes(t *testing.T) {
 func TestLoginLetsInWhoHasTheToken(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "open sesame")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"bullmq","metrics":{"waiting":5}}]`)
+	server := Serve(t, redis, "open sesame")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"emails","driver":"bullmq","metrics":{"waiting":5}}]`)
 	b := open(t, server.URL)
 	b.do(chromedp.SendKeys(chromedp.CSS("#token"), "sesame\r"))
 	b.until("document.querySelector('[role=alert]')?.textContent.length > 0")

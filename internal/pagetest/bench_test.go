@@ -1,4 +1,4 @@
-package api_test
+package pagetest
 
 import (
 	"bytes"
@@ -46,7 +46,7 @@ import (
 func BenchmarkPage(b *testing.B) {
 	redis := servertest.Redis(b)
 	busy(b, redis)
-	url := serve(b, redis, "").URL + "/"
+	url := Serve(b, redis, "").URL + "/"
 	chromium := browser(b)
 	chromium.do() // starts it
 

@@ -1,8 +1,9 @@
-package api_test
+package pagetest
 
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -36,6 +37,25 @@ func titled(name string) string {
 	return fmt.Sprintf("%s?.querySelector('h2').textContent === %q", drawer, name)
 }
 
+// fetch is what a server answers, once it is 200.
+func fetch(t *testing.T, address string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d %s, %v", address, resp.StatusCode, body, err)
+	}
+	return string(body)
+}
+
 func (b *tab) press(keys string) {
 	b.t.Helper()
 	b.do(chromedp.KeyEvent(keys))
@@ -60,8 +80,8 @@ const twoQueues = `"app":"shop","interval_ms":600000,"queues":[
 func TestDetailOpensByAddressAndByPress(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", twoQueues)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", twoQueues)
 	judge(t, redis, `"queues":{"sqs/orders":{"health":"growing","reason":"about 12 more a minute: 12345 wait",
 		"trend":{"waiting_per_min":-12.4,"drain_seconds":340,"drain_range":[240,660],"wait_seconds":130,"arriving_per_min":7.5,"processed_per_min":20}}},
 		"alerts":{"1":{"rule":"drain>1h 10m","kind":"queue","key":"sqs/orders","since":%d},"2":{"rule":"lost 2m","kind":"queue","key":"sqs/mails","since":1}}`,
@@ -100,15 +120,15 @@ func TestDetailOpensByAddressAndByPress(t *testing.T) {
 	// What is not there is said, and shown once it is.
 	b.do(chromedp.Evaluate[chromedp.Void]("location.hash = '#open=queue:shop/sqs/new'"))
 	b.until(titled("shop/sqs/new"), "document.querySelector('#detail-missing').textContent.startsWith('No queue of this name')")
-	set(t, redis, "pulse:queues:shop:more", `"app":"shop","source":"more","queues":[{"name":"new","driver":"sqs","metrics":{"waiting":3}}]`)
+	Set(t, redis, "pulse:queues:shop:more", `"app":"shop","source":"more","queues":[{"name":"new","driver":"sqs","metrics":{"waiting":3}}]`)
 	b.until(titled("new"), entry("waiting")+" === '3'", "!document.querySelector('#detail-missing')")
 }
 
 func TestDetailIsASheetOnANarrowScreen(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", twoQueues)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", twoQueues)
 	b := open(t, server.URL)
 	b.do(chromedp.EmulateViewport(390, 844))
 	link := row("shop/sqs/orders") + "?.querySelector('a')"
@@ -137,8 +157,8 @@ func strip(name string, at float64) string {
 func TestDetailDrawsWhatIsRecorded(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", twoQueues)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", twoQueues)
 	column := make([]int64, 360)
 	for i := range column {
 		column[i] = int64(100 + i)
@@ -147,7 +167,7 @@ func TestDetailDrawsWhatIsRecorded(t *testing.T) {
 		}
 	}
 	column[40], column[190] = 1000, 300
-	recorded(t, redis.Client, "shop", map[string][]int64{"orders": column})
+	Record(t, redis.Client, "shop", map[string][]int64{"orders": column})
 	b := open(t, server.URL+detailOf("queue:shop/sqs/orders")+"&hours=6", wide)
 	plot := "document.querySelector('[data-chart=waiting] .plot')"
 	b.until(plot, `/^Waiting: from 10[01] to 459 in 6 hours, at most 1,000, with gaps$/.test(`+plot+`.getAttribute('aria-label'))`,
@@ -188,8 +208,8 @@ func TestDetailDrawsWhatIsRecorded(t *testing.T) {
 func TestDetailLinksDeadLetterQueuesBothWays(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[
 		{"name":"orders","driver":"sqs","metrics":{"waiting":1},"meta":{"dlq":"dead","dlq_shared":true}},
 		{"name":"mails","driver":"sqs","metrics":{"waiting":1},"meta":{"dlq":"elsewhere"}},
 		{"name":"dead","driver":"sqs","metrics":{"waiting":4},"meta":{"dlq_for":["orders","gone"]}}]`)
@@ -203,9 +223,9 @@ func TestDetailLinksDeadLetterQueuesBothWays(t *testing.T) {
 func TestDetailSaysMetaInWords(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	ago := func(d time.Duration) int64 { return time.Now().Add(-d).UnixMilli() }
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"orders","driver":"bullmq","metrics":{"waiting":1},"meta":{
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"orders","driver":"bullmq","metrics":{"waiting":1},"meta":{
 		"paused":true,"fifo":false,"completed":1234567,"oldest_at":%d,"oldest_failed_at":%d,"next_run_at":%d,"looked_at":7,"lag_ms":1925015,"clock_ahead_ms":-6500,"event_loop_delay_ms":12.3,
 		"spool_bytes":5368709120,"workers":0,"stranded_priorities":["high","low"],"limits":{"max":5},"huge":9007199254740993,"error":"active: no permission"}}]`,
 		ago(32*time.Minute+5*time.Second), ago(49*time.Hour), ago(-3*time.Hour-time.Minute))
@@ -225,8 +245,8 @@ func TestDetailSaysMetaInWords(t *testing.T) {
 func TestDetailOfAServer(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1.internal","platform":"linux","cpu_usage":12.5,"cpu_cores":2,"memory_total":8589934592,"memory_free":4294967296,"load_avg":[1,0.5,0.25]},
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:server:shop:web-1", `"system":{"hostname":"web-1.internal","platform":"linux","cpu_usage":12.5,"cpu_cores":2,"memory_total":8589934592,"memory_free":4294967296,"load_avg":[1,0.5,0.25]},
 		"process":{"pid":4711,"uptime":5400,"cpu_usage":1,"memory_rss":1048576},"meta":{"app_name":"shop","environment":"production","runtime":"node 24","version":"1.2.3","shards":3}`)
 	b := open(t, server.URL+detailOf("server:shop/web-1"))
 	b.until(titled("web-1"), entry("cpu")+" === '12.5 % of 2 cores'", entry("memory")+" === '50 % 4 GiB of 8 GiB used'", entry("disk")+" === '—'",
@@ -242,12 +262,12 @@ const hostileName = `o'r"d\e$(touch x)` + "`ls`\n#{a}: *&<img src=x onerror=wind
 func TestDetailCopiesForOtherTools(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	quoted, err := json.Marshal(hostileName)
 	if err != nil {
 		t.Fatal(err)
 	}
-	set(t, redis, "pulse:queues:shop", `"app":"shop","source":"s","interval_ms":600000,"queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":5,"active":2},"meta":{"fifo":true}},{"name":%s,"driver":"sqs","metrics":{"waiting":5,"active":2}}]`, quoted)
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","source":"s","interval_ms":600000,"queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":5,"active":2},"meta":{"fifo":true}},{"name":%s,"driver":"sqs","metrics":{"waiting":5,"active":2}}]`, quoted)
 	b := open(t, server.URL)
 	for _, name := range []string{"orders", hostileName} {
 		b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(server.URL+detailOf("queue:shop/sqs/"+name)))
@@ -276,14 +296,14 @@ func TestDetailCopiesForOtherTools(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, address := range []string{words[2], scaled} {
-			answer := call(t, http.MethodGet, address, nil)
-			if rows := gjson.Get(answer.body, "queues"); len(rows.Array()) != 1 || rows.Get("0.queue").Str != name || rows.Get("0.backlog").Int() != 7 {
-				t.Errorf("%s answers %s", address, answer.body)
+			answer := fetch(t, address)
+			if rows := gjson.Get(answer, "queues"); len(rows.Array()) != 1 || rows.Get("0.queue").Str != name || rows.Get("0.backlog").Int() != 7 {
+				t.Errorf("%s answers %s", address, answer)
 			}
 		}
-		metrics := call(t, http.MethodGet, server.URL+"/metrics", nil)
+		metrics := fetch(t, server.URL+"/metrics")
 		selector := strings.TrimSuffix(copied("PromQL"), "}")
-		if !strings.HasPrefix(selector, "pulse_queue_jobs{") || !slices.ContainsFunc(strings.Split(metrics.body, "\n"), func(line string) bool { return strings.HasPrefix(line, selector+`,state="waiting"} 5`) }) {
+		if !strings.HasPrefix(selector, "pulse_queue_jobs{") || !slices.ContainsFunc(strings.Split(metrics, "\n"), func(line string) bool { return strings.HasPrefix(line, selector+`,state="waiting"} 5`) }) {
 			t.Errorf("no metric begins with %s", selector)
 		}
 	}
@@ -298,7 +318,7 @@ func TestDetailCopiesForOtherTools(t *testing.T) {
 func TestHostileTextInTheDetailIsText(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	text := func(s string) string {
 		quoted, err := json.Marshal(s)
 		if err != nil {
@@ -307,7 +327,7 @@ func TestHostileTextInTheDetailIsText(t *testing.T) {
 		return string(quoted)
 	}
 	long, deep := strings.Repeat("W", 1000), strings.Repeat(`{"a":`, 20)+"1"+strings.Repeat("}", 20)
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":%s,"driver":"sqs","metrics":{"waiting":1},"meta":{%s:%s,%s:1,"deep":%s,"constructor":5,"toString":"x","dlq":%s,"dlq_for":[%[2]s,7],"error":%[2]s}},
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":%s,"driver":"sqs","metrics":{"waiting":1},"meta":{%s:%s,%s:1,"deep":%s,"constructor":5,"toString":"x","dlq":%s,"dlq_for":[%[2]s,7],"error":%[2]s}},
 		{"name":%[5]s,"driver":"sqs","metrics":{"waiting":1},"meta":{"list":[%[8]s]}}]`,
 		text(hostileName), text(hostileName), text(hostileName), text(long), deep, text("<b>x</b>"), strings.TrimSuffix(strings.Repeat(text(long)+",", 5), ","))
 	judge(t, redis, `"queues":{%s:{"health":"stalled","reason":"<img src=x onerror=window.hacked=1>"}}`, text("sqs/"+hostileName))

@@ -1,4 +1,4 @@
-package api_test
+package pagetest
 
 import (
 	"fmt"
@@ -19,10 +19,10 @@ func fleet(t *testing.T, redis *servertest.RedisServer) {
 			queues = append(queues, fmt.Sprintf(`{"name":"q%d","driver":"sqs","metrics":{"waiting":%d,"active":%d,"delayed":0,"failed":%d}}`, i, app*20+i, i%3, i%7))
 		}
 		name := fmt.Sprintf("app%02d", app)
-		set(t, redis, "pulse:queues:"+name, `"app":%q,"interval_ms":600000,"queues":[%s]`, name, strings.Join(queues, ","))
+		Set(t, redis, "pulse:queues:"+name, `"app":%q,"interval_ms":600000,"queues":[%s]`, name, strings.Join(queues, ","))
 	}
-	set(t, redis, "pulse:trend:app07", `"app":"app07","queues":{"sqs/q4":{"health":"stalled","reason":"144 wait and nothing is active"}}`)
-	set(t, redis, "pulse:trend:app03", `"app":"app03","queues":{"sqs/q2":{"health":"growing","reason":"62 wait"}}`)
+	Set(t, redis, "pulse:trend:app07", `"app":"app07","queues":{"sqs/q4":{"health":"stalled","reason":"144 wait and nothing is active"}}`)
+	Set(t, redis, "pulse:trend:app03", `"app":"app03","queues":{"sqs/q2":{"health":"growing","reason":"62 wait"}}`)
 }
 
 const (
@@ -51,7 +51,7 @@ func (b *tab) click(expression string) {
 func TestAThousandQueuesAreGroupedByApp(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	fleet(t, redis)
 	b := open(t, server.URL, chromedp.WindowSize(1440, 2000))
 	b.until(shown+" === '1,000'", group("app07")+"?.dataset.level === 'crit'", group("app03")+"?.dataset.level === 'warn'",
@@ -88,7 +88,7 @@ func TestAThousandQueuesAreGroupedByApp(t *testing.T) {
 func TestASearchIsInTheAddress(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	fleet(t, redis)
 	b := open(t, server.URL, wide)
 	b.until(shown + " === '1,000'")
@@ -113,8 +113,8 @@ func TestASearchIsInTheAddress(t *testing.T) {
 func TestAHeadingSortsTurnsAndGoesBack(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":2}},{"name":"b","driver":"sqs","metrics":{"waiting":10}},
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"a","driver":"sqs","metrics":{"waiting":2}},{"name":"b","driver":"sqs","metrics":{"waiting":10}},
 		{"name":"c","driver":"bullmq","metrics":{"waiting":1}},{"name":"d","driver":"sqs","metrics":{"waiting":0}}]`)
 	judge(t, redis, `"queues":{"sqs/d":{"health":"stalled"}}`)
 	b := open(t, server.URL, wide)
@@ -139,7 +139,7 @@ func TestAHeadingSortsTurnsAndGoesBack(t *testing.T) {
 func TestEveryRowCanBeReachedThoughFewExist(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
+	server := Serve(t, redis, "")
 	fleet(t, redis)
 	b := open(t, server.URL+"/#group=off", wide)
 	b.until(shown+" === '1,000'", names+".startsWith('q4,q2,q19')")
@@ -180,8 +180,8 @@ func TestEveryRowCanBeReachedThoughFewExist(t *testing.T) {
 func TestDeadLettersAreBelowTheirQueueAndDriversAreTold(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)
-	server := serve(t, redis, "")
-	set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":20}},{"name":"orders-dlq","driver":"sqs","metrics":{"waiting":900},"meta":{"dlq_for":["orders"]}},
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","interval_ms":600000,"queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":20}},{"name":"orders-dlq","driver":"sqs","metrics":{"waiting":900},"meta":{"dlq_for":["orders"]}},
 		{"name":"mail","driver":"bullmq","metrics":{"waiting":30}},{"name":"jobs","driver":"laravel-horizon","metrics":{"waiting":10}},{"name":"events","driver":"gravito-stream","metrics":{"waiting":5}},
 		{"name":"rabbits","driver":"other","metrics":{"waiting":1},"meta":{"driver":"rabbitmq"}}]`)
 	b := open(t, server.URL, wide)
