@@ -23,9 +23,9 @@ import (
 )
 
 // Serve is the whole aggregator over a real Redis.
-func Serve(t testing.TB, redis *servertest.RedisServer, token string) *httptest.Server {
+func Serve(t testing.TB, server *servertest.RedisServer, token string) *httptest.Server {
 	t.Helper()
-	address, err := redisconn.Parse(redis.URL)
+	address, err := redisconn.Parse(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,16 +39,16 @@ func Serve(t testing.TB, redis *servertest.RedisServer, token string) *httptest.
 		Token:   token,
 		Log:     slog.New(slog.DiscardHandler),
 	}
-	server := httptest.NewServer(s.Handler())
-	t.Cleanup(server.Close)
-	return server
+	served := httptest.NewServer(s.Handler())
+	t.Cleanup(served.Close)
+	return served
 }
 
 // Set writes a document under key, with a timestamp of now before what format and args make.
-func Set(t *testing.T, redis *servertest.RedisServer, key, format string, args ...any) {
+func Set(t *testing.T, server *servertest.RedisServer, key, format string, args ...any) {
 	t.Helper()
 	args = append([]any{time.Now().UnixMilli()}, args...)
-	if err := redis.Client.Set(t.Context(), key, fmt.Sprintf(`{"timestamp":%d,`+format+`}`, args...), 10*time.Minute).Err(); err != nil {
+	if err := server.Client.Set(t.Context(), key, fmt.Sprintf(`{"timestamp":%d,`+format+`}`, args...), 10*time.Minute).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
