@@ -28,8 +28,9 @@ import (
 // Adapter reads one queue system.
 type Adapter interface {
 	Describe() Description
-	// Open checks the settings and returns a session, which keeps what it learns between polls. A
-	// setting that it doesn't take is a [*SettingError].
+	// Open checks the settings and returns a session, which keeps what it learns between polls. It refuses
+	// settings that it doesn't have ([Settings.Only]), and is a [*SettingError] where one has another value
+	// than it takes.
 	Open(context.Context, Settings) (Session, error)
 }
 
