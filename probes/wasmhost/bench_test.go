@@ -58,15 +58,14 @@ func BenchmarkThousandQueues(b *testing.B) {
 	if out, err := servertest.Node(b, "../bullmq/testdata/node/fill.mjs", "--port", server.Port(), "--queues", strconv.Itoa(queues)).CombinedOutput(); err != nil {
 		b.Fatalf("fill: %v\n%s", err, out)
 	}
-	settings := adapter.Settings{"app": "shop", "adapter": "bullmq", bullmq.SettingQueues: "*"}
 	inWazero := func(trusted bool) adapter.Session {
-		s, err := builtinModule(b, trusted).Open(b.Context(), settings)
+		s, err := builtinModule(b, trusted).Open(b.Context(), adapter.Settings{"app": "shop", "adapter": "bullmq", bullmq.SettingQueues: "*"})
 		if err != nil {
 			b.Fatal(err)
 		}
 		return s
 	}
-	native, err := bullmq.Adapter{}.Open(b.Context(), settings)
+	native, err := bullmq.Adapter{}.Open(b.Context(), adapter.Settings{"app": "shop", bullmq.SettingQueues: "*"})
 	if err != nil {
 		b.Fatal(err)
 	}
