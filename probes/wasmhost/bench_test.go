@@ -1,11 +1,14 @@
 package wasmhost_test
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,6 +140,80 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
+// BenchmarkNode polls a thousand queues of BullMQ in Node and in wazero, where the module is trusted, in turn and from the
+// same transcript. It needs what make node compiles: build/adapters.wasm and the
+// packages.
+func BenchmarkNode(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "transcript.json")
+	inNode := func(args ...string) time.Duration {
+		cmd := exec.Command("node", append([]string{"bench.mjs"}, args...)...)
+		cmd.Dir = "../node/adapter-host"
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		var said struct {
+			MS float64 `json:"replay_ms"`
+		}
+		if err == nil {
+			err = json.Unmarshal(out, &said)
+		}
+		if err != nil {
+			b.Fatalf("bench.mjs %v: %v: %s%s", args, err, out, &stderr)
+		}
+		return time.Duration(said.MS * float64(time.Millisecond))
+	}
+	inNode("--polls", "1", "--write", path)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	tr := &transcript{}
+	if err := json.Unmarshal(data, tr); err != nil {
+		b.Fatal(err)
+	}
+	s, err := builtinModule(b, true).Open(b.Context(), tr.settings())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	poll := repeated(b, tr, s)
+	var node, wazero []time.Duration
+	for b.Loop() {
+		node = append(node, inNode("--transcript", path))
+		for range 100 {
+			began := time.Now()
+			poll()
+			wazero = append(wazero, time.Since(began))
+		}
+	}
+	b.ReportMetric(servertest.Median(node)/servertest.Median(wazero), "node/wazero")
+	b.ReportMetric(servertest.Median(node)*1000, "node-ms")
+}
+
+// repeated makes the polls of a transcript, and returns what makes the last one again.
+func repeated(t testing.TB, tr *transcript, s adapter.Session) func() {
+	t.Helper()
+	replay(t, tr, s)
+	last := tr.Polls[len(tr.Polls)-1]
+	var replies [][]adapter.Reply
+	for _, r := range last.Rounds {
+		parsed, err := adapter.ParseReplies(r.Replies, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replies = append(replies, parsed)
+	}
+	return func() {
+		step := s.Poll(t.Context(), time.UnixMilli(last.Now))
+		for i := 0; len(step.Requests) > 0; i++ {
+			step = s.Next(t.Context(), replies[i])
+		}
+		if step.Snapshot == nil {
+			t.Fatal(step.Err)
+		}
+	}
+}
+
 // TestAnInstanceStaysSmall polls a thousand times: without the collector at a poll's end the instance's
 // memory, which never gets smaller, passes its limit on the way.
 func TestAnInstanceStaysSmall(t *testing.T) {
@@ -147,20 +224,9 @@ func TestAnInstanceStaysSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	replay(t, tr, s)
-	last := tr.Polls[len(tr.Polls)-1]
-	for i := range 1000 {
-		step := s.Poll(t.Context(), time.UnixMilli(last.Now))
-		for j := 0; len(step.Requests) > 0; j++ {
-			replies, err := adapter.ParseReplies(last.Rounds[j].Replies, 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			step = s.Next(t.Context(), replies)
-		}
-		if step.Snapshot == nil {
-			t.Fatalf("poll %d: %v", i, step.Err)
-		}
+	poll := repeated(t, tr, s)
+	for range 1000 {
+		poll()
 	}
 	if used := s.(*wasmhost.Session).Usage().Memory; used > 8<<20 {
 		t.Errorf("it has %d bytes after 1,000 polls", used)
