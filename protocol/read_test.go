@@ -80,3 +80,23 @@ func TestWhatIsNotJSONSaysWhere(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckSnapshotIsAboutWhatAReaderLeavesOut, and not about what its reporter could not read.
+func TestCheckSnapshotIsAboutWhatAReaderLeavesOut(t *testing.T) {
+	t.Parallel()
+	for queues, want := range map[string]string{
+		`[{"name":"a","driver":"other","metrics":{"waiting":1}}]`:                                                           "",
+		`[],"problems":[{"queue":"a","reason":"NOPERM"}]`:                                                                   "",
+		`[{"name":"a","driver":"other","metrics":{"waiting":-1}}],"problems":[{"queue":"b","reason":"NOPERM"}]`:             `queue "a": it is left out: waiting is -1`,
+		`[{"name":"a","driver":"other","metrics":{"waiting":1,"failed":"x"}}],"problems":[{"queue":"b","reason":"NOPERM"}]`: `queue "a": its failed is "x"`,
+		`5`: "it has no queues",
+	} {
+		err := CheckSnapshot([]byte(`{"timestamp":1764000000000,"app":"shop","queues":` + queues + `}`))
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", queues, err, want)
+		}
+	}
+	if err := CheckSnapshot([]byte(`{"app":"shop"}`)); err == nil {
+		t.Error("it has no timestamp")
+	}
+}

@@ -250,9 +250,25 @@ func checkTimestamp(ms int64) error {
 // DecodeSnapshot reads a snapshot that any program may have written. It returns what is usable; each queue or count
 // that is not becomes a Problem. err means that nothing is usable.
 func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
+	s, problems, _, err := readSnapshot(data)
+	return s, problems, err
+}
+
+// CheckSnapshot returns an error where a reader would leave something of the snapshot out, or read it as something
+// else: it is for the authors of reporters. Problems that the snapshot itself reports are no error.
+func CheckSnapshot(data []byte) error {
+	_, problems, found, err := readSnapshot(data)
+	if err == nil && found > 0 {
+		err = errors.New(problems[0].String())
+	}
+	return err
+}
+
+// readSnapshot returns the problems that it found itself, and behind these the ones that the snapshot reports.
+func readSnapshot(data []byte) (s QueueSnapshot, all []Problem, found int, err error) {
 	doc, err := object(data)
 	if err != nil {
-		return QueueSnapshot{}, nil, err
+		return QueueSnapshot{}, nil, 0, err
 	}
 	var app, source, timestamp, interval, queues, reported []byte
 	for name, value := range members(doc) {
@@ -271,12 +287,12 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 			reported = value
 		}
 	}
-	s := QueueSnapshot{App: readText(app), Source: readText(source)}
+	s = QueueSnapshot{App: readText(app), Source: readText(source)}
 	if err := CheckName("app", s.App); err != nil {
-		return QueueSnapshot{}, nil, err
+		return QueueSnapshot{}, nil, 0, err
 	}
 	if s.Timestamp, err = readTimestamp(timestamp); err != nil {
-		return QueueSnapshot{}, nil, err
+		return QueueSnapshot{}, nil, 0, err
 	}
 	var ps problems
 	if s.Source != "" && !ValidName(s.Source) {
@@ -290,12 +306,13 @@ func DecodeSnapshot(data []byte) (QueueSnapshot, []Problem, error) {
 		ps.add("", "it has no queues: it takes a list, empty where there are none")
 	}
 	s.Queues = readQueues(queues, "metrics", &ps)
+	found = len(ps.list)
 	for p := range elements(reported) {
 		if p := readProblem(p); p.Reason != "" { // else it was no problem, but something of another shape
 			ps.add(p.Queue, p.Reason)
 		}
 	}
-	return s, ps.list, nil
+	return s, ps.list, found, nil
 }
 
 func readTimestamp(value []byte) (int64, error) {

@@ -7,8 +7,6 @@ package poll
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -32,30 +30,20 @@ type Poller struct {
 
 // Poll asks the source until the session returns its snapshot, or the error why there is none.
 func (p *Poller) Poll(ctx context.Context, now time.Time) (*protocol.QueueSnapshot, error) {
-	step := p.Session.Poll(ctx, now)
 	var missing []protocol.Problem
-	guard := adapter.Guard{Adapter: adapter.DescriptionOf(p.Session, p.Adapter)}
-	for len(step.Requests) > 0 {
-		if err := guard.Check(step.Requests); err != nil {
-			return nil, fmt.Errorf("the adapter %s %w", guard.Adapter.Name, err)
-		}
-		replies, err := p.Source.Do(ctx, step.Requests)
-		if err != nil {
-			if replies == nil {
-				return nil, err
-			}
+	snapshot, err := adapter.Drive(ctx, p.Adapter, p.Session, now, func(requests []adapter.Request) ([]adapter.Reply, error) {
+		replies, err := p.Source.Do(ctx, requests)
+		if err != nil && replies != nil {
 			if p := (protocol.Problem{Reason: err.Error()}); !slices.Contains(missing, p) {
 				missing = append(missing, p)
 			}
+			err = nil
 		}
-		step = p.Session.Next(ctx, replies)
+		return replies, err
+	})
+	if err != nil {
+		return nil, err
 	}
-	if step.Err != nil {
-		return nil, step.Err
-	}
-	if step.Snapshot == nil {
-		return nil, errors.New("the adapter ended its poll with neither a snapshot nor a reason")
-	}
-	step.Snapshot.Problems = append(missing, step.Snapshot.Problems...)
-	return step.Snapshot, nil
+	snapshot.Problems = append(missing, snapshot.Problems...)
+	return snapshot, nil
 }

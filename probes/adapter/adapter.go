@@ -1,7 +1,7 @@
 // Package adapter is the contract between adapters and hosts. An adapter knows a queue system: it says what to
 // ask and what the answers mean, and never does I/O itself. A host talks to the server.
 //
-// A host opens an adapter once and then drives polls:
+// A host opens an adapter once, and has [Drive] poll it. A poll is this loop:
 //
 //	step := session.Poll(ctx, now)
 //	for step.Requests != nil {
@@ -10,7 +10,7 @@
 //	// step.Snapshot or step.Err
 //
 // Most adapters need [Flow], which leads a session from step to step, and [Questions], which keeps each request
-// beside the purpose of its reply. Hosts need [Guard], which checks what a session asks.
+// beside the purpose of its reply. Most hosts need [Drive] and [RepliesOf]; [Guard] checks what a session asks.
 //
 // An adapter sees no clock but the time that Poll hands it, and can change nothing: a Guard lets only commands
 // through that read. The same methods, with values as bytes, are the WebAssembly ABI.
@@ -28,8 +28,9 @@ import (
 // Adapter reads one queue system.
 type Adapter interface {
 	Describe() Description
-	// Open checks the settings and returns a session, which keeps what it learns between polls. A
-	// setting that it doesn't take is a [*SettingError].
+	// Open checks the settings and returns a session, which keeps what it learns between polls. It refuses
+	// settings that it doesn't have ([Settings.Only]), and is a [*SettingError] where one has another value
+	// than it takes.
 	Open(context.Context, Settings) (Session, error)
 }
 

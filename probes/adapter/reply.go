@@ -155,6 +155,19 @@ func ReplyOf(value any, err error) (Reply, error) {
 	return Reply{}, err
 }
 
+// RepliesOf makes a reply, as [ReplyOf] does, of each command that a client has sent, such as those of a pipeline of
+// go-redis.
+func RepliesOf[Command interface{ Result() (any, error) }](commands []Command) ([]Reply, error) {
+	replies := make([]Reply, len(commands))
+	for i, c := range commands {
+		var err error
+		if replies[i], err = ReplyOf(c.Result()); err != nil {
+			return nil, err
+		}
+	}
+	return replies, nil
+}
+
 var errNotRESP2 = errors.New("the client answered with something that RESP2 does not have: set its protocol version to 2")
 
 func replyOf(value any) (Reply, error) {

@@ -2,6 +2,7 @@ package adapter_test
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -190,6 +191,25 @@ func TestReplyOfAClientsAnswer(t *testing.T) {
 		if got, err := adapter.ReplyOf(value, nil); err == nil || !strings.Contains(err.Error(), "set its protocol version to 2") {
 			t.Errorf("%v is %v, %v", value, adaptertest.Value(got), err)
 		}
+	}
+}
+
+// answered is a command that was sent, as a client has it.
+type answered struct {
+	value any
+	err   error
+}
+
+func (a answered) Result() (any, error) { return a.value, a.err }
+
+func TestRepliesOfAPipelineAreInItsOrder(t *testing.T) {
+	t.Parallel()
+	got, err := adapter.RepliesOf([]answered{{int64(3), nil}, {nil, refused("NOPERM no")}, {"x", nil}})
+	if err != nil || len(got) != 3 || !cmp.Equal([]any{adaptertest.Value(got[0]), adaptertest.Value(got[1]), adaptertest.Value(got[2])}, []any{int64(3), adapter.Error{Code: "NOPERM", Message: "no"}, "x"}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := adapter.RepliesOf([]answered{{int64(3), nil}, {nil, bytes.ErrTooLarge}}); got != nil || !errors.Is(err, bytes.ErrTooLarge) {
+		t.Errorf("%v, %v: replies of a connection that failed", got, err)
 	}
 }
 

@@ -1,6 +1,12 @@
 package adapter
 
-import "github.com/gravito-framework/pulse/protocol"
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/gravito-framework/pulse/protocol"
+)
 
 // Settings are an adapter's settings by name. "app" is always there; "source" may be.
 type Settings map[string]string
@@ -26,6 +32,19 @@ func (e *SettingError) Named(name string) string {
 // Wrong is the error of a setting that doesn't hold what it takes.
 func (s Settings) Wrong(setting, takes string) error {
 	return &SettingError{Setting: setting, Value: s[setting], Takes: takes}
+}
+
+// Only returns an error where a setting is set that the adapter of this name does not have: one that is misspelled
+// would have no effect, and nobody would be told. own are its settings; app and source are every adapter's. The error
+// does not have the value, which may be a password for something else.
+func (s Settings) Only(adapter string, own ...string) error {
+	for _, name := range SortedKeys(s) {
+		if s[name] == "" || name == "app" || name == "source" || slices.Contains(own, name) {
+			continue
+		}
+		return errors.New(adapter + " has no setting " + Quote(name, 80) + ": it takes " + strings.Join(own, ", "))
+	}
+	return nil
 }
 
 // Or is a setting's value, or what stands for one that is not set.

@@ -1,6 +1,7 @@
 package examples_test
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -68,8 +69,9 @@ func TestDramatiqIsCountedAndNothingIsChanged(t *testing.T) {
 // dramatiqMessages writes one message as Dramatiq's enqueue does.
 func dramatiqMessage(t *testing.T, client *redis.Client, queue string) {
 	t.Helper()
-	client.HSet(t.Context(), "dramatiq:"+queue+".msgs", "id", "x")
-	client.RPush(t.Context(), "dramatiq:"+queue, "id")
+	if err := errors.Join(client.HSet(t.Context(), "dramatiq:"+queue+".msgs", "id", "x").Err(), client.RPush(t.Context(), "dramatiq:"+queue, "id").Err()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestDramatiqQueuesAreFoundAndForgotten(t *testing.T) {
@@ -112,7 +114,9 @@ func TestDramatiqQueuesAreFoundAndForgotten(t *testing.T) {
 func TestDramatiqAmongManyKeys(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	server.Client.Eval(t.Context(), `for i = 1, 250000 do redis.call("set", "k" .. i, "") end`, nil)
+	if err := server.Client.Do(t.Context(), "DEBUG", "POPULATE", "250000", "k").Err(); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 1001 {
 		dramatiqMessage(t, server.Client, fmt.Sprintf("q%d", i))
 	}

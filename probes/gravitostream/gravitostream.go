@@ -54,7 +54,10 @@ func (Adapter) Describe() adapter.Description {
 }
 
 // Open implements [adapter.Adapter].
-func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+func (a Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+	if err := settings.Only(a.Describe().Name, SettingQueues, SettingPrefix); err != nil {
+		return nil, err
+	}
 	s := &session{
 		app: settings["app"], source: settings["source"],
 		prefix: settings.Or(SettingPrefix, DefaultPrefix), queues: map[string]*queue{},

@@ -45,7 +45,10 @@ func (Adapter) Describe() adapter.Description {
 }
 
 // Open implements [adapter.Adapter].
-func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+func (a Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+	if err := settings.Only(a.Describe().Name, SettingQueues, SettingPrefix, SettingHorizonPrefix); err != nil {
+		return nil, err
+	}
 	s := &session{app: settings["app"], source: settings["source"], names: map[string]*queue{}, spelled: map[string]*queue{}}
 	prefix, err := prefixOf(settings, SettingPrefix, DefaultPrefix)
 	if err != nil {

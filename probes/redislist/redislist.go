@@ -42,7 +42,10 @@ func (Adapter) Describe() adapter.Description {
 }
 
 // Open implements [adapter.Adapter].
-func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+func (a Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+	if err := settings.Only(a.Describe().Name, SettingKeys); err != nil {
+		return nil, err
+	}
 	s := &session{app: settings["app"], source: settings["source"], lists: map[string]*list{}}
 	s.meta.SetText("driver", DriverName)
 	var err error

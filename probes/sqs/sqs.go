@@ -44,7 +44,10 @@ func (Adapter) Describe() adapter.Description {
 }
 
 // Open implements [adapter.Adapter].
-func (Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+func (a Adapter) Open(_ context.Context, settings adapter.Settings) (adapter.Session, error) {
+	if err := settings.Only(a.Describe().Name, SettingQueues, SettingCallsPerMonth); err != nil {
+		return nil, err
+	}
 	s := &session{
 		app: settings["app"], source: settings["source"], pages: 1, located: map[string]bool{},
 		targets: map[string]*target{}, unfound: map[string]failure{}, lost: map[string]failure{},

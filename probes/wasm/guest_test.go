@@ -55,10 +55,11 @@ func TestWhatIsWrongIsASentence(t *testing.T) {
 	settings := func(s adapter.Settings) string { return string(adapter.AppendSettings(nil, s)) }
 	for data, want := range map[string]string{
 		"": "Eat byte 0 of 0: '*' is due; this is not RESP2",
-		settings(adapter.Settings{"app": "shop"}):                                              "Eadapter is not set: it takes one of bullmq, laravel, ",
-		settings(adapter.Settings{"app": "shop", "adapter": "resque"}):                         `Eadapter is "resque": it takes one of bullmq, laravel, `,
-		settings(adapter.Settings{"app": "shop", "adapter": "bullmq"}):                         "Equeues is not set: it takes ",
-		settings(adapter.Settings{"app": "shop", "adapter": "redislist", "keys": "[unclosed"}): `Ekeys is "[unclosed": it takes `,
+		settings(adapter.Settings{"app": "shop"}):                                                                           "Eadapter is not set: it takes one of bullmq, laravel, ",
+		settings(adapter.Settings{"app": "shop", "adapter": "resque"}):                                                      `Eadapter is "resque": it takes one of bullmq, laravel, `,
+		settings(adapter.Settings{"app": "shop", "adapter": "bullmq"}):                                                      "Equeues is not set: it takes ",
+		settings(adapter.Settings{"app": "shop", "adapter": "redislist", "keys": "[unclosed"}):                              `Ekeys is "[unclosed": it takes `,
+		settings(adapter.Settings{"app": "shop", "source": "redis", "adapter": "bullmq", "queues": "*", "prefx": "sesame"}): `Ebullmq has no setting "prefx": it takes queues, prefix`,
 	} {
 		var g guest
 		if got := string(g.open([]byte(data))); !strings.HasPrefix(got, want) {

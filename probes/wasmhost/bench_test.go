@@ -1,11 +1,14 @@
 package wasmhost_test
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,15 +61,14 @@ func BenchmarkThousandQueues(b *testing.B) {
 	if out, err := servertest.Node(b, "../bullmq/testdata/node/fill.mjs", "--port", server.Port(), "--queues", strconv.Itoa(queues)).CombinedOutput(); err != nil {
 		b.Fatalf("fill: %v\n%s", err, out)
 	}
-	settings := adapter.Settings{"app": "shop", "adapter": "bullmq", bullmq.SettingQueues: "*"}
 	inWazero := func(trusted bool) adapter.Session {
-		s, err := builtinModule(b, trusted).Open(b.Context(), settings)
+		s, err := builtinModule(b, trusted).Open(b.Context(), adapter.Settings{"app": "shop", "adapter": "bullmq", bullmq.SettingQueues: "*"})
 		if err != nil {
 			b.Fatal(err)
 		}
 		return s
 	}
-	native, err := bullmq.Adapter{}.Open(b.Context(), settings)
+	native, err := bullmq.Adapter{}.Open(b.Context(), adapter.Settings{"app": "shop", bullmq.SettingQueues: "*"})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -115,12 +117,17 @@ func BenchmarkLoad(b *testing.B) {
 		_ = m.Close(b.Context())
 		return took
 	}
-	load(wasmhost.Options{CacheDir: dir})
-	var compiled, cached []time.Duration
+	stoppable := wasmhost.Options{CacheDir: dir}
+	trusted := wasmhost.Options{CacheDir: b.TempDir(), Trusted: true}
+	load(stoppable)
+	load(trusted)
+	var compiled, cached, cachedTrusted []time.Duration
 	for b.Loop() {
 		compiled = append(compiled, load(wasmhost.Options{}))
-		cached = append(cached, load(wasmhost.Options{CacheDir: dir}))
+		cached = append(cached, load(stoppable))
+		cachedTrusted = append(cachedTrusted, load(trusted))
 	}
+	b.ReportMetric(servertest.Median(cachedTrusted)*1000, "cached-trusted-ms")
 	b.ReportMetric(servertest.Median(compiled)/servertest.Median(cached), "compiled/cached")
 	b.ReportMetric(servertest.Median(cached)*1000, "cached-ms")
 	b.ReportMetric(servertest.Median(compiled)*1000, "compiled-ms")
@@ -129,6 +136,80 @@ func BenchmarkLoad(b *testing.B) {
 	for _, e := range entries {
 		if info, err := os.Stat(e); err == nil {
 			b.ReportMetric(float64(info.Size())/1e6, "entry-MB")
+		}
+	}
+}
+
+// BenchmarkNode polls a thousand queues of BullMQ in Node and in wazero, where the module is trusted, in turn and from the
+// same transcript. It needs what make node compiles: build/adapters.wasm and the
+// packages.
+func BenchmarkNode(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "transcript.json")
+	inNode := func(args ...string) time.Duration {
+		cmd := exec.Command("node", append([]string{"bench.mjs"}, args...)...)
+		cmd.Dir = "../node/adapter-host"
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		var said struct {
+			MS float64 `json:"replay_ms"`
+		}
+		if err == nil {
+			err = json.Unmarshal(out, &said)
+		}
+		if err != nil {
+			b.Fatalf("bench.mjs %v: %v: %s%s", args, err, out, &stderr)
+		}
+		return time.Duration(said.MS * float64(time.Millisecond))
+	}
+	inNode("--polls", "1", "--write", path)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	tr := &transcript{}
+	if err := json.Unmarshal(data, tr); err != nil {
+		b.Fatal(err)
+	}
+	s, err := builtinModule(b, true).Open(b.Context(), tr.settings())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	poll := repeated(b, tr, s)
+	var node, wazero []time.Duration
+	for b.Loop() {
+		node = append(node, inNode("--transcript", path))
+		for range 100 {
+			began := time.Now()
+			poll()
+			wazero = append(wazero, time.Since(began))
+		}
+	}
+	b.ReportMetric(servertest.Median(node)/servertest.Median(wazero), "node/wazero")
+	b.ReportMetric(servertest.Median(node)*1000, "node-ms")
+}
+
+// repeated makes the polls of a transcript, and returns what makes the last one again.
+func repeated(t testing.TB, tr *transcript, s adapter.Session) func() {
+	t.Helper()
+	replay(t, tr, s)
+	last := tr.Polls[len(tr.Polls)-1]
+	var replies [][]adapter.Reply
+	for _, r := range last.Rounds {
+		parsed, err := adapter.ParseReplies(r.Replies, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replies = append(replies, parsed)
+	}
+	return func() {
+		step := s.Poll(t.Context(), time.UnixMilli(last.Now))
+		for i := 0; len(step.Requests) > 0; i++ {
+			step = s.Next(t.Context(), replies[i])
+		}
+		if step.Snapshot == nil {
+			t.Fatal(step.Err)
 		}
 	}
 }
@@ -143,20 +224,9 @@ func TestAnInstanceStaysSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	replay(t, tr, s)
-	last := tr.Polls[len(tr.Polls)-1]
-	for i := range 1000 {
-		step := s.Poll(t.Context(), time.UnixMilli(last.Now))
-		for j := 0; len(step.Requests) > 0; j++ {
-			replies, err := adapter.ParseReplies(last.Rounds[j].Replies, 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			step = s.Next(t.Context(), replies)
-		}
-		if step.Snapshot == nil {
-			t.Fatalf("poll %d: %v", i, step.Err)
-		}
+	poll := repeated(t, tr, s)
+	for range 1000 {
+		poll()
 	}
 	if used := s.(*wasmhost.Session).Usage().Memory; used > 8<<20 {
 		t.Errorf("it has %d bytes after 1,000 polls", used)

@@ -2,7 +2,9 @@ package wasmhost_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -66,4 +68,20 @@ func TestTheBuiltInModuleReadsARealRedis(t *testing.T) {
 		}
 	}
 	t.Logf("%+v %+v", module.Describe(), session.(*wasmhost.Session).Usage())
+}
+
+// TestTheDocumentationShowsTheExample: what docs/adapters.md says of a program of one's own is what the examples run.
+func TestTheDocumentationShowsTheExample(t *testing.T) {
+	t.Parallel()
+	examples, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := servertest.CodeOf(t, "adapters.md", "go")
+	if len(shown) != 1 || !strings.Contains(string(examples), "\n"+shown[0]) {
+		t.Errorf("docs/adapters.md shows %q, which example_test.go does not have", shown)
+	}
+	if body := strings.Count(shown[0], "\n") - 2; body != 17 {
+		t.Errorf("its body has %d lines: README.md says 17", body)
+	}
 }

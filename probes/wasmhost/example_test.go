@@ -15,34 +15,33 @@ import (
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/wasmhost"
+	"github.com/gravito-framework/pulse/probes/wasmhost/wasmhosttest"
+	"github.com/gravito-framework/pulse/protocol"
 )
 
-// read reads a queue's counts with any adapter: the built-in module, as here, or a stranger's. The client speaks
-// RESP2 (Options.Protocol).
-func read(ctx context.Context, wasm []byte, settings adapter.Settings, client *redis.Client) (adapter.Step, error) {
-	module, err := wasmhost.Load(ctx, wasm, wasmhost.Options{CacheDir: cacheDir()})
+// read reads a queue's counts with any adapter, the built-in module or a stranger's. cache is a directory for
+// compiled modules, or "". The client speaks RESP2 (Options.Protocol).
+func read(ctx context.Context, wasm []byte, cache string, settings adapter.Settings, client *redis.Client) (*protocol.QueueSnapshot, error) {
+	module, err := wasmhost.Load(ctx, wasm, wasmhost.Options{CacheDir: cache})
 	if err != nil {
-		return adapter.Step{}, err
+		return nil, err
 	}
 	defer module.Close(ctx)
 	session, err := module.Open(ctx, settings)
 	if err != nil {
-		return adapter.Step{}, err
+		return nil, err
 	}
-	defer session.Close()
-	step := session.Poll(ctx, time.Now())
-	for len(step.Requests) > 0 {
-		replies := make([]adapter.Reply, len(step.Requests))
-		for i, r := range step.Requests {
-			if replies[i], err = adapter.ReplyOf(client.Do(ctx, r.Arguments()...).Result()); err != nil {
-				return step, err
-			}
+	return adapter.Drive(ctx, module.Describe(), session, time.Now(), func(requests []adapter.Request) ([]adapter.Reply, error) {
+		pipe, answers := client.Pipeline(), make([]*redis.Cmd, len(requests))
+		for i, r := range requests {
+			answers[i] = pipe.Do(ctx, r.Arguments()...)
 		}
-		step = session.Next(ctx, replies)
-	}
-	return step, step.Err
+		_, _ = pipe.Exec(ctx) // each answer has its own error
+		return adapter.RepliesOf(answers)
+	})
 }
 
+// The built-in module is several adapters: the setting adapter says which.
 func Example() {
 	server, client := redisServer()
 	defer server.Close()
@@ -54,14 +53,30 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	step, err := read(context.Background(), wasm, adapter.Settings{"app": "shop", "adapter": "redislist", "keys": "jobs"}, client)
+	snapshot, err := read(context.Background(), wasm, cacheDir(), adapter.Settings{"app": "shop", "adapter": "redislist", "keys": "jobs"}, client)
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, q := range step.Snapshot.Queues {
+	for _, q := range snapshot.Queues {
 		fmt.Println(q.Name, q.Metrics.Waiting)
 	}
 	// Output: jobs 2
+}
+
+// A stranger's module is read by the same function, with settings of its own.
+func Example_stranger() {
+	server, client := redisServer()
+	defer server.Close()
+	defer client.Close()
+	_, _ = server.Lpush("jobs", "one")
+
+	wasm := wasmhosttest.Module{}.Bytes() // os.ReadFile("stranger.wasm")
+	snapshot, err := read(context.Background(), wasm, "", adapter.Settings{"app": "shop"}, client)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(snapshot.App, snapshot.Queues[0].Name)
+	// Output: shop jobs
 }
 
 func redisServer() (*miniredis.Miniredis, *redis.Client) {

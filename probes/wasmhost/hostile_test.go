@@ -191,6 +191,9 @@ func hostile() map[string]struct {
 		"undescribed":         {answering("R*2\r\n$3\r\nGET\r\n$4\r\njobs\r\n", ""), `it asked "GET", which it does not describe`},
 		"no key":              {answering("R*1\r\n$4\r\nLLEN\r\n", ""), "LLEN is refused: it names no key"},
 		"an empty key":        {answering("R*2\r\n$4\r\nLLEN\r\n$0\r\n\r\n", ""), "LLEN is refused: it names no key"},
+		"a key of a number":   {answering("R*2\r\n$4\r\nLLEN\r\n:5\r\n", ""), "its requests cannot be read"},
+		"a key of nothing":    {answering("R*2\r\n$4\r\nLLEN\r\n$-1\r\n", ""), "its requests cannot be read"},
+		"a key of a list":     {answering("R*2\r\n$4\r\nLLEN\r\n*1\r\n$4\r\njobs\r\n", ""), "its requests cannot be read"},
 		"another app":         {answering(strings.Replace(wasmhosttest.GoodSnapshot, "shop", "bank", 1), ""), `its snapshot is of the app "bank": it was given "shop"`},
 		"invalid JSON":        {answering("S{", ""), "its snapshot cannot be read"},
 		"no snapshot":         {answering("S[]", ""), "its snapshot cannot be read"},
@@ -403,6 +406,40 @@ func TestAHostThatAnswersWrongIsToldSo(t *testing.T) {
 	}
 	if step := s.Next(t.Context(), make([]adapter.Reply, 1)); !errors.Is(step.Err, adapter.ErrReplies) {
 		t.Errorf("after its end: %+v", step)
+	}
+}
+
+// TestAResultThatOverlapsTheInputStaysAsItWasRead has a module that answers from where the host writes its replies,
+// and then with these replies themselves, and one whose next snapshot takes the last one's place.
+func TestAResultThatOverlapsTheInputStaysAsItWasRead(t *testing.T) {
+	t.Parallel()
+	var m wasmhosttest.Module
+	m.Poll = m.Answer("R*2\r\n$4\r\nLLEN\r\n$4\r\njobs\r\n")
+	// Settings are larger than the replies, and have a place elsewhere.
+	m.Alloc = slices.Concat([]byte{0x20, 0}, wasmhosttest.ConstI32(4), []byte{0x46, 0x04, wasmhosttest.I32}, wasmhosttest.ConstI32(wasmhosttest.TextsAt+11), []byte{0x05}, wasmhosttest.ConstI32(wasmhosttest.InputAt), []byte{0x0b})
+	m.Next = wasmhosttest.Result(wasmhosttest.TextsAt+11, 4)
+	s := open(t, m, limits)
+	step := s.Poll(t.Context(), noon)
+	if len(step.Requests) != 1 || !slices.Equal(step.Requests[0], adapter.Request{"LLEN", "jobs"}) {
+		t.Fatalf("%+v", step)
+	}
+	last := s.Next(t.Context(), []adapter.Reply{adapter.Int(3)})
+	if last.Err == nil || !strings.Contains(last.Err.Error(), "its result has the tag ':'") {
+		t.Errorf("its own input as a result is %+v", last)
+	}
+	if !slices.Equal(step.Requests[0], adapter.Request{"LLEN", "jobs"}) {
+		t.Errorf("the request became %q", step.Requests[0])
+	}
+
+	// pulse_poll changes the first letter of the queue's name where the last snapshot stands.
+	m = wasmhosttest.Module{}
+	answer := m.Answer(wasmhosttest.GoodSnapshot)
+	name := int32(wasmhosttest.TextsAt + strings.Index(wasmhosttest.GoodSnapshot, "jobs"))
+	m.Poll = slices.Concat(wasmhosttest.ConstI32(name), wasmhosttest.ConstI32(name), []byte{0x2d, 0, 0}, wasmhosttest.ConstI32(1), []byte{0x6a, 0x3a, 0, 0}, answer) // i32.load8_u, i32.add, i32.store8
+	s = open(t, m, limits)
+	first, second := s.Poll(t.Context(), noon), s.Poll(t.Context(), noon)
+	if first.Err != nil || second.Err != nil || first.Snapshot.Queues[0].Name != "kobs" || second.Snapshot.Queues[0].Name != "lobs" {
+		t.Errorf("%+v, then %+v", first, second)
 	}
 }
 

@@ -162,6 +162,11 @@ func (s *Session) snapshot(data []byte) (*protocol.QueueSnapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("its snapshot cannot be read: %w", err)
 	}
+	if s.module.options.Strict {
+		if err := protocol.CheckSnapshot(data); err != nil {
+			return nil, fmt.Errorf("a reader of its snapshot leaves something out: %w", err)
+		}
+	}
 	if snapshot.App != s.app {
 		return nil, fmt.Errorf("its snapshot is of the app %.80q: it was given %q", snapshot.App, s.app)
 	}

@@ -124,7 +124,7 @@ func readTranscripts(t testing.TB) map[string]*transcript {
 }
 
 // replay drives a session through a transcript, and compares what it asks and what it reads.
-func replay(t *testing.T, tr *transcript, s adapter.Session) {
+func replay(t testing.TB, tr *transcript, s adapter.Session) {
 	t.Helper()
 	for i, p := range tr.Polls {
 		step := s.Poll(t.Context(), time.UnixMilli(p.Now))

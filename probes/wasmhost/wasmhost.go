@@ -32,6 +32,9 @@ type Options struct {
 	// is in it runs with the rights of this program: no other user may write there. An entry is for one
 	// version of wazero and one kind of processor; where none fits, the module is compiled.
 	CacheDir string
+	// Strict is for an author's tests: a snapshot of which a reader would leave something out is an error
+	// that says what. Without it the rest is used, and what is left out is among the snapshot's problems.
+	Strict bool
 	// Log takes what instances print, 8 KiB a poll; nil drops it.
 	Log *slog.Logger
 }

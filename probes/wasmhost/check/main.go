@@ -54,19 +54,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: check [-redis URL] [-app NAME] [-set name=value]… [-cache DIR] module.wasm")
+		fmt.Fprintln(stderr, "usage: check [-redis URL] [-app NAME] [-set name=value]… [-cache DIR] module.wasm, or check -version")
 		flags.PrintDefaults()
 	}
 	c := checker{out: stdout, settings: settings{}}
 	url := flags.String("redis", "", "poll the Redis at this `URL`, which is only read")
 	app := flags.String("app", "shop", "the app's `name`")
 	flags.Var(c.settings, "set", "a setting of the adapter, as `name=value`; several times for several")
+	version := flags.Bool("version", false, "print the version, and end")
 	flags.StringVar(&c.cache, "cache", "", "keep the compiled module in this `directory`, such as that of a Lambda package")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
 		}
 		return 2
+	}
+	if *version {
+		fmt.Fprintln(stdout, "check", runtime.Version())
+		return 0
 	}
 	if flags.NArg() != 1 {
 		flags.Usage()
@@ -126,7 +131,7 @@ func (c *checker) check(ctx context.Context, wasm []byte) error {
 	}
 	c.say("imports", "%s", list(wanted))
 	c.say("exports", "%s", list(exports))
-	o := wasmhost.Options{CacheDir: c.cache, Log: slog.New(slog.NewTextHandler(c.out, nil))}
+	o := wasmhost.Options{Strict: true, CacheDir: c.cache, Log: slog.New(slog.NewTextHandler(c.out, nil))}
 	began := time.Now()
 	module, err := wasmhost.Load(ctx, wasm, o)
 	if err != nil {

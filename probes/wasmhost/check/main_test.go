@@ -57,24 +57,28 @@ func TestAGoodModuleIsShown(t *testing.T) {
 func TestWhatIsWrongWithAModuleIsSaid(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	var refuses, writes, sqs wasmhosttest.Module
+	var refuses, writes, sqs, unread, refused wasmhosttest.Module
 	refuses.Open = refuses.Answer("Enamespace is not set")
 	writes.Poll = writes.Answer("R*2\r\n$3\r\nDEL\r\n$4\r\njobs\r\n")
 	sqs.Describe = sqs.Answer(`{"name":"aws","version":"1","source":"sqs","commands":["ListQueues"]}`)
+	unread.Next = unread.Answer(strings.Replace(wasmhosttest.GoodSnapshot, `"waiting":3`, `"waiting":-3`, 1))
+	refused.Next = refused.Answer(`S{"timestamp":1764000000000,"app":"shop","queues":[],"problems":[{"queue":"jobs","reason":"NOPERM"}]}`)
 	for name, c := range map[string]struct {
 		module []byte
 		args   []string
 		status int
 		want   string // in what it prints
 	}{
-		"no module":   {[]byte("hello"), nil, 1, `WRONG: it is not WebAssembly: it begins with "hello"`},
-		"an import":   {wasmhosttest.Module{Imports: []wasmhosttest.Import{{Module: "env", Name: "abort", Of: []byte{wasmhosttest.TypeNothing}}}}.Bytes(), nil, 1, "  imports    function \"abort\" of \"env\"\n"},
-		"an export":   {wasmhosttest.Module{Without: "pulse_next"}.Bytes(), nil, 1, "WRONG: it does not export pulse_next"},
-		"a setting":   {refuses.Bytes(), []string{"-set", "namspace=x"}, 1, "WRONG: it does not take these settings: namespace is not set"},
-		"a write":     {writes.Bytes(), []string{"-redis", server.URL}, 1, `WRONG: poll 1: it was closed, and will be started again: it asked a command that may not be sent: "DEL" is refused`},
-		"no Redis":    {wasmhosttest.Module{}.Bytes(), nil, 0, "polls      not tried: name a Redis by -redis"},
-		"SQS":         {sqs.Bytes(), []string{"-redis", server.URL}, 0, "polls      not tried: there is only a Redis to ask here, and it asks sqs"},
-		"Redis' down": {wasmhosttest.Module{}.Bytes(), []string{"-redis", "redis://127.0.0.1:1"}, 1, "WRONG: poll 1: read from redis 127.0.0.1:1"},
+		"no module":                 {[]byte("hello"), nil, 1, `WRONG: it is not WebAssembly: it begins with "hello"`},
+		"an import":                 {wasmhosttest.Module{Imports: []wasmhosttest.Import{{Module: "env", Name: "abort", Of: []byte{wasmhosttest.TypeNothing}}}}.Bytes(), nil, 1, "  imports    function \"abort\" of \"env\"\n"},
+		"an export":                 {wasmhosttest.Module{Without: "pulse_next"}.Bytes(), nil, 1, "WRONG: it does not export pulse_next"},
+		"a setting":                 {refuses.Bytes(), []string{"-set", "namspace=x"}, 1, "WRONG: it does not take these settings: namespace is not set"},
+		"a write":                   {writes.Bytes(), []string{"-redis", server.URL}, 1, `WRONG: poll 1: it was closed, and will be started again: it asked a command that may not be sent: "DEL" is refused`},
+		"a queue that is left out":  {unread.Bytes(), []string{"-redis", server.URL}, 1, `WRONG: poll 1: it was closed, and will be started again: a reader of its snapshot leaves something out: queue "jobs": `},
+		"a problem that it reports": {refused.Bytes(), []string{"-redis", server.URL}, 0, `"reason": "NOPERM"`},
+		"no Redis":                  {wasmhosttest.Module{}.Bytes(), nil, 0, "polls      not tried: name a Redis by -redis"},
+		"SQS":                       {sqs.Bytes(), []string{"-redis", server.URL}, 0, "polls      not tried: there is only a Redis to ask here, and it asks sqs"},
+		"Redis' down":               {wasmhosttest.Module{}.Bytes(), []string{"-redis", "redis://127.0.0.1:1"}, 1, "WRONG: poll 1: read from redis 127.0.0.1:1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -100,6 +104,14 @@ func TestAWrongCommandLineIsStatus2(t *testing.T) {
 		if status := run(t.Context(), args, &out, &errors); status != 2 || !strings.Contains(errors.String(), want) || strings.Contains(errors.String(), "sesame") {
 			t.Errorf("%q: status %d, %s, want %s", args, status, &errors, want)
 		}
+	}
+}
+
+func TestTheVersionIsPrinted(t *testing.T) {
+	t.Parallel()
+	var out, errors bytes.Buffer
+	if status := run(t.Context(), []string{"-version"}, &out, &errors); status != 0 || errors.Len() > 0 || !regexp.MustCompile(`^check \S+\n$`).MatchString(out.String()) {
+		t.Errorf("status %d, it says %q and prints %q", status, &errors, &out)
 	}
 }
 
