@@ -192,9 +192,15 @@ func DecodeTrends(data []byte) (Trends, error) {
 	if t.Timestamp, err = readTimestamp(doc.get("timestamp")); err != nil {
 		return Trends{}, err
 	}
+	reasons := map[string]string{} // each is kept once: all queues have the same one after the recorder's first look
 	for key, value := range doc.Object("queues").All() {
 		if len(t.Queues) < MaxQueues && len(key) <= maxQueueKey {
 			if v := readVerdict(value); v.Health.known() {
+				if same, is := reasons[v.Reason]; is {
+					v.Reason = same
+				} else {
+					reasons[v.Reason] = v.Reason
+				}
 				t.Queues[string(key)] = v
 			}
 		}

@@ -46,7 +46,7 @@ type Manager struct {
 }
 
 const (
-	// oneLook is the least time between two looks, whoever makes them.
+	// oneLook is the least time between two looks, of one manager or of two.
 	oneLook = 30 * time.Second
 	// memoryLife is how long a manager goes on from its own memory where Redis has lost the states.
 	memoryLife = 30 * time.Minute
@@ -56,10 +56,10 @@ const (
 	marking = 3
 )
 
-// Look moves each alert on by what v shows, and tells the channels what is due. It does nothing where there was a
+// Look moves each alert on by what v shows with newer verdicts on some apps, and tells the channels what is due. It does nothing where there was a
 // look within half a minute: another manager's. An error is that the states could not be read or kept; nothing was
 // sent then.
-func (m *Manager) Look(ctx context.Context, v *view.View) error {
+func (m *Manager) Look(ctx context.Context, v *view.View, judged map[string]*protocol.Trends) error {
 	now := v.GeneratedAt
 	states, mark, err := m.load(ctx)
 	if err != nil {
@@ -72,7 +72,7 @@ func (m *Manager) Look(ctx context.Context, v *view.View) error {
 		states = m.states
 	}
 	before := encoded(states)
-	m.advance(states, v)
+	m.advance(states, v, judged)
 	due := m.due(states, now)
 	for channel, notices := range due {
 		for _, n := range notices {
@@ -154,9 +154,9 @@ func (m *Manager) save(ctx context.Context, was, mark string, before map[string]
 }
 
 // advance moves each alert on.
-func (m *Manager) advance(states map[string]*state, v *view.View) {
+func (m *Manager) advance(states map[string]*state, v *view.View, judged map[string]*protocol.Trends) {
 	now := v.GeneratedAt
-	looked := map[string]bool{}
+	looked := map[string]bool{} // the states that were looked at: not all there is, which is a hundred thousand queues
 	m.leftOut = map[string]int{}
 	ofApp := map[string]int{}
 	for _, s := range states {
@@ -167,7 +167,9 @@ func (m *Manager) advance(states map[string]*state, v *view.View) {
 		verdict := r.judge(l)
 		id := s.id()
 		there := states[id]
-		looked[id] = there != nil
+		if there != nil {
+			looked[id] = true
+		}
 		switch {
 		case there == nil && verdict == isSo && (len(states) >= maxAlerts || ofApp[s.App] >= maxOfApp && r.word != lost):
 			m.leftOut[s.App]++
@@ -176,7 +178,7 @@ func (m *Manager) advance(states map[string]*state, v *view.View) {
 			ofApp[s.App]++
 			there = &s
 			there.Phase, there.Since, there.Seen, there.Looks = pending, now, now, 1
-			states[id] = there
+			states[id], looked[id] = there, true
 		case there == nil:
 			return
 		case !there.advance(verdict, r.lasts, now):
@@ -193,11 +195,11 @@ func (m *Manager) advance(states map[string]*state, v *view.View) {
 	for i := range m.Rules {
 		r := &m.Rules[i]
 		for _, app := range slices.Sorted(maps.Keys(v.Apps)) {
-			r.lookAt(app, v.Apps[app], now, see)
+			r.lookAt(app, v.Apps[app], judged[app], now, see)
 		}
 	}
 	for id, s := range states { // of a queue that is gone, or by a rule that is
-		if _, was := looked[id]; !was && !s.advance(isNot, 0, now) {
+		if !looked[id] && !s.advance(isNot, 0, now) {
 			delete(states, id)
 		}
 	}
@@ -217,7 +219,7 @@ func (m *Manager) channel(id string) *Channel {
 }
 
 // lookAt looks at all of an app that the rule selects.
-func (r *Rule) lookAt(name string, app *view.App, now int64, see func(*Rule, state, look)) {
+func (r *Rule) lookAt(name string, app *view.App, judged *protocol.Trends, now int64, see func(*Rule, state, look)) {
 	switch {
 	case r.word == lost:
 		queues := map[string]int{} // how many there are of each reporter that the rule selects
@@ -242,7 +244,7 @@ func (r *Rule) lookAt(name string, app *view.App, now int64, see func(*Rule, sta
 			}
 		}
 	default:
-		for key, q := range app.Queues {
+		app.Judge(judged, func(key string, q *view.Queue) {
 			if r.selects(name, q.Name) {
 				l := look{} // of old numbers nothing is known; a lost reporter has an alert of its own
 				if q.IsCurrent() {
@@ -250,7 +252,7 @@ func (r *Rule) lookAt(name string, app *view.App, now int64, see func(*Rule, sta
 				}
 				see(r, state{App: name, Kind: "queue", Key: key}, l)
 			}
-		}
+		})
 	}
 }
 

@@ -147,7 +147,7 @@ func (d *desk) view(queues ...string) *view.View {
 func (d *desk) look(m *alert.Manager, queues ...string) []string {
 	d.t.Helper()
 	d.now = d.now.Add(time.Minute)
-	if err := m.Look(d.t.Context(), d.view(queues...)); err != nil {
+	if err := m.Look(d.t.Context(), d.view(queues...), nil); err != nil {
 		d.t.Fatal(err)
 	}
 	return d.pager.take()
@@ -231,7 +231,7 @@ func TestTwoManagersTellOnce(t *testing.T) {
 		var both sync.WaitGroup
 		for _, m := range []*alert.Manager{a, b} {
 			both.Go(func() {
-				if err := m.Look(t.Context(), v); err != nil {
+				if err := m.Look(t.Context(), v, nil); err != nil {
 					t.Error(err)
 				}
 			})
@@ -256,7 +256,7 @@ func TestManagerThatEndedWhileItTold(t *testing.T) {
 	})
 	d.none("at first", d.look(first, bad))
 	d.now = d.now.Add(time.Minute)
-	if err := first.Look(t.Context(), d.view(bad)); err == nil {
+	if err := first.Look(t.Context(), d.view(bad), nil); err == nil {
 		t.Fatal("it could note that it told")
 	}
 	d.one("it tells, and ends", d.pager.take(), "fires")
@@ -304,7 +304,7 @@ func TestRedisThatIsGone(t *testing.T) {
 	d.redis.Stop()
 	for range 3 {
 		d.now = d.now.Add(time.Minute)
-		if err := m.Look(t.Context(), d.view(bad)); err == nil || !strings.Contains(err.Error(), "pulse:alerts") {
+		if err := m.Look(t.Context(), d.view(bad), nil); err == nil || !strings.Contains(err.Error(), "pulse:alerts") {
 			t.Errorf("without Redis: %v", err)
 		}
 	}
@@ -446,7 +446,7 @@ func TestStormInOneAppHidesNoOther(t *testing.T) {
 		for i := range docs {
 			docs[i].Data = bytes.ReplaceAll(docs[i].Data, []byte("NOW"), fmt.Append(nil, d.now.UnixMilli()))
 		}
-		if err := m.Look(t.Context(), b.Build(d.now, docs)); err != nil {
+		if err := m.Look(t.Context(), b.Build(d.now, docs), nil); err != nil {
 			t.Fatal(err)
 		}
 		return d.pager.take()
@@ -489,7 +489,7 @@ func TestLostReporterInhibitsItsQueues(t *testing.T) {
 	var got []string
 	for range 3 {
 		d.now = d.now.Add(time.Minute)
-		if err := m.Look(t.Context(), b.Build(d.now, docs)); err != nil {
+		if err := m.Look(t.Context(), b.Build(d.now, docs), nil); err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, d.pager.take()...)
@@ -579,7 +579,7 @@ func TestQueueThatIsEmptiedIsOver(t *testing.T) {
 		d.now = d.now.Add(time.Minute)
 		var b view.Builder
 		v := b.Build(d.now, []view.Document{{Key: "pulse:queues:shop", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","queues":[{"name":"orders","driver":"sqs",%s}]}`, d.now.UnixMilli(), row)}})
-		if err := m.Look(t.Context(), v); err != nil {
+		if err := m.Look(t.Context(), v, nil); err != nil {
 			t.Fatal(err)
 		}
 		return d.pager.take()
@@ -621,7 +621,7 @@ func TestHostileNames(t *testing.T) {
 	for range 2 {
 		d.now = d.now.Add(time.Minute)
 		docs[0].Data = bytes.Replace(docs[0].Data, []byte("1764000000000"), fmt.Appendf(nil, "%d", d.now.UnixMilli()), 1)
-		if err := waiting.Look(t.Context(), b.Build(d.now, docs)); err != nil {
+		if err := waiting.Look(t.Context(), b.Build(d.now, docs), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -711,7 +711,7 @@ func TestConditions(t *testing.T) {
 				{Key: "pulse:trend:shop", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","queues":{"sqs/orders":{"health":"growing","reason":"more wait","trend":{"drain_seconds":7200}}}}`, now)},
 			}
 			var b view.Builder
-			if err := m.Look(t.Context(), b.Build(d.now, docs)); err != nil {
+			if err := m.Look(t.Context(), b.Build(d.now, docs), nil); err != nil {
 				t.Fatal(err)
 			}
 		}

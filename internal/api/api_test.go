@@ -349,7 +349,7 @@ func TestOnePingForEverybody(t *testing.T) {
 		var asking sync.WaitGroup
 		asking.Go(func() { ask(gone) })
 		synctest.Wait()
-		goAway() // the first one who asked, and whose ping it is
+		goAway() // the first client who asked, for whom the ping was sent
 		for range 60 {
 			asking.Go(func() {
 				if answer := ask(t.Context()); !strings.Contains(answer, `"redis":"up"`) {

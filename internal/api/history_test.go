@@ -50,18 +50,21 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestHistoryOfAllQueues is that of three queues, the dead-letter queue of one, and one that two apps report.
+// TestHistoryOfAllQueues is that of four queues: one is the dead-letter queue of another, and two apps report it, and two
+// have the same name in two apps.
 func TestHistoryOfAllQueues(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
 	url := pagetest.Serve(t, server, "").URL
-	pagetest.Set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":4},"meta":{"dlq":"dead"}},{"name":"dead","driver":"sqs","metrics":{"waiting":7},"meta":{"dlq_for":["orders"]}}]`)
-	pagetest.Set(t, server, "pulse:queues:blog", `"app":"blog","queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}},{"name":"dead","driver":"sqs","metrics":{"waiting":7}}]`)
-	pagetest.Record(t, server.Client, "shop", map[string][]int64{"orders": {1, -1, 3, 4}, "dead": {7, -1, 7, 8}})
+	const at = `"url":"https://sqs.eu-west-1.amazonaws.com/1/`
+	pagetest.Set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":4},"meta":{`+at+`orders","dlq":"dead"}},
+		{"name":"dead","driver":"sqs","metrics":{"waiting":7},"meta":{`+at+`dead","dlq_for":["orders"]}},{"name":"mail","driver":"sqs","metrics":{"waiting":1}}]`)
+	pagetest.Set(t, server, "pulse:queues:blog", `"app":"blog","queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}},{"name":"dead","driver":"sqs","metrics":{"waiting":7},"meta":{`+at+`dead"}}]`)
+	pagetest.Record(t, server.Client, "shop", map[string][]int64{"orders": {1, -1, 3, 4}, "dead": {7, -1, 7, 8}, "mail": {100, -1, 100, 100}})
 	pagetest.Record(t, server.Client, "blog", map[string][]int64{"mail": {5, -1, -1, 6}, "dead": {7, -1, 7, 8}})
 	for range 2 { // the second is the one that is kept
 		a := call(t, http.MethodGet, url+"/api/v1/history?key=*&key=shop/sqs/orders&minutes=6", nil)
-		const want = `"*":{"waiting":[null,null,6,null,3,10],"active":[null,null,null,null,null,null],"delayed":[null,null,null,null,null,null],"failed":[null,null,7,null,7,8]},"shop/sqs/orders":{"waiting":[null,null,1,null,3,4]`
+		const want = `"*":{"waiting":[null,null,106,null,103,110],"active":[null,null,null,null,null,null],"delayed":[null,null,null,null,null,null],"failed":[null,null,7,null,7,8]},"shop/sqs/orders":{"waiting":[null,null,1,null,3,4]`
 		if !strings.Contains(a.body, want) {
 			if time.Now().Second() > 5 { // else a minute began meanwhile
 				t.Errorf("%d %s", a.status, a.body)

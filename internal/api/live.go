@@ -22,8 +22,11 @@ const (
 	viewMaxAge = time.Second
 	// readInterval is the time between two readings while there are streams.
 	readInterval = 2 * time.Second
-	// maxRetryDelay is the longest time between two tries while Redis doesn't answer.
-	maxRetryDelay = 10 * time.Second
+	// maxRetryDelay is the longest time between two tries while Redis doesn't answer: as long the view may still say so
+	// once it does.
+	maxRetryDelay = 5 * time.Second
+	// oldAfter is how old a view may be and still be an answer where a reading takes long.
+	oldAfter = 10 * time.Second
 	// readTimeout bounds one reading.
 	readTimeout = 8 * time.Second
 )
@@ -136,7 +139,7 @@ func (l *Live) waitLimit(v *version) time.Duration {
 		return 0
 	case v.down:
 		return 500 * time.Millisecond
-	case l.now().Sub(v.madeAt) < maxRetryDelay:
+	case l.now().Sub(v.madeAt) < oldAfter:
 		return 2 * time.Second
 	}
 	return 0

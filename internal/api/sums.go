@@ -102,42 +102,15 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 // partsOf says how the queues of v count, those that don't count as they are. History doesn't know which are
 // dead-letter queues, so that is judged by v for all of it.
 func partsOf(v *view.View) map[string]map[history.Key]history.Part {
-	type identity struct{ scope, name string }
-	newest := map[identity]*view.Queue{} // the one that counts
-	isDLQ := map[identity]bool{}         // if any report says so
-	for _, app := range slices.Sorted(maps.Keys(v.Apps)) {
-		for _, q := range v.Apps[app].Queues {
-			id := identity{q.DriverName(), q.Name}
-			if other, ok := newest[id]; !ok || q.ReportedAt() > other.ReportedAt() {
-				newest[id] = q
-			}
-			if q.IsDeadLetterQueue() {
-				isDLQ[id] = true
-			}
-			if dlq := q.Meta.Text("dlq"); dlq != "" {
-				isDLQ[identity{q.DriverName(), dlq}] = true
+	parts := v.Parts()
+	byKey := make(map[string]map[history.Key]history.Part, len(v.Apps))
+	for name, app := range v.Apps {
+		byKey[name] = map[history.Key]history.Part{}
+		for key, q := range app.Queues {
+			if part, is := parts[q]; is {
+				byKey[name][history.Key(key)] = history.Part(part)
 			}
 		}
 	}
-	parts := map[string]map[history.Key]history.Part{}
-	toldBy := map[identity]*view.Queue{} // of dead-letter queues that are not in the view: who says how many are in it
-	for app, of := range v.Apps {
-		parts[app] = map[history.Key]history.Part{}
-		for key, q := range of.Queues {
-			dlq := q.Meta.Text("dlq")
-			id := identity{q.DriverName(), q.Name}
-			p := history.Part{Not: newest[id] != q, DeadLetters: isDLQ[id] && dlq == ""}
-			if dead := (identity{q.DriverName(), dlq}); dlq != "" && !p.Not {
-				if _, isThere := newest[dead]; isThere || toldBy[dead] != nil {
-					p.NotFailed = true
-				} else {
-					toldBy[dead] = q
-				}
-			}
-			if p != (history.Part{}) {
-				parts[app][history.Key(key)] = p
-			}
-		}
-	}
-	return parts
+	return byKey
 }

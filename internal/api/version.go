@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gravito-framework/pulse/internal/view"
@@ -19,12 +20,16 @@ type version struct {
 	down   bool      // Redis did not answer: the last numbers, once more
 	madeAt time.Time // by this machine's clock
 
+	size  *atomic.Int64   // about how large rest is, of the version before; shared by all
 	rest  func() []byte   // the view's JSON after its first member, the time: shared by all views of one seq
 	etag  func() string   // of rest
 	json  func() *message // the view's JSON
 	gzip  func() *message // the same, compressed
 	event func() *message // the stream's event that carries the whole view
 }
+
+// usualRow is about how large a row's JSON is, in bytes.
+const usualRow = 320
 
 // timeOnly is how the JSON of a view begins that was made at time 0.
 const timeOnly = `{"generated_at":0`
@@ -39,11 +44,18 @@ func newVersion(prev *version, next *view.View) (v *version, patch *message) {
 			v.seq++
 			patch = eventOf("patch", v.seq, change)
 		} else {
-			v.rest, v.etag = prev.rest, prev.etag
+			v.rest, v.etag, v.size = prev.rest, prev.etag, prev.size
 		}
 	}
 	if v.rest == nil {
-		rest := sync.OnceValue(func() []byte { return restOf(next) })
+		size := new(atomic.Int64)
+		if prev != nil {
+			size = prev.size
+		} else {
+			size.Store(usualRow * int64(next.Totals.Queues+next.Totals.Servers))
+		}
+		v.size = size
+		rest := sync.OnceValue(func() []byte { return restOf(next, size) })
 		v.rest = rest
 		v.etag = sync.OnceValue(func() string { return "W/" + etag(rest()) }) // weak: the time is not in it
 	}
@@ -54,11 +66,15 @@ func newVersion(prev *version, next *view.View) (v *version, patch *message) {
 	return v, patch
 }
 
-// restOf is v's JSON after its first member, the time.
-func restOf(v *view.View) []byte {
+// restOf is v's JSON after its first member, the time. size is how large the one before was: memory that grows while it is
+// written to takes twice as much.
+func restOf(v *view.View, size *atomic.Int64) []byte {
 	undated := *v
 	undated.GeneratedAt = 0
-	return undated.AppendJSON(nil)[len(timeOnly):]
+	room := size.Load()
+	rest := undated.AppendJSON(make([]byte, 0, room+room/64))
+	size.Store(int64(len(rest)))
+	return rest[len(timeOnly):]
 }
 
 // eventOf is a server-sent event. JSON has no line break in it, so one data line will do.

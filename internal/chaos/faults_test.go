@@ -13,6 +13,7 @@ type fault struct {
 	name   string
 	short  bool // it is among those that run in every `go test`
 	where  func(*testing.T) *place
+	sqs    string // where the app's SQS is
 	begin  func(*house)
 	end    func(*house)
 	steps  func(*house) []fault // what befalls one house in turn, instead of begin and end
@@ -39,6 +40,7 @@ func everybody(why string) map[string][]string {
 func writers(why string) map[string][]string {
 	return map[string][]string{
 		redisReporter: {`msg="cannot report; will try again until it works"`, why},
+		sqsReporter:   {`msg="cannot report; will try again until it works"`, why},
 		host:          {`msg="cannot publish heartbeats; will try again until it works"`, why},
 		recorder:      {cannotRecord, why},
 	}
@@ -52,7 +54,7 @@ func onlyReads(why string) map[string][]string {
 }
 
 // anything is that it depends on who asks whom just then.
-var anything = map[string][]string{redisReporter: {}, host: {}, aggregator: {}, recorder: {}}
+var anything = map[string][]string{redisReporter: {}, sqsReporter: {}, host: {}, aggregator: {}, recorder: {}}
 
 const (
 	lastNumbers  = "Redis has not answered since"
@@ -65,7 +67,7 @@ var faults = []fault{
 		name: "Killed", short: true, where: single,
 		begin: func(h *house) { h.nodes[0].Stop() },
 		end:   func(h *house) { h.nodes[0].Start() },
-		shows: []string{lastNumbers}, says: everybody("connection refused"), slow: "Redis does not answer", health: "down",
+		shows: []string{lastNumbers}, says: everybody("connection refused|EOF|reset by peer"), slow: "Redis does not answer", health: "down", // or it was killed while it answered
 	},
 	{
 		name: "Frozen", where: single,
@@ -128,7 +130,7 @@ var faults = []fault{
 		name: "1 kB/s", where: busy,
 		begin: func(h *house) { h.proxy.Set(Fault{Rate: 1000}) },
 		end:   func(h *house) { h.proxy.Set(Fault{}) },
-		shows: []string{lastNumbers}, says: map[string][]string{redisReporter: {}, aggregator: {"i/o timeout"}, recorder: {}}, health: "up",
+		shows: []string{lastNumbers}, says: map[string][]string{redisReporter: {}, sqsReporter: {}, aggregator: {"i/o timeout"}, recorder: {}}, health: "up",
 	},
 	{
 		name: "Cut mid-reply", short: true, where: proxied,

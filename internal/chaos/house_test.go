@@ -27,13 +27,14 @@ import (
 
 const (
 	redisReporter = "functions/redis-reporter"
+	sqsReporter   = "functions/sqs-reporter"
 	aggregator    = "functions/aggregator"
 	host          = "probes/host"
 	recorder      = "functions/recorder"
 )
 
 // rows are the app's queues and how many jobs wait in each. Nobody works at them, so it stays so.
-var rows = map[string]int64{"bullmq/orders": 2, "redis-list/jobs:mail": 3}
+var rows = map[string]int64{"bullmq/orders": 2, "redis-list/jobs:mail": 3, "sqs/invoices": 1}
 
 // house is every program as a daemon, each as the user that docs/acl.md has for it, at one Redis.
 type house struct {
@@ -72,6 +73,7 @@ func build(t *testing.T, p *place) *house {
 	p.furnish(t)
 	h.programs = map[string]*servertest.Process{
 		redisReporter: h.run(redisReporter, "reporter", "PULSE_MONITOR_REDIS_URL="+p.queuesURL("monitor"), "PULSE_BULLMQ_QUEUES=*", "PULSE_LIST_KEYS=jobs:*"),
+		sqsReporter:   h.run(sqsReporter, "reporter", append(servertest.AWSEnv(p.sqs), "PULSE_SOURCE=sqs", "PULSE_SQS_QUEUES=invoices")...),
 		host:          h.run(host, "host"),
 		aggregator:    h.run(aggregator, "aggregator", "PULSE_LISTEN="+h.listen),
 		recorder:      h.run(recorder, "recorder"),
@@ -222,8 +224,10 @@ func (h *house) isWellSince(at int64) string {
 			return fmt.Sprintf("%s is %+v", key, q)
 		}
 	}
-	if s := shop.Sources["reporter"]; s.Timestamp <= at {
-		return fmt.Sprintf("the queues were read at %d, before %d", s.Timestamp, at)
+	for _, source := range []string{"reporter", "sqs"} {
+		if s := shop.Sources[source]; s.Timestamp <= at {
+			return fmt.Sprintf("the queues of %s were read at %d, before %d", source, s.Timestamp, at)
+		}
 	}
 	if s := shop.Servers["host"]; s.Status != "fresh" || s.Timestamp <= at {
 		return fmt.Sprintf("the host is %s and of %d, before %d", s.Status, s.Timestamp, at)

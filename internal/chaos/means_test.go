@@ -126,7 +126,7 @@ func (h *house) migrate() {
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		// All to one: two masters that swap slots in a hurry may end up each with another mind of whose they are.
+		// All to one: two masters that swap slots in a hurry may end up disagreeing about which of them has a slot.
 		m := move{slot: slot, from: h.masterOf(key), to: masters[0]}
 		if m.from == m.to {
 			continue

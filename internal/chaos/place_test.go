@@ -24,6 +24,7 @@ type place struct {
 	client   redis.UniversalClient   // the app's own
 	address  string                  // of a URL, what is after the login
 	scheme   string
+	sqs      string // the URL of the app's SQS, to which nothing happens
 }
 
 // durable are settings of a server that has after a kill what it had before: the kernel has it. Without waiting for the
@@ -105,7 +106,7 @@ func sentinel(t *testing.T) *place {
 	return p
 }
 
-// with are the nodes of whose replication Redis says this.
+// with are the nodes that say this of their replication.
 func (p *place) with(t *testing.T, info string) []*servertest.RedisServer {
 	t.Helper()
 	return slices.DeleteFunc(slices.Clone(p.nodes), func(n *servertest.RedisServer) bool {

@@ -33,13 +33,16 @@ var all = os.Getenv("PULSE_CHAOS") == "all"
 // TestFaults runs each fault under every program.
 func TestFaults(t *testing.T) {
 	t.Parallel()
+	sqs := servertest.Moto(t)
+	servertest.CreateQueue(t, sqs, "invoices", "1")
 	for _, f := range faults {
+		f.sqs = sqs
 		if !all && !f.short {
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			h := build(t, f.where(t))
+			h := f.house(t)
 			if f.steps == nil {
 				f.befall(h)
 				f.begin(h) // once more: it must keep nobody from ending
@@ -51,6 +54,14 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// house is one where the fault is to befall.
+func (f *fault) house(t *testing.T) *house {
+	t.Helper()
+	p := f.where(t)
+	p.sqs = f.sqs
+	return build(t, p)
+}
+
 // befallInTurn lets the steps befall a house. One of which a log has to say something has a house of its own: a
 // program that has said that there is trouble says so again ten minutes later.
 func (f *fault) befallInTurn(h *house) {
@@ -59,7 +70,7 @@ func (f *fault) befallInTurn(h *house) {
 		said := maps.Clone(step.says)
 		delete(said, recorder) // it is another one in each step
 		if len(slices.Concat(slices.Collect(maps.Values(said))...)) > 0 {
-			own := build(h.t, f.where(h.t))
+			own := f.house(h.t)
 			step.befall(own)
 			own.ends()
 			continue

@@ -24,14 +24,14 @@ var missed = map[string]fault{
 		says:  map[string][]string{redisReporter: {"cannot report", "the 'llen' command; allow +llen"}},
 	},
 
-	"reporter eval": unwritten(redisReporter, "the 'eval' command; allow +eval on ~pulse:queues:shop:reporter (docs/acl.md)", "queues lost"),
-	"reporter set":  unwritten(redisReporter, "NOPERM for SET; allow +set on ~pulse:queues:shop:reporter (docs/acl.md)", "queues lost"),
+	"reporter eval": unreported("the 'eval' command; allow +eval on ~pulse:queues:shop:%s (docs/acl.md)", "queues lost"),
+	"reporter set":  unreported("NOPERM for SET; allow +set on ~pulse:queues:shop:%s (docs/acl.md)", "queues lost"),
 	"reporter time": {
 		shows: []string{"allow its user +time"},
-		says:  map[string][]string{redisReporter: {"reports with a problem", "allow its user +time"}},
+		says:  unreported("allow its user +time").says,
 	},
-	"reporter zadd":             unwritten(redisReporter, "the 'zadd' command; allow +zadd on ~pulse:index (docs/acl.md)"),
-	"reporter zremrangebyscore": unwritten(redisReporter, "the 'zremrangebyscore' command; allow +zremrangebyscore on ~pulse:index (docs/acl.md)"),
+	"reporter zadd":             unreported("the 'zadd' command; allow +zadd on ~pulse:index (docs/acl.md)"),
+	"reporter zremrangebyscore": unreported("the 'zremrangebyscore' command; allow +zremrangebyscore on ~pulse:index (docs/acl.md)"),
 	"host set":                  unwritten(host, "the 'set' command; allow +set on ~pulse:server:shop:host (docs/acl.md)", "servers lost"),
 	"host zadd":                 unwritten(host, "the 'zadd' command; allow +zadd on ~pulse:index (docs/acl.md)"),
 	"host zremrangebyscore":     unwritten(host, "the 'zremrangebyscore' command; allow +zremrangebyscore on ~pulse:index (docs/acl.md)"),
@@ -63,6 +63,12 @@ func unrecorded(why string) fault { return unwritten(recorder, why) }
 func unread(command string) fault {
 	why := "the '" + command + "' command; allow +llen"
 	return fault{shows: []string{"bullmq: read queue \"orders\" of bull: NOPERM", why, "bullmq/orders: these are the last numbers read, at 2"}, says: map[string][]string{redisReporter: {"reports with a problem", why}}}
+}
+
+// unreported is that neither reporter can do something, which each says of its own key: %s is its source.
+func unreported(why string, shows ...string) fault {
+	of := func(source string) []string { return []string{strings.ReplaceAll(why, "%s", source)} }
+	return fault{shows: shows, says: map[string][]string{redisReporter: of("reporter"), sqsReporter: of("sqs")}}
 }
 
 func unwritten(program, why string, shows ...string) fault {

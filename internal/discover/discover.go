@@ -74,6 +74,7 @@ type knownKey struct {
 	since int64 // the reading from which on it was always read; 0 is that it was not read at the last one
 	size  int   // of its value
 	bad   bool  // nothing in its value could be read
+	good  bool  // something in a value of it could be read: when it is gone, it is missed
 }
 
 // New makes a reader of client that knows about maxKeys keys at most. name is how errors call the Redis,
@@ -153,16 +154,21 @@ func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Docume
 			if _, isNew := found[d.Key]; isNew {
 				return // this reader has never seen a document in it, so none is lost
 			}
-		} else {
-			k := r.see(d.Key)
-			k.at = now.UnixMilli()
-			if k.at-max(index[d.Key], k.noted) >= noteEvery.Milliseconds() {
-				r.living, names = append(r.living, k), append(names, d.Key)
+			if k := r.known[d.Key]; k != nil && !k.good && index[d.Key] == 0 {
+				delete(r.known, d.Key) // it was rubbish, and nobody else has noted it
+				return
 			}
+			add(d)
+			return
 		}
+		k := r.see(d.Key)
+		k.at = now.UnixMilli()
 		readable := add(d)
-		if k := r.known[d.Key]; k != nil && d.Data != nil {
-			k.bad = !readable
+		if d.Data != nil {
+			k.bad, k.good = !readable, k.good || readable
+		}
+		if k.good && k.at-max(index[d.Key], k.noted) >= noteEvery.Milliseconds() {
+			r.living, names = append(r.living, k), append(names, d.Key)
 		}
 	})
 	if err == nil && len(names) > 0 {

@@ -796,3 +796,50 @@ func TestADeadNodeHidesOnlyWhatIsThere(t *testing.T) {
 		t.Error("all nodes are dead, and that is no error")
 	}
 }
+
+// TestRubbishThatWasDeletedIsForgotten, and a key that was ever good is missed.
+func TestRubbishThatWasDeletedIsForgotten(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	set := func(key, value string) {
+		if err := server.Client.Set(ctx, key, value, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("pulse:queues:rubbish", "rubbish")
+	set("pulse:queues:broken", text)
+	if err := server.Client.RPush(ctx, "pulse:queues:list", "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	r := New(server.Client, "redis", manyKeys)
+	seen := func() (keys []string) {
+		t.Helper()
+		_, err := r.Read(ctx, time.Now(), func(d view.Document) bool {
+			keys = append(keys, d.Key)
+			return string(d.Data) == text
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(keys)
+		return keys
+	}
+	all := []string{"pulse:queues:broken", "pulse:queues:list", "pulse:queues:rubbish"}
+	if diff := cmp.Diff(all, seen()); diff != "" {
+		t.Fatalf("-want +got:\n%s", diff)
+	}
+	set("pulse:queues:broken", "rubbish")
+	if diff := cmp.Diff(all, seen()); diff != "" {
+		t.Errorf("one that was good, -want +got:\n%s", diff)
+	}
+	server.Client.Del(ctx, all...)
+	for range 2 {
+		if diff := cmp.Diff([]string{"pulse:queues:broken"}, seen()); diff != "" {
+			t.Errorf("deleted, -want +got:\n%s", diff)
+		}
+	}
+	if diff := cmp.Diff([]string{"pulse:queues:broken"}, server.Client.ZRange(ctx, protocol.IndexKey, 0, -1).Val()); diff != "" {
+		t.Errorf("the index, -want +got:\n%s", diff)
+	}
+}

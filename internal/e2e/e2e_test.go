@@ -165,7 +165,7 @@ func startEverything(t *testing.T) *everything {
 	t.Helper()
 	redis := servertest.Redis(t)
 	moto := servertest.Moto(t)
-	createQueue(t, moto, "orders")
+	servertest.CreateQueue(t, moto, "orders")
 	common := []string{"PULSE_REDIS_URL=" + redis.URL, "PULSE_APP=shop", "PULSE_INTERVAL=1s"}
 	listen := address(t)
 	e := &everything{t, redis, listen, map[string]*servertest.Process{
@@ -268,27 +268,6 @@ func TestRedisKilledAndRestartedUnderEveryProgram(t *testing.T) {
 	e.redis.Start()
 	e.recovers()
 	e.ends()
-}
-
-// createQueue makes a queue in an SQS emulator.
-func createQueue(t *testing.T, endpoint, name string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(`{"QueueName":"`+name+`"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	req.Header.Set("X-Amz-Target", "AmazonSQS.CreateQueue")
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/sqs/aws4_request, SignedHeaders=host, Signature=0")
-	r, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	if r.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(r.Body)
-		t.Fatalf("create queue %s: %s %s", name, r.Status, body)
-	}
 }
 
 func TestBadEnvironmentIsOneSentenceAndStatus2(t *testing.T) {

@@ -105,7 +105,7 @@ func TestSQSReporterIsALambda(t *testing.T) {
 	redis := servertest.Redis(t)
 	moto := servertest.Moto(t)
 	for _, name := range []string{"orders", "mail"} {
-		createQueue(t, moto, name)
+		servertest.CreateQueue(t, moto, name)
 	}
 	api := runtimetest.New(t)
 	p := api.Start(servertest.Build(t, sqsReporter), append(servertest.AWSEnv(moto), "PULSE_REDIS_URL="+redis.URL, "PULSE_APP=shop", "PULSE_INTERVAL=1s")...)

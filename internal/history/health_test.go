@@ -262,7 +262,7 @@ func TestThroughputOfAWindow(t *testing.T) {
 // What a recorder of 10,000 queues holds, and what it takes in a minute, even if nothing is collected meanwhile.
 func TestMemoryOfARecorder(t *testing.T) {
 	const most = 64 << 20
-	if size := unsafe.Sizeof(Window{}); size > 540 {
+	if size := unsafe.Sizeof(Window{}); size > 232 {
 		t.Errorf("a window takes %d bytes", size)
 	}
 	heap := func() (m runtime.MemStats) {

@@ -513,7 +513,7 @@ func TestHostileEntries(t *testing.T) {
 	}
 }
 
-// Whatever is in a stream: nothing panics, nothing grows without bound, and a keyframe makes all well again.
+// FuzzDecoder reads any bytes: nothing panics, nothing grows without bound, and a keyframe makes all well again.
 func FuzzDecoder(f *testing.F) {
 	e := NewEncoder(day, nil)
 	samples := queues(40)

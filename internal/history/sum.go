@@ -12,10 +12,10 @@ type Sum struct {
 	columns [failed + 1]Column
 }
 
-// Part is how a queue counts in a [Sum].
+// Part is how a queue counts in a [Sum]. The view knows it, see its Parts.
 type Part struct {
-	Not         bool // it doesn't: another app reports it, too
-	DeadLetters bool // what waits in it has failed
+	NotJobs     bool // those that wait, are active or delayed count elsewhere
+	DeadLetters bool // all jobs in it have failed
 	NotFailed   bool // what of its jobs has failed counts elsewhere
 }
 
@@ -49,7 +49,7 @@ func (s *Sum) look(minute int64, slots []slot, part func(Key) Part) {
 			p = part(q.key)
 		}
 		for number := range s.columns {
-			if p.Not || !q.knows(number) || number == failed && p.NotFailed {
+			if isNot := p.NotJobs && number != failed || p.NotFailed && number == failed; isNot || !q.knows(number) {
 				continue
 			}
 			into := number

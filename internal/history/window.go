@@ -3,22 +3,30 @@ package history
 import "math"
 
 // Window keeps the last 16 looks at a queue: what [Window.Trend] and [Window.Judge] need. Its zero value has none. It
-// takes 530 bytes, so that a recorder can have one for each queue.
+// takes 232 bytes, and 128 more where finished jobs are counted, so that a recorder can have one for each queue.
 type Window struct {
-	looks    [maxPoints]look // a ring
-	next     uint8
-	n        uint8
-	lostNow  bool
-	latestIs int64 // the minute of the newest look
+	// Rings, of which the newest look is before next.
+	waiting   [maxPoints]int64
+	processed *[maxPoints]int64   // Absent where unknown; nil where it always was
+	failed    [failedPoints]int64 // of the newest looks only; Absent where unknown
+	ago       [maxPoints]uint8    // minutes since the look before, as far as they fit
+	idle      uint16              // a bit a look: see isIdle
+	next      uint8
+	n         uint8
+	lostNow   bool
+	latestIs  int64 // the minute of the newest look
 }
+
+// failedPoints are as many looks as there may be in the last minutes, both ends included, rounded up to a part of the ring.
+const failedPoints = 8
 
 // look is one point of a window.
 type look struct {
 	waiting   int64
-	failed    int64  // Absent where unknown
-	processed int64  // Absent where unknown
-	ago       uint16 // minutes since the look before, as far as they fit
-	isIdle    bool   // see isIdle
+	failed    int64 // Absent where unknown, and in looks that are too old to matter
+	processed int64 // Absent where unknown
+	ago       uint8 // minutes since the look before, as far as they fit
+	isIdle    bool  // see isIdle
 }
 
 // Add notes a look, at a moment in Unix ms. Of two in one minute the later counts. A lost queue's numbers are no look.
@@ -40,22 +48,49 @@ func (w *Window) add(minute int64, st *state) {
 	}
 	switch {
 	case w.n > 0 && minute == w.latestIs:
-		newest := w.look(0)
-		l.ago = newest.ago
-		*newest = l
+		l.ago = w.look(0).ago
+		w.set(w.slot(0), l)
 		return
 	case w.n > 0:
-		l.ago = uint16(min(uint64(minute-w.latestIs), math.MaxUint16)) // if the clock was set back, a gap
+		l.ago = uint8(min(uint64(minute-w.latestIs), math.MaxUint8)) // if the clock was set back, a gap
 	}
-	w.looks[w.next] = l
+	w.set(int(w.next), l)
 	w.next = (w.next + 1) % maxPoints
 	w.n = min(w.n+1, maxPoints)
 	w.latestIs = minute
 }
 
+func (w *Window) set(slot int, l look) {
+	w.waiting[slot], w.failed[slot%failedPoints], w.ago[slot] = l.waiting, l.failed, l.ago
+	w.idle &^= 1 << slot
+	if l.isIdle {
+		w.idle |= 1 << slot
+	}
+	if w.processed == nil && l.processed != Absent {
+		w.processed = new([maxPoints]int64)
+		for i := range w.processed {
+			w.processed[i] = Absent
+		}
+	}
+	if w.processed != nil {
+		w.processed[slot] = l.processed
+	}
+}
+
+// slot is where the look so many looks ago is in the rings.
+func (w *Window) slot(ago int) int { return (int(w.next) + 2*maxPoints - 1 - ago) % maxPoints }
+
 // look is the look so many looks ago; there must be that many.
-func (w *Window) look(ago int) *look {
-	return &w.looks[(int(w.next)+2*maxPoints-1-ago)%maxPoints]
+func (w *Window) look(ago int) look {
+	slot := w.slot(ago)
+	l := look{waiting: w.waiting[slot], failed: Absent, processed: Absent, ago: w.ago[slot], isIdle: w.idle>>slot&1 == 1}
+	if ago < failedPoints {
+		l.failed = w.failed[slot%failedPoints]
+	}
+	if w.processed != nil {
+		l.processed = w.processed[slot]
+	}
+	return l
 }
 
 // maxGapMinutes is maxGap between looks, which are at whole minutes.

@@ -36,9 +36,9 @@ func step(d time.Duration) time.Duration {
 	return time.Hour
 }
 
-// Problem is what somebody should do about it, or empty. whose is the machine, such as "this reporter", and redis
+// Problem is what somebody should do about it, or empty. machine is the one with the clock, such as "this reporter", and redis
 // the server's name.
-func (s Skew) Problem(whose, redis string) string {
+func (s Skew) Problem(machine, redis string) string {
 	if s == 0 {
 		return ""
 	}
@@ -46,7 +46,7 @@ func (s Skew) Problem(whose, redis string) string {
 	if s < 0 {
 		direction = "behind"
 	}
-	return fmt.Sprintf("%s's clock is %s %s that of %s, which is used instead: set the one that is wrong (NTP)", whose, s.size(), direction, redis)
+	return fmt.Sprintf("%s's clock is %s %s that of %s, which is used instead: set the one that is wrong (NTP)", machine, s.size(), direction, redis)
 }
 
 func (s Skew) size() string {

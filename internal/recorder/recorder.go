@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -195,7 +196,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	if len(records) == 0 && !wasBlind {
 		return at, sum, nil
 	}
-	r.blind = r.alert(ctx, v.Judge(judged), judged, &sum)
+	r.blind = r.alert(ctx, v, judged, &sum)
 	if wasBlind && r.blind == nil && len(records) == 0 { // say so, without waiting for the next minute
 		for _, name := range slices.Sorted(maps.Keys(judged)) {
 			records = append(records, record{app: name})
@@ -233,7 +234,7 @@ func (r *Recorder) alert(ctx context.Context, v *view.View, judged map[string]*p
 	if r.Alerts == nil {
 		return nil
 	}
-	err := r.Alerts.Look(ctx, v)
+	err := r.Alerts.Look(ctx, v, judged)
 	for app, fires := range r.Alerts.Firing() {
 		sum.Firing += len(fires)
 		if t := judged[app]; t != nil {
@@ -367,17 +368,16 @@ func (r *Recorder) forget(ctx context.Context, names []string) error {
 	return r.Store.forget(ctx, gone)
 }
 
-// judge adds a look to the app's windows, and makes a verdict of each.
+// judge adds a look to the app's windows, and makes a verdict of each. The samples are in the order of their keys.
 func (a *app) judge(name string, now int64, samples []history.Sample) {
 	t := &protocol.Trends{Timestamp: now, App: name, Queues: make(map[string]protocol.Verdict, len(samples))}
-	windows := make(map[history.Key]*history.Window, len(samples)) // without those of queues that are gone
 	for i := range samples {
 		s := &samples[i]
 		w := a.windows[s.Key]
 		if w == nil {
 			w = new(history.Window)
+			a.windows[s.Key] = w
 		}
-		windows[s.Key] = w
 		w.Add(now, s)
 		if s.Lost {
 			continue
@@ -385,7 +385,13 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 		health, reason := w.Judge(s)
 		t.Queues[string(s.Key)] = protocol.Verdict{Health: health, Reason: reason, Trend: trendOf(w.Trend())}
 	}
-	a.windows, a.trends = windows, t
+	a.trends = t
+	if len(a.windows) > len(samples) {
+		maps.DeleteFunc(a.windows, func(key history.Key, _ *history.Window) bool { // of queues that are gone
+			_, is := slices.BinarySearchFunc(samples, key, func(s history.Sample, key history.Key) int { return cmp.Compare(s.Key, key) })
+			return !is
+		})
+	}
 }
 
 // trendOf is t with rates in thousandths: a patch should not carry digits that mean nothing.

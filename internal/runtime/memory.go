@@ -39,12 +39,12 @@ const (
 	leastBudget = 8 << 20
 )
 
-// Budget is about how much memory, in bytes, the rows of one view may take. It is a quarter of the memory there
-// is: while the program makes a view it still holds the one before, and the JSON of both.
+// Budget is about how much memory, in bytes, the rows of one view may take. It is a third of the memory there
+// is: while the program makes a view it still holds the one before, and JSON of one.
 func Budget() int64 {
 	memory := debug.SetMemoryLimit(-1)
 	if memory == math.MaxInt64 {
 		memory = usualMemory
 	}
-	return max((memory-ownMemory)/4, leastBudget)
+	return max((memory-ownMemory)/3, leastBudget)
 }

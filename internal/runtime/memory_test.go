@@ -25,7 +25,7 @@ func TestMemoryIsLimitedToWhatTheFunctionHas(t *testing.T) {
 func TestTheBudgetIsAPartOfTheMemory(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(before)
-	for limit, want := range map[int64]int64{32 << 20: 8 << 20, 96 << 20: 16 << 20, 232 << 20: 50 << 20, math.MaxInt64: 248 << 20} {
+	for limit, want := range map[int64]int64{32 << 20: 8 << 20, 92 << 20: 20 << 20, 182 << 20: 50 << 20, math.MaxInt64: 992 << 20 / 3} {
 		debug.SetMemoryLimit(limit)
 		if got := Budget(); got != want {
 			t.Errorf("of %d it is %d, want %d", limit, got, want)

@@ -64,7 +64,7 @@ func TestWhoTakesMoreThanItsShareIsLeftOutAndNamed(t *testing.T) {
 		"what is small, though young":  {[]Document{queuesOf("old", "a", 900), queuesOf("old", "b", 250)}, []Document{queuesOf("old", "a", 900), queuesOf("old", "b", 250), queuesOf("shop", "s", 100)}, []string{"old/b", "shop/s"}},
 		"one document larger than all": {nil, []Document{queuesOf("flood", "a", 3000), small}, []string{"shop/s"}},
 	} {
-		b := Builder{Budget: 490_000}
+		b := Builder{Budget: 440_000}
 		if c.before != nil {
 			b.Build(noon, c.before)
 		}
@@ -95,7 +95,7 @@ func TestWhoTakesMoreThanItsShareIsLeftOutAndNamed(t *testing.T) {
 // TestWhatIsLeftOutComesBack: once there is room.
 func TestWhatIsLeftOutComesBack(t *testing.T) {
 	t.Parallel()
-	b := Builder{Budget: 490_000}
+	b := Builder{Budget: 440_000}
 	docs := []Document{queuesOf("flood", "a", 700), queuesOf("shop", "s", 600)}
 	b.Build(noon, docs)
 	v := b.Build(noon, docs[1:])
@@ -191,6 +191,37 @@ func TestWhoReadsSeldomBlamesNoClock(t *testing.T) {
 	v := b.Build(noon.Add(time.Minute), []Document{at(noon.Add(40 * time.Second))})
 	if status := v.Apps["shop"].Queues["sqs/orders"].Status; status != Stale || len(v.Problems) > 0 {
 		t.Errorf("it is %s: %v", status, v.Problems)
+	}
+}
+
+// TestWhoReadsSeldomSaysWhyAReporterIsOftenLate: it is stale, and one who reads once a minute says what may be why.
+func TestWhoReadsSeldomSaysWhyAReporterIsOftenLate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		late [5]time.Duration // how old its newest document is at each reading; 0 is that there is no new one
+		want int              // from which reading on there is a problem; 0 is never
+	}{
+		"its clock is behind":            {[5]time.Duration{40 * time.Second, 41 * time.Second, 39 * time.Second, 40 * time.Second, 40 * time.Second}, 4},
+		"it reports once in two minutes": {[5]time.Duration{40 * time.Second, 0, 39 * time.Second, 0, 40 * time.Second}, 0},
+		"it is late now and then":        {[5]time.Duration{40 * time.Second, 41 * time.Second, 41 * time.Second, time.Second, 41 * time.Second}, 0},
+		"it stopped":                     {[5]time.Duration{5 * time.Second, 40 * time.Second, 0, 0, 0}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b Builder
+			var last Document
+			for i, late := range c.late {
+				now := noon.Add(time.Duration(i) * time.Minute)
+				if late != 0 {
+					last = doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[%s]}`, now.Add(-late).UnixMilli(), orders))
+				}
+				v := b.Build(now, []Document{last})
+				is := len(v.Problems) == 1 && strings.HasPrefix(v.Problems[0].Reason, "it is made anew, but its timestamp was more than 15 s old each of the last 3 times")
+				if want := c.want != 0 && i+1 >= c.want; is != want || !want && len(v.Problems) > 0 {
+					t.Errorf("at reading %d: %v", i+1, v.Problems)
+				}
+			}
+		})
 	}
 }
 

@@ -48,6 +48,8 @@ type known struct {
 	// changedAt is when a document with another timestamp was found under the key, Unix ms; 0 is not yet.
 	changedAt int64
 	changed   bool // the reading under way found such a document
+	// lateTimes is in how many readings running such a document was found that was too old to be fresh.
+	lateTimes uint8
 	lost      bool
 	seenAt    int64 // when its key was last there, where it is lost
 
@@ -69,8 +71,8 @@ const (
 	maxProblems = 200
 	maxText     = 1 << 10
 	// keyCost, queueCost, verdictCost and serverCost are about what a document, a queue, a verdict and a server
-	// take beside their texts, in bytes; TestCostIsWhatItTakes measures it.
-	keyCost, queueCost, verdictCost, serverCost = 400, 320, 240, 550
+	// take beside their texts, in bytes, and numberCost what each number of a trend does; TestCostIsWhatItTakes measures it.
+	keyCost, queueCost, verdictCost, serverCost, numberCost = 400, 272, 130, 550, 16
 )
 
 // Build makes the view of docs at now. docs are all documents that there are.
@@ -117,6 +119,13 @@ func (b *Builder) Finish(now time.Time) *View {
 		if k.changed && sinceLast <= k.freshFor() { // else it may have changed long ago
 			k.changedAt = now.UnixMilli()
 		}
+		switch {
+		case !k.changed:
+		case !k.isOld(now):
+			k.lateTimes = 0
+		case k.lateTimes < oftenLate:
+			k.lateTimes++
+		}
 		k.changed = false
 	}
 	b.at = now
@@ -147,6 +156,9 @@ func (b *Builder) View(now time.Time) *View {
 	v.sum()
 	return v
 }
+
+// oftenLate is how often running a new document must be old before its reporter is told. One that stopped is late once.
+const oftenLate = 3
 
 // verdictsDue is how long after their key was last seen verdicts are missed.
 const verdictsDue = 2 * time.Minute
@@ -212,7 +224,7 @@ func (b *Builder) read(d Document) *known {
 		}
 		k.hash, k.since = hash, b.build
 		if before != nil && before.hash != 0 {
-			k.since, k.changedAt = before.since, before.changedAt
+			k.since, k.changedAt, k.lateTimes = before.since, before.changedAt, before.lateTimes
 			if k.timestamp != before.timestamp {
 				k.changed = true
 			}
@@ -312,9 +324,9 @@ func (k *known) setSnapshot(s *protocol.QueueSnapshot, ps []protocol.Problem) {
 		k.problem(p.String())
 	}
 	k.queues = make([]*Queue, len(s.Queues))
-	scopes := map[string]string{}
+	places := map[place]*place{}
 	for i := range s.Queues {
-		row := newQueue(s, &s.Queues[i], scopes)
+		row := newQueue(s, &s.Queues[i], places)
 		k.queues[i] = row
 		k.cost += queueCost + int64(row.Meta.Len()+2*sizeOf(row.key)+len(row.dlq))
 	}
@@ -330,8 +342,13 @@ func (k *known) setServer(h *protocol.Heartbeat) {
 func (k *known) setVerdicts(t *protocol.Trends) {
 	k.app, k.timestamp, k.verdicts = t.App, t.Timestamp, t
 	k.interval = protocol.TrendTTL.Milliseconds() * 2 / 3 // so that they count as fresh for as long as they live
+	reasons := map[string]bool{}
 	for key, verdict := range t.Queues {
-		k.cost += verdictCost + int64(len(key)+sizeOf(verdict.Reason))
+		if !reasons[verdict.Reason] {
+			reasons[verdict.Reason] = true
+			k.cost += int64(sizeOf(verdict.Reason))
+		}
+		k.cost += verdictCost + int64(len(key)) + numberCost*knownOf(&verdict.Trend)
 	}
 	for _, reason := range t.Problems {
 		k.problem(reason)
@@ -339,6 +356,16 @@ func (k *known) setVerdicts(t *protocol.Trends) {
 	for _, a := range t.Alerts {
 		k.cost += verdictCost + int64(sizeOf(a.Rule)+sizeOf(a.Key)+sizeOf(a.Reason))
 	}
+}
+
+// knownOf is how many numbers of a trend are known.
+func knownOf(t *protocol.Trend) (n int64) {
+	for _, is := range [...]bool{t.WaitingPerMin != nil, t.DrainSeconds != nil, t.DrainRange != nil, t.ProcessedPerMin != nil, t.ArrivingPerMin != nil, t.WaitSeconds != nil} {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 // sizeOf is how many bytes a text takes at most where it takes the most: as JSON, in which a control character
@@ -412,6 +439,10 @@ func (k *known) clockProblem(now time.Time) string {
 		return "its timestamp is more than a minute ahead of Redis' clock, so its age is unknown: set the reporter's clock (NTP)"
 	case k.isOld(now) && k.changesNow(now):
 		return "it is made anew, but its timestamps are old when they come: set the reporter's clock (NTP)"
+	case k.isOld(now) && k.lateTimes == oftenLate:
+		// Who reads once a minute cannot know which: each new document may have been there for a minute.
+		return fmt.Sprintf("it is made anew, but its timestamp was more than %d s old each of the last %d times: set the reporter's clock (NTP), "+
+			"or report more often, or let it say its interval_ms", k.freshFor()/time.Second.Milliseconds(), oftenLate)
 	}
 	return ""
 }
@@ -455,6 +486,7 @@ func (k *known) addQueues(v *View, now time.Time, judged *protocol.Trends) {
 			key += "@" + row.Source
 		}
 		row = row.as(k.statusOf(row, status, now), verdict(judged, key), now)
+		row.isShown = true
 		k.queues[i] = row
 		// The same queue twice from one source: agents on several hosts. The newest snapshot wins.
 		if same := app.Queues[key]; same == nil || newer(row.Status, row.at, same.Status, same.at) {
@@ -480,23 +512,23 @@ func (k *known) statusOf(row *Queue, status Status, now time.Time) Status {
 	return status
 }
 
-// as is q with a status and the recorder's verdict. Rows are never changed: views that are still read hold them.
+// as is q with a status and the recorder's verdict. Rows that a view has shown are never changed: it may still be read.
 func (q *Queue) as(status Status, v protocol.Verdict, now time.Time) *Queue {
 	isCurrent := status == Fresh || status == Stale && now.UnixMilli()-q.at <= currentFor.Milliseconds()
 	v = q.believe(v, isCurrent)
 	if q.Status == status && q.isCurrent == isCurrent && q.has(v) {
 		return q
 	}
-	row := q.judgedAs(v)
-	row.Status, row.isCurrent = status, isCurrent
-	return row
+	if q.isShown {
+		q = new(*q)
+	}
+	q.setVerdict(v)
+	q.Status, q.isCurrent = status, isCurrent
+	return q
 }
 
-// judgedAs is a copy of q with a verdict.
-func (q *Queue) judgedAs(v protocol.Verdict) *Queue {
-	row := *q
-	row.Health, row.Reason, row.Trend = v.Health, v.Reason, v.Trend
-	return &row
+func (q *Queue) setVerdict(v protocol.Verdict) {
+	q.Health, q.Reason, q.Trend = v.Health, v.Reason, v.Trend
 }
 
 // believe is what is true of a verdict. That a queue is paused, its own report says first. Of one whose numbers are
@@ -525,28 +557,21 @@ func (a *App) setAlerts(t *protocol.Trends) {
 	}
 }
 
-// Judge returns v with other verdicts on some apps, as the recorder needs it that has just made them. v stays as it is.
-func (v *View) Judge(judged map[string]*protocol.Trends) *View {
-	out := *v
-	out.Apps = make(map[string]*App, len(v.Apps))
-	for name, app := range v.Apps {
-		out.Apps[name] = app
-		if judged[name] == nil {
-			continue
-		}
-		now := *app
-		now.Queues = make(map[string]*Queue, len(app.Queues))
-		for key, q := range app.Queues {
-			if v := q.believe(verdict(judged[name], key), q.isCurrent); !q.has(v) {
-				q = q.judgedAs(v)
+// Judge calls see for each queue of a as a view shows it that has read the verdicts t, as the recorder needs it that has
+// just made them; without any, as it is. A row is good until see returns: there is one for all, because copies of all rows
+// would take as much memory as the view.
+func (a *App) Judge(t *protocol.Trends, see func(key string, q *Queue)) {
+	var judged Queue
+	for key, q := range a.Queues {
+		if t != nil {
+			if v := q.believe(verdict(t, key), q.isCurrent); !q.has(v) {
+				judged = *q
+				judged.setVerdict(v)
+				q = &judged
 			}
-			now.Queues[key] = q
 		}
-		now.Alerts = nil
-		now.setAlerts(judged[name])
-		out.Apps[name] = &now
+		see(key, q)
 	}
-	return &out
 }
 
 func newer(status Status, at int64, otherStatus Status, otherAt int64) bool {
@@ -556,8 +581,8 @@ func newer(status Status, at int64, otherStatus Status, otherAt int64) bool {
 	return at > otherAt
 }
 
-// newQueue makes the row of one of s' queues. scopes are the texts that rows of one snapshot share.
-func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, scopes map[string]string) *Queue {
+// newQueue makes the row of one of s' queues. places are those that rows of one snapshot share.
+func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, places map[place]*place) *Queue {
 	key := q.DriverName() + "/" + q.Name
 	row := &Queue{
 		Name: key[len(key)-len(q.Name):], Driver: q.Driver, Source: s.Source,
@@ -566,13 +591,11 @@ func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, scopes map[string]st
 	if asOf, ok := q.Meta.Int("as_of"); ok && q.Meta.Has("error") {
 		row.at, row.isRepeated = min(row.at, asOf), true
 	}
-	row.scope = scope(s, q)
-	if same, ok := scopes[row.scope]; ok {
-		row.scope = same
-	} else {
-		scopes[row.scope] = row.scope
+	at := place{scope(s, q), q.Meta.Text("dlq")}
+	if places[at] == nil {
+		places[at] = new(at)
 	}
-	row.dlq = q.Meta.Text("dlq")
+	row.place = places[at]
 	row.isDLQ = len(q.Meta.Texts("dlq_for")) > 0
 	// An age changes with every report, a time doesn't.
 	if age, ok := q.Meta.Int("oldest_ms"); ok && !q.Meta.Has("oldest_at") {

@@ -7,11 +7,21 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
+// Part is how a queue counts in a sum of many. Its zero value is: as it is.
+type Part struct {
+	// NotJobs is that its jobs that wait, are active or delayed count elsewhere: in another report of the same
+	// queue, or as what another queue says has failed.
+	NotJobs bool
+	// DeadLetters is that all jobs in it have failed.
+	DeadLetters bool
+	// NotFailed is that the number of its failed jobs counts elsewhere.
+	NotFailed bool
+}
+
 // sum makes the totals of the queues and servers that are in v.
 func (v *View) sum() {
 	t := Totals{}
-	queues := map[identity]*Queue{} // several may report the same queue, and the newest report is counted
-	isDLQ := map[identity]bool{}    // if any report says so
+	parts := v.Parts()
 	for _, app := range v.Apps {
 		t.Servers += len(app.Servers)
 		for _, s := range app.Servers {
@@ -25,6 +35,38 @@ func (v *View) sum() {
 				t.Lost.Queues++
 				continue
 			}
+			m, part := &q.Metrics, parts[q]
+			switch {
+			case part.NotJobs:
+			case part.DeadLetters:
+				t.add("failed", &t.Failed, new(q.jobs()))
+			default:
+				t.add("waiting", &t.Waiting, &m.Waiting)
+				t.add("active", &t.Active, m.Active)
+				t.add("delayed", &t.Delayed, m.Delayed)
+			}
+			if !part.NotFailed && (m.Failed != nil || !part.DeadLetters) {
+				t.add("failed", &t.Failed, m.Failed)
+			}
+		}
+	}
+	if t.Queues == 0 {
+		t.Waiting, t.Active, t.Delayed, t.Failed = new(int64(0)), new(int64(0)), new(int64(0)), new(int64(0))
+	}
+	v.Totals = t
+}
+
+// Parts says how the queues of v count that do not count as they are. Of several reports of one queue the newest
+// counts. A job in a dead-letter queue counts once, as failed: by what is in that queue or by what one of the queues
+// that fill it says has failed, the largest of these numbers. Two of them may have been read a moment apart.
+//
+// Lost queues are in no total, but they were a moment ago. So each has its part too, and none takes another's part.
+func (v *View) Parts() map[*Queue]Part {
+	queues := map[identity]*Queue{} // several may report the same queue, and this is the report that counts
+	isDLQ := map[identity]bool{}    // if any report says so
+	parts := map[*Queue]Part{}
+	for _, app := range v.Apps {
+		for _, q := range app.Queues {
 			if q.isDLQ {
 				isDLQ[q.identity()] = true
 			}
@@ -32,43 +74,88 @@ func (v *View) sum() {
 				isDLQ[q.deadLetters()] = true
 			}
 			id := q.identity()
-			if other := queues[id]; other == nil || q.at > other.at || q.at == other.at && bytes.Compare(q.appendJSON(nil), other.appendJSON(nil)) < 0 {
+			other := queues[id]
+			switch {
+			case other == nil:
 				queues[id] = q
+			case q.countsBefore(other):
+				queues[id], parts[other] = q, Part{NotJobs: true, NotFailed: true}
+			default:
+				parts[q] = Part{NotJobs: true, NotFailed: true}
 			}
 		}
+	}
+	if len(isDLQ) == 0 {
+		return parts
 	}
 	for id := range isDLQ {
 		if q := queues[id]; q != nil && q.dlq != "" && keepsItsOwn(queues, q) {
 			delete(isDLQ, id)
 		}
 	}
-	dead := map[identity]int64{} // jobs in each dead-letter queue
+	told := map[identity]deadLetters{} // how many are in each dead-letter queue
+	tell := func(id identity, d deadLetters) {
+		if other, is := told[id]; !is || d.countsBefore(other) {
+			told[id] = d
+		}
+	}
 	for id, q := range queues {
-		m := &q.Metrics
-		if isDLQ[id] {
-			// All jobs in it have failed, and count even where the view shows no queue that fills it.
-			dead[id] = max(dead[id], add(add(m.Waiting, value(m.Active)), value(m.Delayed)))
-		} else {
-			t.add("waiting", &t.Waiting, &m.Waiting)
-			t.add("active", &t.Active, m.Active)
-			t.add("delayed", &t.Delayed, m.Delayed)
+		if isDLQ[id] { // it counts even where the view shows no queue that fills it
+			tell(id, deadLetters{q, q.jobs(), true})
 		}
-		switch {
-		case m.Failed != nil && q.dlq != "" && !isDLQ[q.deadLetters()]: // what is there is counted as waiting
-		case m.Failed != nil && q.dlq != "":
-			// The largest, not the first: two that share it may have been read a moment apart.
-			dead[q.deadLetters()] = max(dead[q.deadLetters()], *m.Failed)
-		case m.Failed != nil || !isDLQ[id]:
-			t.add("failed", &t.Failed, m.Failed)
+		if q.dlq != "" && isDLQ[q.deadLetters()] && q.Metrics.Failed != nil {
+			tell(q.deadLetters(), deadLetters{q, *q.Metrics.Failed, false})
 		}
 	}
-	for _, n := range dead {
-		t.add("failed", &t.Failed, &n)
+	for id, q := range queues {
+		part := Part{DeadLetters: isDLQ[id]}
+		if part.DeadLetters {
+			part.NotJobs = told[id] != deadLetters{q, q.jobs(), true}
+		}
+		if q.dlq != "" && q.Metrics.Failed != nil {
+			// Where that queue keeps its own, its jobs are counted as waiting.
+			part.NotFailed = !isDLQ[q.deadLetters()] || told[q.deadLetters()] != deadLetters{q, *q.Metrics.Failed, false}
+		}
+		if part != (Part{}) {
+			parts[q] = part
+		}
 	}
-	if t.Queues == 0 {
-		t.Waiting, t.Active, t.Delayed, t.Failed = new(int64(0)), new(int64(0)), new(int64(0)), new(int64(0))
+	return parts
+}
+
+// countsBefore reports whether q counts, and not other, which is another report of the same queue.
+func (q *Queue) countsBefore(other *Queue) bool {
+	if isLost := q.Status == Lost; isLost != (other.Status == Lost) {
+		return !isLost
 	}
-	v.Totals = t
+	return q.at > other.at || q.at == other.at && bytes.Compare(q.appendJSON(nil), other.appendJSON(nil)) < 0
+}
+
+// jobs is how many jobs are in q.
+func (q *Queue) jobs() int64 {
+	m := &q.Metrics
+	return add(add(m.Waiting, value(m.Active)), value(m.Delayed))
+}
+
+// deadLetters is how many jobs are in a dead-letter queue: as that queue says, or as one that fills it says.
+type deadLetters struct {
+	by    *Queue
+	n     int64
+	isOwn bool // by is the dead-letter queue
+}
+
+// countsBefore reports whether d counts, and not other, which is about the same queue.
+func (d deadLetters) countsBefore(other deadLetters) bool {
+	isLost, isOtherLost := d.by.Status == Lost, other.by.Status == Lost
+	switch {
+	case isLost != isOtherLost:
+		return !isLost
+	case d.n != other.n:
+		return d.n > other.n
+	case d.isOwn != other.isOwn:
+		return d.isOwn
+	}
+	return cmp.Or(cmp.Compare(d.by.scope, other.by.scope), cmp.Compare(d.by.Name, other.by.Name)) < 0
 }
 
 // keepsItsOwn reports whether the jobs in q, a dead-letter queue that has one itself, wait for q's own workers

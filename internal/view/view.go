@@ -83,14 +83,21 @@ type Queue struct {
 	key string // driver and name: its key in the app, unless another source's queue has it
 	at  int64  // when its numbers were read, Unix ms
 	// From meta, whether or not that is too large to be shown.
-	scope    string // with the name, the same for each report of the same queue
-	dlq      string // its dead-letter queue's name; "" if it has none
-	isDLQ    bool   // other queues move their failed jobs into it
+	*place
+
+	isDLQ    bool // other queues move their failed jobs into it
 	isPaused bool
 	// isRepeated is that its reporter cannot read it now, and repeats the numbers of an earlier poll.
 	isRepeated bool
 	// isCurrent is that its numbers are of now, or nearly.
 	isCurrent bool
+	isShown   bool // a view has it, which may still be read: it is not changed any more
+}
+
+// place is where a queue is. Rows of one snapshot share it where it is the same: nearly always.
+type place struct {
+	scope string // with the name, the same for each report of the same queue
+	dlq   string // its dead-letter queue's name; "" if it has none
 }
 
 // identity is the same for each report of the same queue.

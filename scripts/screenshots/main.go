@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	program  = "build/pulse-local"
-	patience = time.Minute // bounds all of it: a page that never shows what is waited for is a fault
+	program = "build/pulse-local"
+	timeout = time.Minute // bounds all of it: a page that never shows what is waited for is a fault
 )
 
 // picture is one file. It is taken once there is something of each selector to be seen.
@@ -38,7 +38,7 @@ var pictures = []picture{
 }
 
 func main() {
-	ctx, end := context.WithTimeout(context.Background(), patience)
+	ctx, end := context.WithTimeout(context.Background(), timeout)
 	err := run(ctx)
 	end()
 	if err != nil {
@@ -61,7 +61,7 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("start Chromium: %w", err)
 	}
 	for _, p := range pictures {
-		if err := p.take(browser, page); err != nil {
+		if err := p.photograph(browser, page); err != nil {
 			return fmt.Errorf("take %s: %w", p.file, err)
 		}
 	}
@@ -88,7 +88,7 @@ func begin(local *exec.Cmd) (string, error) {
 	return "", fmt.Errorf("pulse-local ended before it served the page: %w", local.Wait())
 }
 
-func (p picture) take(browser context.Context, page string) error {
+func (p picture) photograph(browser context.Context, page string) error {
 	tab, cancel := chromedp.NewContext(browser)
 	defer cancel()
 	device := []chromedp.EmulateViewportOption{chromedp.EmulateMobile} // its scrollbars take no room

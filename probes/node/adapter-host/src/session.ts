@@ -68,7 +68,7 @@ export class AdapterSession {
   /**
    * Reads the queues once.
    *
-   * Throws an {@link AdapterError} where the adapter has no snapshot, and whatever `send` throws. Each says
+   * Throws an {@link AdapterError} where the adapter has no snapshot, and what `send` throws. Each says
    * why; the next poll begins anew. An adapter that broke a rule is closed, logged once, and started again
    * by the first poll that is a second later by `now`, then two, up to five minutes.
    *

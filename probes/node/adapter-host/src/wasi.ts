@@ -136,7 +136,7 @@ export class Wasi {
     })
   }
 
-  /** Whatever a guest waits for has happened: the clock stands still, and there is nothing else. */
+  /** Every event that a guest waits for has happened: the clock stands still, and there is nothing else. */
   #happen(subscriptions: number, events: number, count: number, written: number): Result {
     if (count === 0) return invalid
     return this.#write((view, bytes) => {
