@@ -494,7 +494,8 @@ func TestLostReporterInhibitsItsQueues(t *testing.T) {
 		}
 		got = append(got, d.pager.take()...)
 	}
-	d.one("in three minutes", got, "1 alert fires", "the reporter sqs of shop (lost)", "of 2 queues")
+	// The view's problem has the same time, and not that of the last report's own clock.
+	d.one("in three minutes", got, "1 alert fires", "the reporter sqs of shop (lost)", "nothing has been reported since 03:00:00 UTC, of 2 queues")
 }
 
 // TestPagerDutyGetsAnEventEach, and one that ends it.

@@ -107,6 +107,82 @@ func TestHistoryOfAllQueues(t *testing.T) {
 	}
 }
 
+// TestHistoryEndsWithTheNewestLook: until the recorder has looked at the current minute there is no point of it, and none
+// is missing. A sum that was made before that is made anew.
+func TestHistoryEndsWithTheNewestLook(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "").URL
+	set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":4}}]`)
+	ask := func() (from int64, orders, all string) {
+		t.Helper()
+		a := call(t, http.MethodGet, url+"/api/v1/history?key=*&key=shop/sqs/orders&minutes=3", nil)
+		var got struct {
+			From   int64
+			Series map[string]struct{ Waiting json.RawMessage }
+		}
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil {
+			t.Fatalf("%d %s: %v", a.status, a.body, err)
+		}
+		return got.From, string(got.Series["shop/sqs/orders"].Waiting), string(got.Series["*"].Waiting)
+	}
+	look := func(at int64, waiting int64) {
+		t.Helper()
+		entry, _ := history.NewEncoder(24*time.Hour, nil).Encode(at, []history.Sample{{Key: "sqs/orders", Name: "orders", Driver: protocol.DriverSQS, Metrics: protocol.Metrics{Waiting: waiting}}})
+		if err := server.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: protocol.HistoryKey("shop"), ID: history.EntryID(at), Values: []string{history.Field, string(entry)}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const minute = 60_000
+	if left := time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)); left < 20*time.Second {
+		time.Sleep(left) // all of it is within a minute
+	}
+	current := time.Now().UnixMilli() / minute * minute
+	look(current-2*minute, 7)
+	look(current-minute, 8)
+	if from, orders, all := ask(); from != current-3*minute || orders != "[null,7,8]" || all != orders {
+		t.Errorf("before the look it is from %d, %s, all %s; the minute began at %d", from, orders, all, current)
+	}
+	look(current, 9)
+	for {
+		from, orders, all := ask()
+		if from == current-2*minute && orders == "[7,8,9]" && all == orders {
+			return
+		}
+		if time.Now().UnixMilli() >= current+minute {
+			t.Fatalf("until the minute ended, after the look, it was from %d, %s, all %s", from, orders, all)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// TestHistoryOfAKeyThatNoQueueHas says so, and says it of no queue that is only new or that has gone.
+func TestHistoryOfAKeyThatNoQueueHas(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := serve(t, server, "").URL
+	set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"new","driver":"sqs","metrics":{"waiting":4}}]`)
+	recorded(t, server.Client, "shop", map[string][]int64{"gone": {1, 2}})
+	a := call(t, http.MethodGet, url+"/api/v1/history?key=shop/sqs/new&key=shop/sqs/gone&key=shop/sqs/noew&key=blog/sqs/new&key=*&minutes=2", nil)
+	var got struct {
+		Series   map[string]any
+		Problems []struct{ Key, Reason string }
+	}
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
+		t.Fatalf("%d %s: %v", a.status, a.body, err)
+	}
+	var said []string
+	for _, p := range got.Problems {
+		said = append(said, p.Key)
+		if !strings.HasPrefix(p.Reason, "no queue has this key") {
+			t.Errorf("of %s it says %q", p.Key, p.Reason)
+		}
+	}
+	if diff := cmp.Diff([]string{"shop/sqs/noew", "blog/sqs/new"}, said); diff != "" || len(got.Series) != 5 {
+		t.Errorf("%s: -want +got:\n%s", a.body, diff)
+	}
+}
+
 // TestHistoryThatCannotBeReadIsNoGap: it is said.
 func TestHistoryThatCannotBeReadIsNoGap(t *testing.T) {
 	t.Parallel()
