@@ -93,7 +93,8 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	for _, app := range slices.Sorted(maps.Keys(bad)) {
 		problems = append(problems, view.Problem{Key: protocol.HistoryKey(app), Reason: bad[app].Error()})
 	}
-	body := fmt.Appendf(nil, `{"from":%d,"step_seconds":60,"series":{`, from+int64(first)*step)
+	body := make([]byte, 0, pointSize/3*minutes*len(wanted)) // most counts are short
+	body = fmt.Appendf(body, `{"from":%d,"step_seconds":60,"series":{`, from+int64(first)*step)
 	for i, one := range wanted {
 		if i > 0 {
 			body = append(body, ',')
@@ -133,15 +134,19 @@ func newest(decoders map[string]*history.Decoder) (at int64) {
 
 // wants are the queues of each app.
 func wants(wanted []series) map[string]recorder.Wants {
-	keys := map[string][]history.Key{}
+	keys := map[string]map[history.Key]bool{}
 	for _, one := range wanted {
-		if !one.isSum() {
-			keys[one.app] = append(keys[one.app], one.key)
+		switch {
+		case one.isSum():
+		case keys[one.app] == nil:
+			keys[one.app] = map[history.Key]bool{one.key: true}
+		default:
+			keys[one.app][one.key] = true
 		}
 	}
 	apps := make(map[string]recorder.Wants, len(keys))
 	for app, keys := range keys {
-		apps[app] = recorder.Wants{Queues: func(key history.Key) bool { return slices.Contains(keys, key) }}
+		apps[app] = recorder.Wants{Queues: func(key history.Key) bool { return keys[key] }}
 	}
 	return apps
 }
