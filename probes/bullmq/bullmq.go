@@ -84,8 +84,8 @@ type queue struct {
 	// Keys of the requests that only some queues need.
 	wait, paused, failed, limiter string
 
-	counters    [finishedHow]adapter.Request // that ask how many jobs have ever finished
-	hasCounters [finishedHow]bool            // which of these there are, as far as we know
+	counters  [finishedHow]adapter.Request // that ask how many jobs have ever finished
+	isCounted bool                         // there is one of these, as far as we know
 
 	searched bool // we have searched it for a marker between jobs, and its version makes no new one
 	hidden   bool // we found such a marker: it stays until a worker takes it
@@ -94,7 +94,7 @@ type queue struct {
 func newQueue(prefix, name string) *queue {
 	return &queue{
 		name: name, keys: prefix + ":" + name + ":", client: base64.StdEncoding.EncodeToString([]byte(name)),
-		hasCounters: [finishedHow]bool{true, true},
+		isCounted: true,
 	}
 }
 

@@ -262,10 +262,9 @@ func (s *session) lookCloser() adapter.Step {
 		if c.length(failed) > 0 {
 			f.Ask(followUp{i, oldestFailed}, "ZRANGE", q.failed, "0", "0", "WITHSCORES")
 		}
-		for how, request := range &q.counters {
-			if looks || q.hasCounters[how] {
-				f.Add(followUp{i, counterOfCompleted + what(how)}, request)
-			}
+		if looks || q.isCounted {
+			f.Add(followUp{i, counterOfCompleted}, q.counters[completedWell])
+			f.Add(followUp{i, counterOfFailed}, q.counters[failedForGood]) // comes behind the other
 		}
 	}
 	return s.Ask(f.Requests, func(r []adapter.Reply) adapter.Step {
@@ -280,10 +279,11 @@ func (s *session) lookCloser() adapter.Step {
 			case endOfSearch:
 				c.withoutMarker(reply, adapter.Reply{})
 				q.endSearch(c)
-			case counterOfCompleted, counterOfFailed:
-				how := f.For[i].what - counterOfCompleted
-				q.hasCounters[how] = !reply.IsNothing()
-				c.finished.read(how, reply)
+			case counterOfCompleted:
+				c.finished.read(completedWell, reply)
+			case counterOfFailed:
+				c.finished.read(failedForGood, reply)
+				q.isCounted = c.finished.known
 			default:
 				c.readValue(f.For[i].what, reply)
 			}

@@ -37,12 +37,12 @@ func (s *session) looksForCounters() bool {
 // finished is how many jobs of a queue have ever finished, where its workers count them.
 type finished struct {
 	n       [finishedHow]int64
-	known   bool // there is a counter
-	refused bool // there may be one that could not be read
+	known   bool // there is a counter that could be read
+	refused bool // one could not be read
 }
 
 // read reads a counter, or that there is none.
-func (f *finished) read(how what, r adapter.Reply) {
+func (f *finished) read(how int, r adapter.Reply) {
 	if r.IsNothing() {
 		return
 	}

@@ -10,7 +10,9 @@ import (
 )
 
 func TestFinishedJobsAreThoseThatWorkersCount(t *testing.T) {
-	count := func(n string) map[string]string { return map[string]string{"count": n, "prevTS": "1764000000000", "prevCount": "1"} }
+	count := func(n string) map[string]string {
+		return map[string]string{"count": n, "prevTS": "1764000000000", "prevCount": "1"}
+	}
 	for _, tc := range []struct {
 		name              string
 		completed, failed any
@@ -64,8 +66,9 @@ func TestCountersAreLookedForOnceAMinute(t *testing.T) {
 		{after: 10 * time.Second, asked: first},
 		{after: 20 * time.Second, change: func() { k["bull:q:metrics:completed"] = map[string]string{"count": "5"} }, asked: first},
 		{after: 60 * time.Second, asked: first + 2, processed: 5, known: true},
-		{after: 70 * time.Second, change: func() { k["bull:q:metrics:completed"] = map[string]string{"count": "6"} }, asked: first + 1, processed: 6, known: true},
-		{after: 80 * time.Second, change: func() { delete(k, "bull:q:metrics:completed") }, asked: first + 1},
+		{after: 70 * time.Second, change: func() { k["bull:q:metrics:completed"] = map[string]string{"count": "6"} }, asked: first + 2, processed: 6, known: true},
+		{after: 75 * time.Second, change: func() { k["bull:q:metrics:failed"] = map[string]string{"count": "2"} }, asked: first + 2, processed: 8, known: true},
+		{after: 80 * time.Second, change: func() { delete(k, "bull:q:metrics:completed"); delete(k, "bull:q:metrics:failed") }, asked: first + 2},
 		{after: 90 * time.Second, asked: first},
 		{after: 40 * time.Second, asked: first + 2}, // the clock was set back
 	} {

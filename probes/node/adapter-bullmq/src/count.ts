@@ -2,7 +2,6 @@ import type { Command, Reply } from '@gravito/pulse-protocol/publish'
 import { Counts } from './counts.js'
 import { counters, type Outcome, perQueue, type QueueKeys, repliesOf } from './keys.js'
 import { endSearch, markerDepth, mustSearch } from './marker.js'
-import { isNothing } from './reply.js'
 
 /** How long, in milliseconds, a queue without counters is not asked for them: most have none. */
 const counterRestMs = 60_000
@@ -83,12 +82,11 @@ function lookCloser({ queue, counts }: Counted, questions: Questions): void {
   }
   const looks = performance.now() - queue.countersLookedForAt >= counterRestMs
   if (looks) queue.countersLookedForAt = performance.now()
+  if (!looks && !queue.isCounted) return
   for (const outcome of Object.keys(counters) as Outcome[]) {
-    if (!looks && !queue.counted.has(outcome)) continue
     questions.add(['HGET', queue.start + counters[outcome], 'count'], (reply) => {
-      if (isNothing(reply)) queue.counted.delete(outcome)
-      else queue.counted.add(outcome)
       counts.takeFinished(outcome, reply)
+      queue.isCounted = Object.keys(counts.finished).length > 0
     })
   }
 }

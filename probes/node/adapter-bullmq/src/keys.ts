@@ -62,9 +62,9 @@ export class QueueKeys {
   isSearched = false
   /** A marker was found between its jobs: it stays until a worker gets there. */
   isMarkerHidden = false
-  /** The counters of finished jobs that there are, as far as is known. */
-  readonly counted: Set<Outcome> = new Set(['completed', 'failed'])
-  /** When all counters were last looked for, by `performance.now()`. */
+  /** There is a counter of finished jobs, as far as is known. */
+  isCounted = true
+  /** When such counters were last looked for, by `performance.now()`. */
   countersLookedForAt: number = -Infinity
 
   constructor(readonly name: string, start: string) {

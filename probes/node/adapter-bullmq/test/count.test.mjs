@@ -92,16 +92,17 @@ describe('finished jobs', () => {
     let now = 0
     t.mock.method(performance, 'now', () => now)
     const queue = new QueueKeys('q', 'bull:q:')
-    for (const [at, completed, expected] of [
-      [0, null, undefined],
-      [10_000, '5', undefined], // it is not asked
-      [60_000, '5', 5],
-      [70_000, '6', 6],
-      [80_000, null, undefined],
-      [90_000, '7', undefined],
+    for (const [at, completed, failed, expected] of [
+      [0, null, null, undefined],
+      [10_000, '5', null, undefined], // it is not asked
+      [60_000, '5', null, 5],
+      [70_000, '6', null, 6],
+      [75_000, '6', '2', 8],
+      [80_000, null, null, undefined],
+      [90_000, '7', null, undefined],
     ]) {
       now = at
-      assert.equal(finished(await poll({ fields: v4, 'HGET metrics:completed': completed }, { queue }))[0], expected, String(at))
+      assert.equal(finished(await poll({ fields: v4, 'HGET metrics:completed': completed, 'HGET metrics:failed': failed }, { queue }))[0], expected, String(at))
     }
   })
 })
