@@ -4,16 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/recorder"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -110,49 +115,58 @@ func TestHistoryOfAllQueues(t *testing.T) {
 // is missing. A sum that was made before that is made anew.
 func TestHistoryEndsWithTheNewestLook(t *testing.T) {
 	t.Parallel()
-	server := servertest.Redis(t)
-	url := serve(t, server, "").URL
-	set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":4}}]`)
-	ask := func() (from int64, orders, all string) {
-		t.Helper()
-		a := call(t, http.MethodGet, url+"/api/v1/history?key=*&key=shop/sqs/orders&minutes=3", nil)
-		var got struct {
-			From   int64
-			Series map[string]struct{ Waiting json.RawMessage }
+	synctest.Test(t, func(t *testing.T) {
+		s, log := &store{}, slog.New(slog.DiscardHandler)
+		s.set("pulse:queues:shop", `"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":4}}]`)
+		type entry struct {
+			at   int64
+			data []byte
 		}
-		if err := json.Unmarshal([]byte(a.body), &got); err != nil {
-			t.Fatalf("%d %s: %v", a.status, a.body, err)
+		var entries []entry
+		encoder := history.NewEncoder(24*time.Hour, nil)
+		look := func(waiting int64) {
+			at := time.Now().UnixMilli()
+			data, _ := encoder.Encode(at, []history.Sample{{Key: "sqs/orders", Name: "orders", Driver: protocol.DriverSQS, Metrics: protocol.Metrics{Waiting: waiting}}})
+			entries = append(entries, entry{at, slices.Clone(data)})
 		}
-		return got.From, string(got.Series["shop/sqs/orders"].Waiting), string(got.Series["*"].Waiting)
-	}
-	look := func(at int64, waiting int64) {
-		t.Helper()
-		entry, _ := history.NewEncoder(24*time.Hour, nil).Encode(at, []history.Sample{{Key: "sqs/orders", Name: "orders", Driver: protocol.DriverSQS, Metrics: protocol.Metrics{Waiting: waiting}}})
-		if err := server.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: protocol.HistoryKey("shop"), ID: history.EntryID(at), Values: []string{history.Field, string(entry)}}).Err(); err != nil {
-			t.Fatal(err)
+		server := &api.Server{
+			Live: api.NewLive(s.read, 0, log), Ping: func(context.Context) error { return nil }, Log: log,
+			History: func(_ context.Context, from int64, apps map[string]recorder.Wants) (map[string]*history.Decoder, map[string]error, error) {
+				decoders := map[string]*history.Decoder{}
+				for app, wants := range apps {
+					decoders[app] = &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum, Part: wants.Part}
+					for _, e := range entries {
+						if err := decoders[app].Add(e.at-e.at%60_000, e.data); err != nil {
+							return nil, nil, err
+						}
+					}
+				}
+				return decoders, map[string]error{}, nil
+			},
 		}
-	}
-	const minute = 60_000
-	if left := time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)); left < 20*time.Second {
-		time.Sleep(left) // all of it is within a minute
-	}
-	current := time.Now().UnixMilli() / minute * minute
-	look(current-2*minute, 7)
-	look(current-minute, 8)
-	if from, orders, all := ask(); from != current-3*minute || orders != "[null,7,8]" || all != orders {
-		t.Errorf("before the look it is from %d, %s, all %s; the minute began at %d", from, orders, all, current)
-	}
-	look(current, 9)
-	for {
-		from, orders, all := ask()
-		if from == current-2*minute && orders == "[7,8,9]" && all == orders {
-			return
+		h := server.Handler()
+		is := func(what string, from time.Time, points string) {
+			t.Helper()
+			a := get(t, h, "/api/v1/history?key=*&key=shop/sqs/orders&minutes=3").Body.String()
+			begins := fmt.Sprintf(`{"from":%d,`, from.UnixMilli())
+			if !strings.HasPrefix(a, begins) || strings.Count(a, `{"waiting":`+points) != 2 {
+				t.Errorf("%s it is %s, want %s and twice %s", what, a, begins, points)
+			}
 		}
-		if time.Now().UnixMilli() >= current+minute {
-			t.Fatalf("until the minute ended, after the look, it was from %d, %s, all %s", from, orders, all)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+		time.Sleep(30 * time.Second) // a bubble's time begins at midnight
+		first := time.Now().Truncate(time.Minute)
+		look(7)
+		time.Sleep(time.Minute)
+		look(8)
+		is("after the second look", first.Add(-time.Minute), "[null,7,8]")
+		time.Sleep(45 * time.Second)
+		is("before the third", first.Add(-time.Minute), "[null,7,8]")
+		time.Sleep(15 * time.Second)
+		look(9)
+		is("after the third", first, "[7,8,9]")
+		time.Sleep(2 * time.Minute)
+		is("after two minutes without one", first.Add(time.Minute), "[8,9,null]")
+	})
 }
 
 // TestHistoryOfAKeyThatNoQueueHas says so, and says it of no queue that is only new or that has gone.
