@@ -258,7 +258,7 @@ func (r *Rule) lookAt(name string, app *view.App, judged *protocol.Trends, now i
 
 func lostLook(s *view.Source, queues int) look {
 	return look{known: true, isTrue: s.Status == view.Lost, reason: fmt.Sprintf("nothing has been reported since %s, of %s: the reporter stopped, or cannot reach Redis",
-		time.UnixMilli(s.Timestamp).UTC().Format("15:04:05 UTC"), plural(queues, "queue", "queues"))}
+		time.UnixMilli(s.SeenAt).UTC().Format("15:04:05 UTC"), plural(queues, "queue", "queues"))}
 }
 
 // notice is what a channel is to be told of an alert.

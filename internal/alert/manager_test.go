@@ -311,6 +311,51 @@ func TestRedisThatIsGone(t *testing.T) {
 	d.none("without Redis", d.pager.take())
 }
 
+// TestTenMinutesWithoutRedis: of recorders that overlap, before, while and after, each alert is told once, and what began or
+// ended meanwhile is told when Redis is back.
+func TestTenMinutesWithoutRedis(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	lasts, ends, begins := queue("lasts", protocol.HealthStalled, 5), queue("ends", protocol.HealthStalled, 5), queue("begins", protocol.HealthOK, 0)
+	managers := []*alert.Manager{d.manager("stalled", slack), d.manager("stalled", slack)}
+	var got []string
+	look := func(isUp bool, by ...*alert.Manager) {
+		t.Helper()
+		d.now = d.now.Add(time.Minute)
+		for _, m := range by {
+			if err := m.Look(t.Context(), d.view(lasts, ends, begins), nil); (err == nil) != isUp {
+				t.Errorf("at %v: %v", d.now, err)
+			}
+		}
+		got = append(got, d.pager.take()...)
+	}
+	take := func() []string {
+		said := got
+		got = nil
+		return said
+	}
+	for range 3 {
+		look(true, managers...)
+	}
+	d.one("before", take(), "2 alerts fire", "sqs/lasts of shop", "sqs/ends of shop")
+	if err := d.redis.Client.Save(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	d.redis.Stop()
+	ends, begins = queue("ends", protocol.HealthOK, 0), queue("begins", protocol.HealthStalled, 7)
+	for _, m := range managers { // each look takes a second
+		d.now = d.now.Add(4 * time.Minute)
+		look(false, m)
+	}
+	d.none("without Redis", take())
+	d.redis.Start()
+	managers = append(managers, d.manager("stalled", slack)) // one that was restarted meanwhile
+	for range 5 {
+		look(true, managers...)
+	}
+	d.one("when it is back", take(), "1 alert fires, 1 alert is over", "🔴 sqs/begins of shop", "✅ sqs/ends of shop")
+}
+
 // TestChannelThatDoesNotTakeIt is told again, and its neighbours once.
 func TestChannelThatDoesNotTakeIt(t *testing.T) {
 	t.Parallel()
@@ -494,7 +539,8 @@ func TestLostReporterInhibitsItsQueues(t *testing.T) {
 		}
 		got = append(got, d.pager.take()...)
 	}
-	d.one("in three minutes", got, "1 alert fires", "the reporter sqs of shop (lost)", "of 2 queues")
+	// The view's problem has the same time, and not that of the last report's own clock.
+	d.one("in three minutes", got, "1 alert fires", "the reporter sqs of shop (lost)", "nothing has been reported since 03:00:00 UTC, of 2 queues")
 }
 
 // TestPagerDutyGetsAnEventEach, and one that ends it.

@@ -39,7 +39,7 @@ type answer struct {
 }
 
 // call makes a request of a server, without following redirects.
-func call(t *testing.T, method, target string, change func(*http.Request)) answer {
+func call(t testing.TB, method, target string, change func(*http.Request)) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, target, http.NoBody)
 	if err != nil {

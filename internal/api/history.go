@@ -50,7 +50,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	size := historyRoom + pointSize*minutes*len(wanted)
+	size := historyRoom + pointSize*(minutes+1)*len(wanted)
 	isSum := slices.ContainsFunc(wanted, series.isSum)
 	if isSum {
 		size += appsAtOnce * historyRoom
@@ -67,18 +67,34 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, err)
 		return
 	}
+	// A minute more is read than was asked for: the recorder looks in the middle of the current one, and until it has,
+	// the answer ends with the one before.
 	step := time.Minute.Milliseconds()
-	from := now/step*step - int64(minutes-1)*step
+	current := now / step * step
+	from := current - int64(minutes)*step
 	decoders, bad, err := s.History(ctx, from, wants(wanted))
 	var all sums
 	if err == nil && isSum {
-		all, err = s.sums.of(ctx, s, from, minutes)
+		all, err = s.sums.of(ctx, s, from, minutes+1)
 		maps.Copy(bad, all.bad)
+	}
+	var v *version
+	if err == nil {
+		v, err = s.Live.newest(ctx)
 	}
 	if !s.couldRead(w, r, "history", err) {
 		return
 	}
-	body := fmt.Appendf(nil, `{"from":%d,"step_seconds":60,"series":{`, from)
+	first := 0
+	if max(all.newest, newest(decoders)) >= current {
+		first = 1
+	}
+	var problems []view.Problem
+	for _, app := range slices.Sorted(maps.Keys(bad)) {
+		problems = append(problems, view.Problem{Key: protocol.HistoryKey(app), Reason: bad[app].Error()})
+	}
+	body := make([]byte, 0, pointSize/3*minutes*len(wanted)) // most counts are short
+	body = fmt.Appendf(body, `{"from":%d,"step_seconds":60,"series":{`, from+int64(first)*step)
 	for i, one := range wanted {
 		if i > 0 {
 			body = append(body, ',')
@@ -86,16 +102,16 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		body = append(protocol.AppendText(body, one.name), ':')
 		columns := all.columns
 		if !one.isSum() {
-			columns = decoders[one.app].Columns(one.key, from, minutes)
+			columns = decoders[one.app].Columns(one.key, from, minutes+1)
 		}
+		columns = columns.Part(first, minutes)
 		body = columns.AppendJSON(body)
+		if !one.isSum() && bad[one.app] == nil && !v.view.Has(one.app, string(one.key)) && columns.IsEmpty() {
+			problems = append(problems, view.Problem{Key: one.name, Reason: unknownQueue})
+		}
 	}
 	body = append(body, '}')
-	if len(bad) > 0 {
-		var problems []view.Problem
-		for _, app := range slices.Sorted(maps.Keys(bad)) {
-			problems = append(problems, view.Problem{Key: protocol.HistoryKey(app), Reason: bad[app].Error()})
-		}
+	if len(problems) > 0 {
 		list, err := json.Marshal(problems)
 		if err != nil {
 			panic(err) // it is texts
@@ -105,17 +121,32 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	s.made(w, r, room, "application/json", append(body, '}'))
 }
 
+// unknownQueue is what is said of a key that only nulls can be told of.
+const unknownQueue = "no queue has this key, now or in these minutes: it takes an app, a slash and the queue's key in /api/v1/view"
+
+// newest is the newest minute in which one of some apps was looked at, in Unix ms.
+func newest(decoders map[string]*history.Decoder) (at int64) {
+	for _, d := range decoders {
+		at = max(at, d.At())
+	}
+	return at
+}
+
 // wants are the queues of each app.
 func wants(wanted []series) map[string]recorder.Wants {
-	keys := map[string][]history.Key{}
+	keys := map[string]map[history.Key]bool{}
 	for _, one := range wanted {
-		if !one.isSum() {
-			keys[one.app] = append(keys[one.app], one.key)
+		switch {
+		case one.isSum():
+		case keys[one.app] == nil:
+			keys[one.app] = map[history.Key]bool{one.key: true}
+		default:
+			keys[one.app][one.key] = true
 		}
 	}
 	apps := make(map[string]recorder.Wants, len(keys))
 	for app, keys := range keys {
-		apps[app] = recorder.Wants{Queues: func(key history.Key) bool { return slices.Contains(keys, key) }}
+		apps[app] = recorder.Wants{Queues: func(key history.Key) bool { return keys[key] }}
 	}
 	return apps
 }

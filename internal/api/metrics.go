@@ -42,6 +42,7 @@ const (
 	queueWorkers
 	queuePaused
 	queueProcessed
+	queueProcessedFailed
 	queueHealth
 	queueReported
 	serverUp
@@ -64,6 +65,7 @@ var metricFamilies = [families]struct{ name, help string }{
 	queueWorkers:          {"pulse_queue_workers", "Workers that are connected, where the driver counts them."},
 	queuePaused:           {"pulse_queue_paused", "1 where the queue is paused on purpose."},
 	queueProcessed:        {"pulse_queue_jobs_processed_total", "Jobs that have ever been finished, where the driver counts them."},
+	queueProcessedFailed:  {"pulse_queue_jobs_failed_total", "Jobs that have ever failed for good, where the driver counts them. They are among the finished ones."},
 	queueHealth:           {"pulse_queue_health", "1 for the health that the recorder has judged: ok, growing, stalled, failing, paused or unknown."},
 	queueReported:         {"pulse_queue_last_report_timestamp_seconds", "When the queue was last reported."},
 	serverUp:              {"pulse_server_up", "1 while the server's heartbeat is there, 0 for a day after it ended."},
@@ -120,6 +122,9 @@ func (e *exposition) addQueue(app string, q *view.Queue, now int64) {
 	}
 	if processed, ok := q.Meta.Int("processed"); ok {
 		e.addKnown(queueProcessed, queue, &processed)
+	}
+	if failed, ok := q.Meta.Int("processed_failed"); ok {
+		e.addKnown(queueProcessedFailed, queue, &failed)
 	}
 	if q.Meta.Has("paused") {
 		e.add(queuePaused, queue, oneIf(q.Meta.Bool("paused")))

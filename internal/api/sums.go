@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -21,13 +22,22 @@ const (
 	appsAtOnce = 4
 	// keptSums is how many sums are kept: one of each length that is asked for.
 	keptSums = 8
+	// incompleteSum is how long a sum is kept that was made before the current minute was looked at.
+	incompleteSum = 5 * time.Second
 )
 
 // sums are the counts of all queues over time. bad says of which apps there are none.
 type sums struct {
 	from    int64
 	columns history.Columns
+	newest  int64 // the newest minute in which there was a look, Unix ms
 	bad     map[string]error
+	until   time.Time // when they are made anew; the zero time is with the next minute
+}
+
+// isUsable reports whether they are those from a time on, and nothing has come since, as far as can be known.
+func (s *sums) isUsable(from int64) bool {
+	return s.from == from && (s.until.IsZero() || time.Now().Before(s.until))
 }
 
 // sumCache keeps the sums of this minute, for all viewers.
@@ -38,12 +48,12 @@ type sumCache struct {
 	made map[int]sums // by how many minutes they have
 }
 
-// of returns the sums from a time on, made at most once a minute.
+// of returns the sums from a time on, made once a minute, and until the recorder has looked at it every few seconds.
 func (c *sumCache) of(ctx context.Context, s *Server, from int64, minutes int) (sums, error) {
 	c.mu.Lock()
 	kept, ok := c.made[minutes]
 	c.mu.Unlock()
-	if ok && kept.from == from {
+	if ok && kept.isUsable(from) {
 		return kept, nil
 	}
 	ctx = context.WithoutCancel(ctx) // others wait for the same
@@ -89,13 +99,17 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 			}
 			apps[app] = wants
 		}
-		_, bad, err := s.History(ctx, from, apps)
+		decoders, bad, err := s.History(ctx, from, apps)
 		if err != nil {
 			return sums{}, err
 		}
 		maps.Copy(made.bad, bad)
+		made.newest = max(made.newest, newest(decoders))
 	}
 	made.columns = sum.Columns()
+	if made.newest < from+int64(minutes-1)*time.Minute.Milliseconds() {
+		made.until = time.Now().Add(incompleteSum)
+	}
 	return made, nil
 }
 

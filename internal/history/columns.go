@@ -42,6 +42,22 @@ func (c *Columns) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// Part are the counts of n minutes, from the minute with the number first on.
+func (c *Columns) Part(first, n int) Columns {
+	end := first + n
+	return Columns{c.Waiting[first:end], c.Active[first:end], c.Delayed[first:end], c.Failed[first:end]}
+}
+
+// IsEmpty reports whether there is no count at all.
+func (c *Columns) IsEmpty() bool {
+	for _, column := range []Column{c.Waiting, c.Active, c.Delayed, c.Failed} {
+		if slices.ContainsFunc(column, func(n int64) bool { return n != Absent }) {
+			return false
+		}
+	}
+	return true
+}
+
 // Columns are the counts of a queue in so many minutes, the first that of the Unix ms from. A queue that history
 // doesn't know has only absent ones.
 func (d *Decoder) Columns(key Key, from int64, minutes int) Columns {

@@ -183,7 +183,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 			}
 			continue
 		}
-		samples := samplesOf(v.Apps[name])
+		samples := SamplesOf(v.Apps[name])
 		sum.Queues += len(samples)
 		app.judge(name, now, samples)
 		judged[name] = app.trends
@@ -404,8 +404,8 @@ func trendOf(t history.Trend) protocol.Trend {
 	return t.Trend
 }
 
-// samplesOf are the queues of an app, in the order of their keys.
-func samplesOf(a *view.App) []history.Sample {
+// SamplesOf are the queues of an app, in the order of their keys.
+func SamplesOf(a *view.App) []history.Sample {
 	samples := make([]history.Sample, 0, len(a.Queues))
 	for _, key := range slices.Sorted(maps.Keys(a.Queues)) {
 		q := a.Queues[key]

@@ -140,6 +140,36 @@ func TestRecordsWhatItSees(t *testing.T) {
 	}
 }
 
+// TestFinishedJobsGiveTheWait: where a driver counts them, the verdict has what is done and what comes a minute, and by
+// Little's law how long a new job waits. A recorder that has just started knows it, too.
+func TestFinishedJobsGiveTheWait(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	finished := 1000
+	look := func(r *recorder.Recorder, waiting int) {
+		t.Helper()
+		finished += 20
+		d.docs = []view.Document{{Key: "pulse:queues:shop", Data: fmt.Appendf(nil,
+			`{"timestamp":%d,"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":%d,"active":1},"meta":{"processed":%d}}]}`, d.now.Add(time.Minute).UnixMilli(), waiting, finished)}}
+		d.look(r, "")
+	}
+	holds := func(what string, processed, arriving float64, wait int64) {
+		t.Helper()
+		got := d.verdict().Trend
+		want := protocol.Trend{ProcessedPerMin: &processed, ArrivingPerMin: &arriving, WaitSeconds: &wait}
+		if diff := cmp.Diff(want, protocol.Trend{ProcessedPerMin: got.ProcessedPerMin, ArrivingPerMin: got.ArrivingPerMin, WaitSeconds: got.WaitSeconds}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	for i := range 10 {
+		look(r, 100-5*i)
+	}
+	holds("after ten minutes", 20, 15, 165) // 55 wait
+	look(d.recorder(), 50)
+	holds("of another recorder", 20, 15, 150)
+}
+
 // TestRestartGoesOn: a recorder that starts anew, as a function does, has the trend at once.
 func TestRestartGoesOn(t *testing.T) {
 	t.Parallel()

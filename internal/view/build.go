@@ -471,13 +471,13 @@ func verdict(t *protocol.Trends, key string) (v protocol.Verdict) {
 func (k *known) addQueues(v *View, now time.Time, judged *protocol.Trends) {
 	if !k.reports {
 		if k.lost && k.server == nil && protocol.KindOf(k.key) == protocol.KindQueues { // nothing but its key is left of it
-			v.app(k.app).addSource(k.id, Lost, k.seenAt)
+			v.app(k.app).addSource(k.id, Source{Lost, k.seenAt, k.seenAt})
 		}
 		return
 	}
 	app := v.app(k.app)
 	status := k.status(now)
-	app.addSource(k.source, status, k.timestamp)
+	app.addSource(k.source, Source{status, k.timestamp, k.seenAt})
 	for i, row := range k.queues {
 		key := row.key
 		for other := app.Queues[key]; other != nil && (other.Source != row.Source || other.Name != row.Name); other = app.Queues[key] {
@@ -496,10 +496,10 @@ func (k *known) addQueues(v *View, now time.Time, judged *protocol.Trends) {
 }
 
 // addSource notes a reporter. Of several with the same source the newest wins.
-func (a *App) addSource(name string, status Status, at int64) {
+func (a *App) addSource(name string, s Source) {
 	name = cmp.Or(name, NoSource)
-	if same := a.Sources[name]; same == nil || newer(status, at, same.Status, same.Timestamp) {
-		a.Sources[name] = &Source{status, at}
+	if same := a.Sources[name]; same == nil || newer(s.Status, s.Timestamp, same.Status, same.Timestamp) {
+		a.Sources[name] = &s
 	}
 }
 

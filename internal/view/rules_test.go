@@ -364,7 +364,7 @@ func TestQuasarNodesShareAQueueNewestWins(t *testing.T) {
 		}
 	}
 	// All such nodes are one source. It is as fresh as the newest of them, in either order of the keys.
-	if v := build(node("a", at-1000, 2), node("b", at-20_000, 1)); *v.Apps["shop"].Sources[protocol.QuasarSource] != (Source{Fresh, at - 1000}) {
+	if v := build(node("a", at-1000, 2), node("b", at-20_000, 1)); *v.Apps["shop"].Sources[protocol.QuasarSource] != (Source{Status: Fresh, Timestamp: at - 1000}) {
 		t.Errorf("the source is %+v", v.Apps["shop"].Sources[protocol.QuasarSource])
 	}
 	var b Builder

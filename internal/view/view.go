@@ -62,6 +62,16 @@ func (a Alert) appendJSON(dst []byte) []byte { return protocol.Alert(a).AppendJS
 type Source struct {
 	Status    Status `json:"status"`
 	Timestamp int64  `json:"timestamp"` // of its newest report, Unix ms
+
+	// SeenAt is when a lost reporter's key was last seen, Unix ms: what the view's problem says. Its newest report was
+	// made a little earlier, or is known to the minute only.
+	SeenAt int64 `json:"-"`
+}
+
+// Has reports whether the view has a queue.
+func (v *View) Has(app, key string) bool {
+	a := v.Apps[app]
+	return a != nil && a.Queues[key] != nil
 }
 
 // NoSource is the key of a reporter without a source.

@@ -163,7 +163,7 @@ func TestFreshIsMeasuredInIntervals(t *testing.T) {
 
 func TestSourceIsTheNewestOfThatName(t *testing.T) {
 	v := build(node("a", noon.UnixMilli()-9000, 1), node("b", noon.UnixMilli()-1000, 2), gone(node("c", 0, 3)), snapshot("shop", "sqs", ""))
-	want := map[string]*Source{"quasar": {Fresh, noon.UnixMilli() - 1000}, "sqs": {Fresh, noon.UnixMilli()}}
+	want := map[string]*Source{"quasar": {Status: Fresh, Timestamp: noon.UnixMilli() - 1000}, "sqs": {Status: Fresh, Timestamp: noon.UnixMilli()}}
 	if diff := cmp.Diff(want, v.Apps["shop"].Sources); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
 	}

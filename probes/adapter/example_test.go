@@ -64,5 +64,7 @@ func Example() {
 	// [ROLE]
 	// [LRANGE bull:emails:wait -200 -1]
 	// [GET bull:emails:limiter]
+	// [HGET bull:emails:metrics:completed count]
+	// [HGET bull:emails:metrics:failed count]
 	// emails waiting: 3 workers counted: false
 }

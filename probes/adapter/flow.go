@@ -91,6 +91,11 @@ func (q *Questions[T]) Ask(what T, request ...string) {
 	}
 	first := len(q.words)
 	q.words = append(q.words, request...)
-	q.Requests = append(q.Requests, q.words[first:len(q.words):len(q.words)])
+	q.Add(what, q.words[first:len(q.words):len(q.words)])
+}
+
+// Add adds a request that is kept elsewhere.
+func (q *Questions[T]) Add(what T, request Request) {
+	q.Requests = append(q.Requests, request)
 	q.For = append(q.For, what)
 }

@@ -66,6 +66,7 @@ type session struct {
 	walk                *walk             // nil where every pattern is a literal name
 	queues              []*queue          // sorted by name
 	requests            []adapter.Request // of the first round, for all of them
+	countersLookedFor   time.Time         // when it was last asked of all queues which counters they have
 	poll                *poll
 }
 
@@ -86,12 +87,18 @@ type queue struct {
 	// Keys of the requests that only some queues need.
 	wait, paused, failed, limiter string
 
+	counters  [finishedHow]adapter.Request // that ask how many jobs have ever finished
+	isCounted bool                         // there is one of these, as far as we know
+
 	searched bool // we have searched it for a marker between jobs, and its version makes no new one
 	hidden   bool // we found such a marker: it stays until a worker takes it
 }
 
 func newQueue(prefix, name string) *queue {
-	return &queue{name: name, keys: prefix + ":" + name + ":", client: base64.StdEncoding.EncodeToString([]byte(name))}
+	return &queue{
+		name: name, keys: prefix + ":" + name + ":", client: base64.StdEncoding.EncodeToString([]byte(name)),
+		isCounted: true,
+	}
 }
 
 // appendRequests makes q's requests of the first round, and appends them. All of them share one text of keys and one
@@ -100,6 +107,10 @@ func newQueue(prefix, name string) *queue {
 func (q *queue) appendRequests(dst []adapter.Request) []adapter.Request {
 	const limiter = "limiter"
 	size, count := len(q.keys)+len(limiter), 0
+	for _, key := range &counterKeys {
+		size += len(q.keys) + len(key)
+		count += len(adapter.Request{"HGET", key, counterField})
+	}
 	for _, r := range &requestsOf {
 		size += len(q.keys) + len(r.key)
 		count += 2 + len(r.arguments)
@@ -107,6 +118,9 @@ func (q *queue) appendRequests(dst []adapter.Request) []adapter.Request {
 	text := make([]byte, 0, size)
 	for _, r := range &requestsOf {
 		text = append(append(text, q.keys...), r.key...)
+	}
+	for _, key := range &counterKeys {
+		text = append(append(text, q.keys...), key...)
 	}
 	keys := string(append(append(text, q.keys...), limiter...))
 	words := make([]string, 0, count)
@@ -124,6 +138,12 @@ func (q *queue) appendRequests(dst []adapter.Request) []adapter.Request {
 		case failed:
 			q.failed = key
 		}
+	}
+	for how, key := range &counterKeys {
+		first, length := len(words), len(q.keys)+len(key)
+		words = append(words, "HGET", keys[:length], counterField)
+		q.counters[how] = words[first:len(words):len(words)]
+		keys = keys[length:]
 	}
 	q.limiter = keys
 	return dst

@@ -31,6 +31,7 @@ type counts struct {
 	madeAt       int64           // when that job was made, Unix ms; 0 where it isn't known
 	oldestFailed int64           // when the oldest failed job failed, Unix ms; 0 where it isn't known
 	limited      bool            // the queue's own rate limit is reached
+	finished     finished        // how many jobs have ever been
 	err          error           // why waiting is unknown
 	partial      []string        // why another number is
 }
@@ -223,11 +224,15 @@ const (
 	madeAt
 	limiter
 	oldestFailed
+	counterOfCompleted
+	counterOfFailed
 )
 
 // lookCloser asks what only some queues need: the ends of a paused list with jobs, more of a list that may hide a
-// marker, when the next job was made, how far a rate limit is used, and when the oldest failed job failed.
+// marker, when the next job was made, how far a rate limit is used, when the oldest failed job failed, and how many
+// jobs have ever been finished.
 func (s *session) lookCloser() adapter.Step {
+	looks := s.looksForCounters()
 	// Most queues need one or two answers.
 	f := adapter.Questions[followUp]{Requests: make([]adapter.Request, 0, 2*len(s.queues)), For: make([]followUp, 0, 2*len(s.queues))}
 	for i, q := range s.queues {
@@ -257,6 +262,10 @@ func (s *session) lookCloser() adapter.Step {
 		if c.length(failed) > 0 {
 			f.Ask(followUp{i, oldestFailed}, "ZRANGE", q.failed, "0", "0", "WITHSCORES")
 		}
+		if looks || q.isCounted {
+			f.Add(followUp{i, counterOfCompleted}, q.counters[completedWell])
+			f.Add(followUp{i, counterOfFailed}, q.counters[failedForGood]) // comes behind the other
+		}
 	}
 	return s.Ask(f.Requests, func(r []adapter.Reply) adapter.Step {
 		for i, reply := range r {
@@ -270,6 +279,11 @@ func (s *session) lookCloser() adapter.Step {
 			case endOfSearch:
 				c.withoutMarker(reply, adapter.Reply{})
 				q.endSearch(c)
+			case counterOfCompleted:
+				c.finished.read(completedWell, reply)
+			case counterOfFailed:
+				c.finished.read(failedForGood, reply)
+				q.isCounted = c.finished.known
 			default:
 				c.readValue(f.For[i].what, reply)
 			}

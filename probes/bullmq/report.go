@@ -82,6 +82,10 @@ func (s *session) queue(q *queue, c *counts, numbers []int64) protocol.Queue {
 	if c.madeAt > 0 {
 		out.Meta.SetInt("oldest_at", min(c.madeAt, s.poll.now.UnixMilli()))
 	}
+	if total, failed, ok := c.finished.total(); ok {
+		out.Meta.SetInt("processed", total)
+		out.Meta.SetInt("processed_failed", failed)
+	}
 	if c.oldestFailed > 0 {
 		out.Meta.SetInt("oldest_failed_at", c.oldestFailed)
 	}

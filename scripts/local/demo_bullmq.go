@@ -26,6 +26,9 @@ var bullQueues = []bullQueue{
 	{name: "webhooks", arrive: 9, drain: 8, swing: 3, failEvery: 40, most: 900},
 }
 
+// everFinished is how many jobs each queue had finished before the demo began: more than its past has.
+const everFinished = 10_000_000
+
 func playBullMQ(ctx context.Context, t tick) error {
 	for _, q := range bullQueues {
 		if err := q.play(ctx, t); err != nil {
@@ -53,12 +56,14 @@ func (q bullQueue) play(ctx context.Context, t tick) error {
 	now := t.now.UnixMilli()
 	pipe := t.redis.TxPipeline()
 	pipe.HSet(ctx, key+"meta", meta...)
+	pipe.HSetNX(ctx, key+"metrics:completed", "count", everFinished)
 	pipe.Del(ctx, key+"active")
 	for _, id := range running {
 		to := "completed"
 		if n, err := strconv.Atoi(id); err == nil && q.failEvery > 0 && n%q.failEvery == 0 {
 			to = "failed"
 		}
+		pipe.HIncrBy(ctx, key+"metrics:"+to, "count", 1)
 		pipe.ZAdd(ctx, key+to, redis.Z{Score: float64(now), Member: id})
 		pipe.ZRemRangeByRank(ctx, key+to, 0, -101)
 		pipe.Del(ctx, key+id)

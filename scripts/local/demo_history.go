@@ -9,7 +9,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/recorder"
 	"github.com/gravito-framework/pulse/internal/reporter"
+	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -28,12 +30,12 @@ func (d *demo) seedHistory(ctx context.Context, drivers *reporter.Reporter) erro
 		return err
 	}
 	now := time.Now()
-	var samples []history.Sample
+	var documents []view.Document
 	for _, s := range []*protocol.QueueSnapshot{read, sqsSnapshot(tick{now: now})} {
-		for i := range s.Queues {
-			samples = append(samples, sampleOf(&s.Queues[i], s.Source))
-		}
+		documents = append(documents, view.Document{Key: s.Key(), Data: s.AppendJSON(nil)})
 	}
+	var b view.Builder
+	samples := recorder.SamplesOf(b.Build(now, documents).Apps[read.App])
 	encoder := history.NewEncoder(pastMinutes*time.Minute, nil)
 	pipe := d.client.Pipeline()
 	past := make([]history.Sample, len(samples))
@@ -49,17 +51,6 @@ func (d *demo) seedHistory(ctx context.Context, drivers *reporter.Reporter) erro
 		return fmt.Errorf("write the demo's history: %w", err)
 	}
 	return nil
-}
-
-func sampleOf(q *protocol.Queue, source string) history.Sample {
-	s := history.Sample{Key: history.Key(q.DriverName() + "/" + q.Name), Name: q.Name, Driver: q.Driver, Source: source, Metrics: q.Metrics, Paused: q.Meta.Bool("paused")}
-	if name := q.DriverName(); q.Driver == protocol.DriverOther && name != string(protocol.DriverOther) {
-		s.MetaDriver = name
-	}
-	if n, ok := q.Meta.Int("workers"); ok {
-		s.Workers = &n
-	}
-	return s
 }
 
 // before is a sample some minutes ago: its numbers rise and fall over hours, each queue's at another time, and end with
@@ -80,6 +71,9 @@ func before(s history.Sample, queue, ago int) history.Sample {
 	s.Metrics.Active, s.Metrics.Delayed = scale(m.Active), scale(m.Delayed)
 	if m.Failed != nil { // failed jobs stay until somebody looks after them
 		s.Metrics.Failed = new(max(0, *m.Failed-int64(ago)/90))
+	}
+	if s.Processed != nil && m.Active != nil { // each of these jobs runs for a second
+		s.Processed = new(max(0, *s.Processed-60*int64(ago)**m.Active))
 	}
 	return s
 }

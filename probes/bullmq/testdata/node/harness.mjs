@@ -42,8 +42,8 @@ export const clock = ((at) => () => (at += 1000))(Date.now() - 600_000)
 
 export function expectation(name, scenario, e) {
   const { waiting = 0, active = 0, delayed = 0, failed = 0, oldest = null, workers = 0 } = e
-  const { paused, prioritized = 0, completed = 0, waiting_children = 0, concurrency, rate_limited } = e
-  const meta = { paused, prioritized, completed, waiting_children, concurrency, rate_limited }
+  const { paused, prioritized = 0, completed = 0, waiting_children = 0, concurrency, rate_limited, processed, processed_failed } = e
+  const meta = { paused, prioritized, completed, waiting_children, concurrency, rate_limited, processed, processed_failed }
   return { name, scenario, waiting, active, delayed, failed, meta, oldest_timestamp: oldest, workers }
 }
 

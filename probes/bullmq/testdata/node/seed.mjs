@@ -166,8 +166,20 @@ const scenarios = [
   }],
   ['completed', {}, async (s) => {
     for (let i = 0; i < 4; i++) await s.fifo()
-    await s.finish(4, async () => 'done', { metrics: { maxDataPoints: 60 } })
+    await s.finish(4, async () => 'done')
     return { completed: 4 }
+  }],
+  // A worker that is told to counts what it finishes, kept or not; a job that is tried again, once, though each try is
+  // an event.
+  ['counted', {}, async (s) => {
+    for (let i = 0; i < 6; i++) await s.fifo(s.name, { removeOnComplete: true, attempts: 2 })
+    await s.finish(8, async ({ id }) => { if (id % 3 === 0) throw new Error('on purpose') }, { metrics: { maxDataPoints: 60 } })
+    return { failed: 2, processed: 6, processed_failed: 2 }
+  }],
+  ['counted-failed', {}, async (s) => {
+    await s.fifo()
+    await s.finish(1, async () => { throw new Error('on purpose') }, { metrics: { maxDataPoints: 60 } })
+    return { failed: 1, processed: 1, processed_failed: 1 }
   }],
   ['waiting-children', { from: 'bullmq3' }, async (s) => {
     await s.queue('parents').waitUntilReady()

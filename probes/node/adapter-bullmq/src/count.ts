@@ -1,7 +1,10 @@
 import type { Command, Reply } from '@gravito/pulse-protocol/publish'
 import { Counts } from './counts.js'
-import { perQueue, type QueueKeys, repliesOf } from './keys.js'
+import { counters, type Outcome, perQueue, type QueueKeys, repliesOf } from './keys.js'
 import { endSearch, markerDepth, mustSearch } from './marker.js'
+
+/** How long, in milliseconds, a queue without counters is not asked for them: most have none. */
+const counterRestMs = 60_000
 
 /** Asks Redis and resolves with a reply each, in order; an Error where Redis refused. Rejects where it could not be asked. */
 export type Ask = (commands: readonly Command[]) => Promise<Reply[]>
@@ -51,7 +54,8 @@ class Questions {
 
 /**
  * Asks what only some queues need: the ends of a paused list that holds something, more of a list that may hide a
- * marker, when the next job was made, how far a rate limit is used, and since when jobs have failed.
+ * marker, when the next job was made, how far a rate limit is used, since when jobs have failed, and how many have ever
+ * finished.
  */
 function lookCloser({ queue, counts }: Counted, questions: Questions): void {
   if (counts.error !== undefined) return
@@ -75,6 +79,15 @@ function lookCloser({ queue, counts }: Counted, questions: Questions): void {
   if (counts.waiting > 0) questions.add(['GET', `${queue.start}limiter`], (reply) => counts.takeLimiter(reply))
   if (counts.length('failed') > 0) {
     questions.add(['ZRANGE', `${queue.start}failed`, '0', '0', 'WITHSCORES'], (reply) => counts.takeOldestFailed(reply))
+  }
+  const looks = performance.now() - queue.countersLookedForAt >= counterRestMs
+  if (looks) queue.countersLookedForAt = performance.now()
+  if (!looks && !queue.isCounted) return
+  for (const outcome of Object.keys(counters) as Outcome[]) {
+    questions.add(['HGET', queue.start + counters[outcome], 'count'], (reply) => {
+      counts.takeFinished(outcome, reply)
+      queue.isCounted = Object.keys(counts.finished).length > 0
+    })
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Reply } from '@gravito/pulse-protocol/publish'
-import { type MetaField, placeOf, type Place, type Replies } from './keys.js'
+import { type MetaField, type Outcome, placeOf, type Place, type Replies } from './keys.js'
 import { countOf, isNothing, listOf, messageOf, orElse, textOf } from './reply.js'
 
 /** What `queue.rateLimit` sets the limiter's counter to. */
@@ -23,6 +23,8 @@ export class Counts {
   oldestFailedAt = 0
   /** The queue's own rate limit is reached. */
   isLimited = false
+  /** How many jobs have ever finished, by the counters that there are; NaN where one could not be read. */
+  readonly finished: Partial<Record<Outcome, number>> = {}
   /** Why `waiting` is unknown. */
   error: unknown
   /** Why other numbers are. */
@@ -116,6 +118,11 @@ export class Counts {
   takeLimiter(reply: Reply): void {
     const used = wholeOf(reply)
     this.isLimited = used !== undefined && used >= (this.number('max') || limitedByHand)
+  }
+
+  /** Takes a counter of finished jobs, or that there is none. */
+  takeFinished(outcome: Outcome, reply: Reply): void {
+    if (!isNothing(reply)) this.finished[outcome] = wholeOf(reply) ?? NaN
   }
 
   /** Takes the first of the failed jobs with its score. RESP3 has the two in a list of their own. */

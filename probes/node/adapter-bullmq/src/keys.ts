@@ -42,6 +42,12 @@ export function repliesOf(replies: readonly Reply[]): Replies {
   return Object.fromEntries(places.map((place, i) => [place, replies[i]])) as Replies
 }
 
+/** How a job may finish: it was done, or it failed for good. */
+export type Outcome = 'completed' | 'failed'
+
+/** The hashes in which workers with the option `metrics` count the jobs that they finish, one by one. */
+export const counters: Readonly<Record<Outcome, string>> = { completed: 'metrics:completed', failed: 'metrics:failed' }
+
 /** The keys of one queue in Redis, and what is remembered of it from one report to the next. */
 export class QueueKeys {
   /** What all keys start with, such as `bull:orders:`. */
@@ -56,6 +62,10 @@ export class QueueKeys {
   isSearched = false
   /** A marker was found between its jobs: it stays until a worker gets there. */
   isMarkerHidden = false
+  /** There is a counter of finished jobs, as far as is known. */
+  isCounted = true
+  /** When such counters were last looked for, by `performance.now()`. */
+  countersLookedForAt: number = -Infinity
 
   constructor(readonly name: string, start: string) {
     this.start = start

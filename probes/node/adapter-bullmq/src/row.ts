@@ -26,6 +26,13 @@ export function rowOf({ queue, counts }: Counted, workers: Workers, now: number)
   const runnable = isPaused || counts.isLimited ? 0 : concurrency > 0 && active !== undefined ? Math.max(concurrency - active, 0) : waiting
   if (runnable < waiting) meta.runnable = runnable
   if (counts.madeAt > 0) meta.oldest_at = Math.min(counts.madeAt, now)
+  const { completed, failed } = counts.finished
+  const [done, failures] = [completed ?? 0, failed ?? 0]
+  // Where there is one counter, the other is of an outcome that there was none of yet.
+  if ((completed ?? failed) !== undefined && Math.min(done, failures) >= 0 && Number.isSafeInteger(done + failures)) {
+    meta.processed = done + failures
+    meta.processed_failed = failures
+  }
   if (counts.oldestFailedAt > 0) meta.oldest_failed_at = counts.oldestFailedAt
   const connected = active === undefined ? undefined : workers.of(queue, active)
   if (connected !== undefined) meta.workers = connected

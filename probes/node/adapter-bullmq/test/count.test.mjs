@@ -67,6 +67,46 @@ describe('a marker is no job', () => {
   })
 })
 
+describe('finished jobs', () => {
+  const finished = ({ meta: { processed, processed_failed } }) => [processed, processed_failed]
+  for (const [name, completed, failed, expected] of [
+    ['are not known where no worker counts them', null, null, [undefined, undefined]],
+    ['are both those that are done and those that failed', '7', '3', [10, 3]],
+    ['may all be done', '7', null, [7, 0]],
+    ['may all have failed', null, '3', [3, 3]],
+    ['are not known by a counter of something else', 'many', '3', [undefined, undefined]],
+    ['are not known by a negative one', '-1', '3', [undefined, undefined]],
+    ['are not known by one beyond all numbers', '9007199254740991', '3', [undefined, undefined]],
+    ['are not known by one that may not be read', new Error('NOPERM no permissions'), '3', [undefined, undefined]],
+  ]) {
+    test(name, async () => {
+      const queue = new QueueKeys('q', 'bull:q:')
+      for (let i = 0; i < 2; i++) {
+        const row = await poll({ fields: v4, 'HGET metrics:completed': completed, 'HGET metrics:failed': failed }, { queue })
+        assert.deepEqual(finished(row), expected)
+      }
+    })
+  }
+
+  test('are asked for where they were, and everywhere once a minute', async (t) => {
+    let now = 0
+    t.mock.method(performance, 'now', () => now)
+    const queue = new QueueKeys('q', 'bull:q:')
+    for (const [at, completed, failed, expected] of [
+      [0, null, null, undefined],
+      [10_000, '5', null, undefined], // it is not asked
+      [60_000, '5', null, 5],
+      [70_000, '6', null, 6],
+      [75_000, '6', '2', 8],
+      [80_000, null, null, undefined],
+      [90_000, '7', null, undefined],
+    ]) {
+      now = at
+      assert.equal(finished(await poll({ fields: v4, 'HGET metrics:completed': completed, 'HGET metrics:failed': failed }, { queue }))[0], expected, String(at))
+    }
+  })
+})
+
 describe('a refusal', () => {
   const noperm = new Error('NOPERM this user has no permissions')
   test('of what waiting is made of leaves the queue out, with what to do', async () => {
