@@ -135,6 +135,9 @@ func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *ta
 	}
 	sum.Polls++
 	s, err := r.Poll(ctx)
+	if errors.Is(ctx.Err(), context.Canceled) { // told to stop: what it did not read because of that is no problem
+		return true, ctx.Err()
+	}
 	if err != nil {
 		r.publishWhy(ctx, err)
 		return true, err

@@ -325,6 +325,27 @@ func TestAnOutageThatLastsIsSaid(t *testing.T) {
 	})
 }
 
+// TestWhatIsNotReadForTheReporterWasToldToStopIsNoProblem stops it while one of two adapters reads.
+func TestWhatIsNotReadForTheReporterWasToldToStopIsNoProblem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		polls := 0
+		m := &memory{}
+		r, said := m.new(t, poller("orders"), failing(func() error {
+			if polls++; polls == 2 {
+				stop()
+				return ctx.Err()
+			}
+			return nil
+		}))
+		sum := r.Run(ctx, "")
+		if len(said.lines()) > 0 || len(sum.Problems) > 0 || sum.Published != 1 || len(m.last(t).Problems) > 0 {
+			t.Errorf("it said %q, and its summary is %+v", said.lines(), sum)
+		}
+	})
+}
+
 func TestARedisThatIsBackIsNoticedWithinAnInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
