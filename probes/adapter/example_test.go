@@ -64,7 +64,7 @@ func Example() {
 	// [ROLE]
 	// [LRANGE bull:emails:wait -200 -1]
 	// [GET bull:emails:limiter]
-	// [HGET bull:emails:metrics:completed count]
-	// [HGET bull:emails:metrics:failed count]
+	// [HMGET bull:emails:metrics:completed count prevTS]
+	// [HMGET bull:emails:metrics:failed count prevTS]
 	// emails waiting: 3 workers counted: false
 }

@@ -85,7 +85,7 @@ type queue struct {
 	keys   string // the beginning of all its keys: "bull:orders:"
 	client string // the end of its workers' client names, after the prefix: base64 of its name
 	// Keys of the requests that only some queues need.
-	wait, paused, failed, limiter string
+	wait, paused, completed, failed, limiter string
 
 	counters  [finishedHow]adapter.Request // that ask how many jobs have ever finished
 	isCounted bool                         // there is one of these, as far as we know
@@ -109,7 +109,7 @@ func (q *queue) appendRequests(dst []adapter.Request) []adapter.Request {
 	size, count := len(q.keys)+len(limiter), 0
 	for _, key := range &counterKeys {
 		size += len(q.keys) + len(key)
-		count += len(adapter.Request{"HGET", key, counterField})
+		count += 2 + len(counterFields)
 	}
 	for _, r := range &requestsOf {
 		size += len(q.keys) + len(r.key)
@@ -135,13 +135,15 @@ func (q *queue) appendRequests(dst []adapter.Request) []adapter.Request {
 			q.wait = key
 		case paused:
 			q.paused = key
+		case completed:
+			q.completed = key
 		case failed:
 			q.failed = key
 		}
 	}
 	for how, key := range &counterKeys {
 		first, length := len(words), len(q.keys)+len(key)
-		words = append(words, "HGET", keys[:length], counterField)
+		words = append(append(words, "HMGET", keys[:length]), counterFields...)
 		q.counters[how] = words[first:len(words):len(words)]
 		keys = keys[length:]
 	}

@@ -224,6 +224,7 @@ const (
 	madeAt
 	limiter
 	oldestFailed
+	newestCompleted
 	counterOfCompleted
 	counterOfFailed
 )
@@ -261,6 +262,9 @@ func (s *session) lookCloser() adapter.Step {
 		}
 		if c.length(failed) > 0 {
 			f.Ask(followUp{i, oldestFailed}, "ZRANGE", q.failed, "0", "0", "WITHSCORES")
+		}
+		if q.isCounted && c.length(completed) > 0 { // before the counter, which may then only be ahead
+			f.Ask(followUp{i, newestCompleted}, "ZRANGE", q.completed, "-1", "-1", "WITHSCORES")
 		}
 		if looks || q.isCounted {
 			f.Add(followUp{i, counterOfCompleted}, q.counters[completedWell])
@@ -311,13 +315,12 @@ func (s *session) ageOfPaused() adapter.Step {
 
 // readValue reads the reply that is a single value.
 func (c *counts) readValue(what what, r adapter.Reply) {
-	if what == oldestFailed {
-		pair, _ := r.List()
-		if len(pair) == 2 {
-			score, _ := pair[1].Text()
-			ms, _ := strconv.ParseFloat(score, 64)
-			c.oldestFailed = int64(min(ms, maxTime))
-		}
+	switch what {
+	case oldestFailed:
+		c.oldestFailed = timeOf(r)
+		return
+	case newestCompleted:
+		c.finished.newest = timeOf(r)
 		return
 	}
 	text, _ := r.Text() // nothing where the job was taken since; a refusal where a job's id makes a hash of it
@@ -337,6 +340,17 @@ func (c *counts) readValue(what what, r adapter.Reply) {
 		}
 		c.limited = n >= most
 	}
+}
+
+// timeOf is the score of the one job of a ZRANGE, Unix ms; 0 where there is none.
+func timeOf(r adapter.Reply) int64 {
+	pair, _ := r.List()
+	if len(pair) != 2 {
+		return 0
+	}
+	score, _ := pair[1].Text()
+	ms, _ := strconv.ParseFloat(score, 64)
+	return int64(min(ms, maxTime))
 }
 
 const (

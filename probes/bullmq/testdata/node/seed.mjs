@@ -176,6 +176,20 @@ const scenarios = [
     await s.finish(8, async ({ id }) => { if (id % 3 === 0) throw new Error('on purpose') }, { metrics: { maxDataPoints: 60 } })
     return { failed: 2, processed: 6, processed_failed: 2 }
   }],
+  ['counted-and-kept', {}, async (s) => {
+    for (let i = 0; i < 3; i++) await s.fifo()
+    await s.finish(3, async () => 'done', { metrics: { maxDataPoints: 60 } })
+    return { completed: 3, processed: 3, processed_failed: 0 }
+  }],
+  // Ten minutes later the workers no longer count.
+  ['counted-no-more', {}, async (s) => {
+    await s.fifo()
+    await s.finish(1, async () => 'done', { metrics: { maxDataPoints: 60 } })
+    await s.redis.hset(s.key('metrics:completed'), 'prevTS', Date.now() - 600_000)
+    await s.fifo()
+    await s.finish(1, async () => 'done')
+    return { completed: 2 }
+  }],
   ['counted-failed', {}, async (s) => {
     await s.fifo()
     await s.finish(1, async () => { throw new Error('on purpose') }, { metrics: { maxDataPoints: 60 } })

@@ -83,8 +83,12 @@ function lookCloser({ queue, counts }: Counted, questions: Questions): void {
   const looks = performance.now() - queue.countersLookedForAt >= counterRestMs
   if (looks) queue.countersLookedForAt = performance.now()
   if (!looks && !queue.isCounted) return
+  if (queue.isCounted && counts.length('completed') > 0) {
+    // Before the counter, which may then only be ahead.
+    questions.add(['ZRANGE', `${queue.start}completed`, '-1', '-1', 'WITHSCORES'], (reply) => counts.takeNewestCompleted(reply))
+  }
   for (const outcome of Object.keys(counters) as Outcome[]) {
-    questions.add(['HGET', queue.start + counters[outcome], 'count'], (reply) => {
+    questions.add(['HMGET', queue.start + counters[outcome], 'count', 'prevTS'], (reply) => {
       counts.takeFinished(outcome, reply)
       queue.isCounted = Object.keys(counts.finished).length > 0
     })

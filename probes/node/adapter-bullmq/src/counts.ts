@@ -6,6 +6,8 @@ import { countOf, isNothing, listOf, messageOf, orElse, textOf } from './reply.j
 const limitedByHand = Number.MAX_SAFE_INTEGER
 /** The last of JavaScript's times, in Unix milliseconds. */
 const lastTime = 8.64e15
+/** How long the points are that BullMQ makes of a counter, in milliseconds. */
+const pointMs = 60_000
 
 /** What one queue answered. */
 export class Counts {
@@ -25,6 +27,9 @@ export class Counts {
   isLimited = false
   /** How many jobs have ever finished, by the counters that there are; NaN where one could not be read. */
   readonly finished: Partial<Record<Outcome, number>> = {}
+  #newestCompletedAt = 0
+  /** When the newest point of the counter of such jobs began, in Unix milliseconds. */
+  #pointAt = 0
   /** Why `waiting` is unknown. */
   error: unknown
   /** Why other numbers are. */
@@ -120,17 +125,38 @@ export class Counts {
     this.isLimited = used !== undefined && used >= (this.number('max') || limitedByHand)
   }
 
-  /** Takes a counter of finished jobs, or that there is none. */
+  /** Takes a counter of finished jobs, and when its newest point began; or that there is none. */
   takeFinished(outcome: Outcome, reply: Reply): void {
-    if (!isNothing(reply)) this.finished[outcome] = wholeOf(reply) ?? NaN
+    const fields = orElse<readonly Reply[] | undefined>(listOf, reply, undefined)
+    if (fields !== undefined && isNothing(fields[0])) return
+    this.finished[outcome] = wholeOf(fields?.[0]) ?? NaN
+    if (outcome === 'completed') this.#pointAt = wholeOf(fields?.[1]) ?? NaN
   }
 
-  /** Takes the first of the failed jobs with its score. RESP3 has the two in a list of their own. */
-  takeOldestFailed(reply: Reply): void {
-    const pair = orElse(listOf, reply, []).flat()
-    const score = Number.parseFloat(String(pair[1]))
-    if (pair.length === 2 && score > 0) this.oldestFailedAt = Math.trunc(Math.min(score, lastTime))
+  /**
+   * Whether the counters have all jobs. Where a worker without the option finishes some, one of these may be newer than
+   * any that is counted: such a one is finished within the newest point, or begins it.
+   */
+  get isCountWhole(): boolean {
+    return !Number.isNaN(this.#pointAt) && !(this.#newestCompletedAt > 0 && this.#pointAt > 0 && this.#newestCompletedAt - this.#pointAt > pointMs)
   }
+
+  /** Takes when the newest of the completed jobs that are kept was. */
+  takeNewestCompleted(reply: Reply): void {
+    this.#newestCompletedAt = timeOf(reply)
+  }
+
+  /** Takes since when a job has failed. */
+  takeOldestFailed(reply: Reply): void {
+    this.oldestFailedAt = timeOf(reply)
+  }
+}
+
+/** The score of the one job of a ZRANGE; 0 where there is none. RESP3 has the two in a list of their own. */
+function timeOf(reply: Reply): number {
+  const pair = orElse(listOf, reply, []).flat()
+  const score = Number.parseFloat(String(pair[1]))
+  return pair.length === 2 && score > 0 ? Math.trunc(Math.min(score, lastTime)) : 0
 }
 
 /** A text that is a whole number, or undefined. */

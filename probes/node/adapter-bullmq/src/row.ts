@@ -29,7 +29,7 @@ export function rowOf({ queue, counts }: Counted, workers: Workers, now: number)
   const { completed, failed } = counts.finished
   const [done, failures] = [completed ?? 0, failed ?? 0]
   // Where there is one counter, the other is of an outcome that there was none of yet.
-  if ((completed ?? failed) !== undefined && Math.min(done, failures) >= 0 && Number.isSafeInteger(done + failures)) {
+  if ((completed ?? failed) !== undefined && counts.isCountWhole && Math.min(done, failures) >= 0 && Number.isSafeInteger(done + failures)) {
     meta.processed = done + failures
     meta.processed_failed = failures
   }

@@ -69,6 +69,7 @@ describe('a marker is no job', () => {
 
 describe('finished jobs', () => {
   const finished = ({ meta: { processed, processed_failed } }) => [processed, processed_failed]
+  const counter = (count) => (count instanceof Error ? count : [count, count && '1764000000000'])
   for (const [name, completed, failed, expected] of [
     ['are not known where no worker counts them', null, null, [undefined, undefined]],
     ['are both those that are done and those that failed', '7', '3', [10, 3]],
@@ -82,11 +83,18 @@ describe('finished jobs', () => {
     test(name, async () => {
       const queue = new QueueKeys('q', 'bull:q:')
       for (let i = 0; i < 2; i++) {
-        const row = await poll({ fields: v4, 'HGET metrics:completed': completed, 'HGET metrics:failed': failed }, { queue })
+        const row = await poll({ fields: v4, 'HMGET metrics:completed': counter(completed), 'HMGET metrics:failed': counter(failed) }, { queue })
         assert.deepEqual(finished(row), expected)
       }
     })
   }
+
+  test('are not known by a counter that is behind', async () => {
+    for (const [at, expected] of [['1764000060000', 7], ['1764000060001', undefined]]) {
+      const keys = { fields: v4, 'ZCARD completed': 8, 'ZRANGE completed': ['8', at], 'HMGET metrics:completed': counter('7') }
+      assert.equal(finished(await poll(keys))[0], expected)
+    }
+  })
 
   test('are asked for where they were, and everywhere once a minute', async (t) => {
     let now = 0
@@ -102,7 +110,7 @@ describe('finished jobs', () => {
       [90_000, '7', null, undefined],
     ]) {
       now = at
-      assert.equal(finished(await poll({ fields: v4, 'HGET metrics:completed': completed, 'HGET metrics:failed': failed }, { queue }))[0], expected, String(at))
+      assert.equal(finished(await poll({ fields: v4, 'HMGET metrics:completed': counter(completed), 'HMGET metrics:failed': counter(failed) }, { queue }))[0], expected, String(at))
     }
   })
 })
