@@ -555,12 +555,12 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 		if q := look().Apps["shop"].Queues["sqs/emails"]; q.Status != "stale" {
 			t.Errorf("a minute later its status is %s", q.Status)
 		}
-		if n := s.count() - before; n < 5 || n > 10 {
+		if n := s.count() - before; n < 10 || n > 15 {
 			t.Errorf("Redis was asked %d times in a minute", n)
 		}
 		s.fail(nil)
 		s.set("pulse:queues:shop", oneQueue, 13)
-		time.Sleep(10 * time.Second)
+		time.Sleep(5 * time.Second)
 		if v := look(); len(v.Problems) > 0 || v.RedisDown != nil || v.Apps["shop"].Queues["sqs/emails"].Metrics["waiting"] != 13 {
 			t.Errorf("when Redis answers again it is %+v", v)
 		}
