@@ -140,7 +140,7 @@ func TestCompressedStreamEndsWhereItsSessionDoes(t *testing.T) {
 		end, _ := watch(t, t.Context(), h, plain)
 		time.Sleep(time.Second)
 		fill(s, "second")
-		time.Sleep(17 * time.Second)
+		time.Sleep(17*time.Second + 500*time.Millisecond) // between two readings
 		cancel()
 		<-done
 		end()

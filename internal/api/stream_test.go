@@ -484,7 +484,7 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 		if q := look().Apps["shop"].Queues["sqs/emails"]; q.Status != "stale" {
 			t.Errorf("a minute later its status is %s", q.Status)
 		}
-		if n := s.Count() - before; n < 10 || n > 16 {
+		if n := s.Count() - before; n < 10 || n > 15 {
 			t.Errorf("Redis was asked %d times in a minute", n)
 		}
 		s.Fail(nil)

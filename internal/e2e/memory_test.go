@@ -337,21 +337,30 @@ func TestManyQueuesLeaveTheReporterSmall(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("\x01", 1010)
 	for _, c := range []struct {
-		name, driver string
-		queues       int
-		seed         func(pipe redis.Pipeliner, i int)
-		reported     int    // at least
-		said         string // in a problem; where it is empty there is none
+		name     string
+		drivers  []string
+		queues   int
+		seed     func(pipe redis.Pipeliner, i int)
+		reported int    // at least
+		said     string // in a problem; where it is empty there is none
 	}{
-		{"20,000 queues", "PULSE_BULLMQ_QUEUES=*", 20_000, func(pipe redis.Pipeliner, i int) {
+		{"20,000 queues", []string{"PULSE_BULLMQ_QUEUES=*"}, 20_000, func(pipe redis.Pipeliner, i int) {
 			pipe.HSet(t.Context(), fmt.Sprintf("bull:queue-%06d:meta", i), "opts.maxLenEvents", "10000")
 		}, 20_000, ""},
-		{"long names of BullMQ", "PULSE_BULLMQ_QUEUES=*", 9_000, func(pipe redis.Pipeliner, i int) {
+		{"long names of BullMQ", []string{"PULSE_BULLMQ_QUEUES=*"}, 9_000, func(pipe redis.Pipeliner, i int) {
 			pipe.HSet(t.Context(), fmt.Sprintf("bull:%04d%s:meta", i, long), "opts.maxLenEvents", "10000")
-		}, 1000, "one reporter keeps 2097152"},
-		{"long names of Gravito Stream", "PULSE_STREAM_QUEUES=*", 9_000, func(pipe redis.Pipeliner, i int) {
+		}, 1000, "one driver keeps 1048576"},
+		{"long names of Gravito Stream", []string{"PULSE_STREAM_QUEUES=*"}, 9_000, func(pipe redis.Pipeliner, i int) {
 			pipe.LPush(t.Context(), fmt.Sprintf("queue:%04d%s", i, long), "1")
-		}, 1000, "one reporter keeps 2097152"},
+		}, 1000, "one driver keeps 1048576"},
+		{"long names of every driver", []string{"PULSE_BULLMQ_QUEUES=*", "PULSE_STREAM_QUEUES=*", "PULSE_LARAVEL_QUEUES=*", "PULSE_LIST_KEYS=jobs:*", "PULSE_REDIS_STREAMS=events:*"}, 9_000, func(pipe redis.Pipeliner, i int) {
+			name := fmt.Sprintf("%04d%s", i, long)
+			pipe.HSet(t.Context(), "bull:"+name+":meta", "opts.maxLenEvents", "10000")
+			pipe.LPush(t.Context(), "queue:"+name, "1")
+			pipe.LPush(t.Context(), "laravel_database_queues:"+name, "{}")
+			pipe.LPush(t.Context(), "jobs:"+name, "1")
+			pipe.XGroupCreateMkStream(t.Context(), "events:"+name, "g", "0")
+		}, 1000, "one driver keeps 1048576"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -363,7 +372,7 @@ func TestManyQueuesLeaveTheReporterSmall(t *testing.T) {
 			if _, err := pipe.Exec(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			p := program(t, redisReporter, "PULSE_REDIS_URL="+server.URL, "PULSE_APP=shop", c.driver, "PULSE_INTERVAL=1s", memoryLimit)
+			p := program(t, redisReporter, append([]string{"PULSE_REDIS_URL=" + server.URL, "PULSE_APP=shop", "PULSE_INTERVAL=1s", memoryLimit}, c.drivers...)...)
 			var last int64
 			for range 8 { // polls
 				servertest.Eventually(t, "a report", func() bool {

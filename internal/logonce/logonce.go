@@ -1,5 +1,10 @@
-// Package logonce decides which troubles get a line in a log: one that lasts gets one line, and one that comes and
-// goes one line every ten minutes, with a count. A line for each time would bury all else.
+// Package logonce decides which troubles get a line in a log. A line for each time would bury all else.
+//
+// [Troubles.There] says that there is trouble of a kind and [Troubles.Gone] that it is over; each reports whether that
+// is worth a line.
+//
+// Trouble that lasts gets one line, and trouble that comes and goes one line every ten minutes, with a count. How many
+// kinds are remembered is bounded.
 package logonce
 
 import (

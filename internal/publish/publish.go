@@ -1,5 +1,9 @@
-// Package publish writes the keys of the Gravito Pulse Protocol, each write one round trip, each
-// key with an end of life.
+// Package publish writes the keys of the Gravito Pulse Protocol.
+//
+// [New] makes a store of a client. [Store.Snapshot] publishes a reporter's queues, [Store.Heartbeat] a host.
+//
+// Each write is one round trip, and each key has an end of life. Times are Redis' own: a machine with a wrong clock
+// keeps nobody else out. A refusal names the command and says what to allow.
 package publish
 
 import (

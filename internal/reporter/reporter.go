@@ -1,6 +1,10 @@
-// Package reporter is the loop of every reporter: poll, publish, wait, in Lambda until shortly
-// before the deadline and elsewhere until it is told to stop. Of two that run at once for the
-// same app and source the newest goes on.
+// Package reporter is the loop of every reporter: poll, publish, wait.
+//
+// [Reporter.Run] goes on until shortly before the deadline in Lambda, and elsewhere until it is told to stop;
+// [Reporter.Poll] polls once.
+//
+// A poll that hangs or fails costs only itself, and an adapter that fails hides no other's queues. Trouble is logged
+// once. Of two reporters that run at once for the same app and source the newest goes on.
 package reporter
 
 import (

@@ -52,6 +52,8 @@ func TestPartsOfQueues(t *testing.T) {
 			map[string]Part{"shop/orders": notFailed, "shop/retry": notFailed, "shop/dead": deadLetters}},
 		{"queues that are each other's", []Document{of("shop", queue("orders", 4, 5, `,"dlq":"orders-retry"`), queue("orders-retry", 5, 4, `,"dlq":"orders"`))},
 			map[string]Part{"shop/orders-retry": {DeadLetters: true, NotFailed: true}, "shop/orders": notFailed}},
+		{"one of which the newest report is lost", []Document{gone(stopped), doc("pulse:queues:blog", fmt.Sprintf(`{"timestamp":%d,"app":"blog","queues":[%s]}`, noon.UnixMilli()-5000, queue("orders", 4, 1, "")))},
+			map[string]Part{"shop/orders": nothing}},
 		{"one of which the queue that fills it is lost", []Document{gone(stopped), of("blog", queue("dead", 7, unknown, ""))},
 			map[string]Part{"shop/orders": notFailed, "blog/dead": deadLetters}},
 	} {

@@ -142,11 +142,11 @@ func TestNamesAreBoundedInBytesToo(t *testing.T) {
 	w := newKeyWalk(t, "*")
 	long := strings.Repeat("x", 1000)
 	known := map[string]bool{}
-	for i := range 2097 {
+	for i := range 1048 {
 		known[fmt.Sprintf("%04d%s", i, long[4:])] = true
 	}
 	found, err := w.part(t, RoomBeside(known), nil, map[string]Reply{"SCAN": scanned("0", "a", "b"+long, "c")})
-	if want := "the names of 2098 lists have 2097001 bytes, and one reporter keeps 2097152; select fewer"; err != nil || !slices.Equal(found, []string{"a"}) || !strings.HasSuffix(w.Problem(), want) {
+	if want := "the names of 1049 lists have 1048001 bytes, and one driver keeps 1048576; select fewer"; err != nil || !slices.Equal(found, []string{"a"}) || !strings.HasSuffix(w.Problem(), want) {
 		t.Errorf("found %q, %v, it says %q", found, err, w.Problem())
 	}
 }

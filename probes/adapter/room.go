@@ -8,8 +8,8 @@ import (
 
 // MaxNameBytes is how many bytes the names of the queues that one session finds may have together. A session keeps
 // several keys and requests a queue, each with the queue's name, and a poll sends all of them: names of a kilobyte cost
-// forty times that.
-const MaxNameBytes = 2 << 20
+// forty times that. So 20,000 names may have 52 bytes each.
+const MaxNameBytes = 1 << 20
 
 // Room is what is left of the names that one session may find. The zero value is of a session that has none yet.
 type Room struct {
@@ -32,7 +32,7 @@ func (r *Room) Take(name, kind string) (why string) {
 	case r.names >= protocol.MaxQueues:
 		return strconv.Itoa(protocol.MaxQueues) + " " + kind + " are the most that one reporter reports; select fewer"
 	case r.bytes+len(name) > MaxNameBytes:
-		return "the names of " + strconv.Itoa(r.names) + " " + kind + " have " + strconv.Itoa(r.bytes) + " bytes, and one reporter keeps " +
+		return "the names of " + strconv.Itoa(r.names) + " " + kind + " have " + strconv.Itoa(r.bytes) + " bytes, and one driver keeps " +
 			strconv.Itoa(MaxNameBytes) + "; select fewer"
 	}
 	r.names++
