@@ -33,7 +33,7 @@ func run(ctx context.Context, once, testAlert bool) error {
 	case testAlert:
 		return r.Alerts.Test(ctx)
 	case once:
-		return runtime.PrintOnce(ctx, os.Stdout, r.Once)
+		return runtime.PrintOnce(ctx, os.Stdout, r.OnceBeside)
 	}
 	return runtime.Recorder(ctx, r)
 }

@@ -41,6 +41,7 @@ type Manager struct {
 	// The last look of this manager:
 	states   map[string]*state // by id
 	leftOut  map[string]int    // how many more alerts there would be, by app
+	untold   string            // why other channels are not told that know of alerts; "" is that there are none
 	lookedAt int64             // Unix ms
 	troubles logonce.Troubles  // of channels
 }
@@ -52,6 +53,9 @@ const (
 	memoryLife = 30 * time.Minute
 	// sendTimeout is how long one channel may take to be told.
 	sendTimeout = 15 * time.Second
+	// strangeLife is how long the states stay as they are of rules and channels that no manager knows any more. Before that
+	// they may be another's, which goes on in a moment.
+	strangeLife = time.Hour
 	// marking is how often a manager tries to note who was told, while another saves.
 	marking = 3
 )
@@ -88,6 +92,7 @@ func (m *Manager) Look(ctx context.Context, v *view.View, judged map[string]*pro
 		return err
 	}
 	m.states, m.lookedAt = states, now
+	m.findUntold()
 	if len(due) == 0 {
 		return nil
 	}
@@ -98,7 +103,7 @@ func (m *Manager) Look(ctx context.Context, v *view.View, judged map[string]*pro
 func (m *Manager) Firing() map[string]map[string]protocol.Alert {
 	apps := map[string]map[string]protocol.Alert{}
 	for _, s := range m.states {
-		if s.Phase != firing {
+		if s.Phase != firing || !m.hasRule(s.Rule) {
 			continue
 		}
 		if apps[s.App] == nil {
@@ -115,6 +120,45 @@ func (m *Manager) Firing() map[string]map[string]protocol.Alert {
 
 // LeftOut says of how many more alerts of each app nobody is told, because there are too many.
 func (m *Manager) LeftOut() map[string]int { return m.leftOut }
+
+// Untold says that there are alerts which were told to channels that this manager doesn't have; "" is none.
+func (m *Manager) Untold() string { return m.untold }
+
+// findUntold looks for such alerts in the last states, and logs it once.
+func (m *Manager) findUntold() {
+	m.untold = ""
+	n := 0
+	for _, s := range m.states {
+		if m.isUntold(s) {
+			n++
+		}
+	}
+	if n == 0 {
+		m.troubles.Gone(untold)
+		return
+	}
+	m.untold = fmt.Sprintf("PULSE_ALERTS of this recorder lacks channels that were told of %s: if another recorder has them, they are told of nothing "+
+		"while this one records. Give it the same PULSE_ALERTS and PULSE_ALERT_RULES, or stop it", plural(n, "alert", "alerts"))
+	if isWorthALine, _ := m.troubles.There(untold, time.Now()); isWorthALine {
+		m.Log.Warn(m.untold)
+	}
+}
+
+// untold is what the trouble is called that somebody else's channels are not told.
+const untold = "channels of another recorder"
+
+func (m *Manager) isUntold(s *state) bool {
+	for channel := range s.Sent {
+		if m.channel(channel) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Manager) hasRule(text string) bool {
+	return slices.ContainsFunc(m.Rules, func(r Rule) bool { return r.text == text })
+}
 
 // load reads the states, by id.
 func (m *Manager) load(ctx context.Context) (map[string]*state, string, error) {
@@ -198,13 +242,24 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			r.lookAt(app, v.Apps[app], judged[app], now, see)
 		}
 	}
-	for id, s := range states { // of a queue that is gone, or by a rule that is
-		if !looked[id] && !s.advance(isNot, 0, now) {
+	for id, s := range states {
+		isKnown := m.hasRule(s.Rule)
+		switch {
+		case isKnown && !m.isUntold(s):
+			s.Strange = 0
+		case s.Strange == 0:
+			s.Strange = now
+		}
+		isOver := s.Strange != 0 && now-s.Strange >= strangeLife.Milliseconds()
+		if isOver {
+			maps.DeleteFunc(s.Sent, func(channel string, _ int64) bool { return m.channel(channel) == nil })
+		}
+		switch {
+		case looked[id] && (s.Phase != resolved || len(s.Sent) > 0):
+		case !looked[id] && !isKnown && !isOver: // another's
+		case looked[id] || !s.advance(isNot, 0, now): // the last are of a queue that is gone, or by a rule that is
 			delete(states, id)
 		}
-	}
-	for _, s := range states {
-		maps.DeleteFunc(s.Sent, func(channel string, _ int64) bool { return m.channel(channel) == nil })
 		maps.DeleteFunc(s.Trying, func(_ string, began int64) bool { return now-began >= trialLife.Milliseconds() })
 	}
 }
@@ -276,7 +331,7 @@ func (m *Manager) due(states map[string]*state, now int64) map[*Channel][]notice
 			continue
 		}
 		for _, s := range states {
-			if s.isDue(c.id, m.Repeat, now) {
+			if (s.Phase == resolved || m.hasRule(s.Rule)) && s.isDue(c.id, m.Repeat, now) {
 				due[c] = append(due[c], notice{s, s.Phase})
 			}
 		}

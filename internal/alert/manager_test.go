@@ -610,6 +610,92 @@ func TestChannelThatIsNoMore(t *testing.T) {
 	one := d.manager("stalled", slack)
 	d.none("over for a minute", d.look(one, good))
 	d.one("over", d.look(one, good), "hooks.slack.com", "is over")
+	d.now = d.now.Add(time.Hour) // until then it may be another recorder's, which tells it that it is over
+	d.none("an hour later", d.look(one, good))
+	if n := d.redis.Client.HLen(t.Context(), protocol.AlertsKey).Val(); n != 1 || one.Untold() != "" {
+		t.Errorf("Redis keeps %v; %q", d.redis.Client.HGetAll(t.Context(), protocol.AlertsKey).Val(), one.Untold())
+	}
+}
+
+// TestRecorderWithOtherSettings takes over for some minutes: nobody is told twice, and who was told that an alert fires is
+// told that it is over.
+func TestRecorderWithOtherSettings(t *testing.T) {
+	t.Parallel()
+	const fewRules, moreRules = "stalled", "stalled, waiting>2"
+	for name, c := range map[string]struct {
+		rules    string
+		channels []string
+		isUntold bool
+	}{
+		"no channels":          {moreRules, nil, true},
+		"fewer channels":       {moreRules, []string{slack}, true},
+		"fewer rules":          {fewRules, []string{slack, webhook}, false},
+		"neither":              {"lost", nil, true},
+		"the same but another": {moreRules, []string{slack, webhook}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+			mine := d.manager(moreRules, slack, webhook)
+			d.none("at first", d.look(mine, bad))
+			if got := d.look(mine, bad); len(got) != 2 {
+				t.Fatalf("sent was %q", got)
+			}
+			other := d.manager(c.rules, c.channels...)
+			for range 10 {
+				d.none("another records", d.look(other, bad))
+				if is := strings.Contains(other.Untold(), "PULSE_ALERTS of this recorder lacks"); is != c.isUntold {
+					t.Errorf("it says %q", other.Untold())
+				}
+				for _, a := range other.Firing()["shop"] {
+					if !strings.Contains(c.rules, a.Rule) {
+						t.Errorf("it shows %+v as its own", a)
+					}
+				}
+			}
+			if n := strings.Count(d.log.String(), "level=WARN"); n != map[bool]int{true: 1}[c.isUntold] {
+				t.Errorf("the log has\n%s", d.log)
+			}
+			d.none("mine goes on", d.look(mine, bad))
+			if mine.Untold() != "" || len(mine.Firing()["shop"]) != 2 {
+				t.Errorf("it says %q, and shows %v", mine.Untold(), mine.Firing())
+			}
+			var over []string
+			for _, m := range []*alert.Manager{other, other, mine, mine} {
+				over = append(over, d.look(m, good)...)
+			}
+			for _, host := range []string{"hooks.slack.com", "alerts.example.com"} {
+				for _, rule := range []string{"(stalled) is over", "(waiting"} {
+					if n := len(slices.DeleteFunc(slices.Clone(over), func(got string) bool {
+						return !strings.HasPrefix(got, host) || !strings.Contains(got, rule)
+					})); n != 1 {
+						t.Errorf("%s was told %d times that %s is over: %q", host, n, rule, over)
+					}
+				}
+			}
+			if n := d.redis.Client.HLen(t.Context(), protocol.AlertsKey).Val(); n != 1 {
+				t.Errorf("all is over, and Redis keeps %v", d.redis.Client.HGetAll(t.Context(), protocol.AlertsKey).Val())
+			}
+		})
+	}
+}
+
+// TestRuleThatIsNoMore: an hour after nobody knows it, its alerts are over, and who was told of them is told.
+func TestRuleThatIsNoMore(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	before := d.manager("stalled", slack)
+	d.look(before, bad)
+	d.one("it fires", d.look(before, bad), "1 alert fires")
+	m := d.manager("lost", slack)
+	m.Repeat = 10 * time.Minute // it repeats its own only
+	for range 60 {
+		d.none("within an hour", d.look(m, bad))
+	}
+	d.none("after an hour", d.look(m, bad))
+	d.one("in two looks", d.look(m, bad), "1 alert is over")
 	if n := d.redis.Client.HLen(t.Context(), protocol.AlertsKey).Val(); n != 1 {
 		t.Errorf("Redis keeps %v", d.redis.Client.HGetAll(t.Context(), protocol.AlertsKey).Val())
 	}

@@ -27,6 +27,8 @@ type state struct {
 	Sent map[string]int64 `json:"sent,omitempty"`
 	// Trying is, by channel, when a manager began to tell it. It may have ended before it knew whether it could.
 	Trying map[string]int64 `json:"trying,omitempty"`
+	// Strange is since when managers look that don't know its rule or one of the channels in Sent; 0 is not now.
+	Strange int64 `json:"strange,omitempty"`
 }
 
 // phase is how far an alert is.

@@ -80,6 +80,9 @@ func TestRecorderOncePrintsWhatItDid(t *testing.T) {
 	if n := redis.Client.XLen(t.Context(), "pulse:history:shop").Val(); n != 1 {
 		t.Errorf("history has %d entries", n)
 	}
+	if owner := redis.Client.Get(t.Context(), "pulse:owner:recorder").Val(); owner != "" {
+		t.Errorf("it has ended, and %q still has the claim", owner)
+	}
 }
 
 // TestRecorderIsALambda: what it has recorded in two invocations is what an aggregator shows.

@@ -94,9 +94,7 @@ func (r *Recorder) Run(ctx context.Context, owner string) {
 		r.logTrouble(ctx, err)
 	}
 	if isClaimed && !isStandingBy {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
-		defer cancel()
-		_ = r.Store.owners.Release(ctx, owned, owner) // if it fails the claim runs out
+		r.release(ctx, owner)
 	}
 }
 
@@ -131,6 +129,19 @@ func (r *Recorder) Once(ctx context.Context, owner string) (Summary, error) {
 	_, sum, err := r.record(ctx)
 	sum.DurationMS = time.Since(began).Milliseconds()
 	return sum, err
+}
+
+// OnceBeside records once where another recorder may be running, which goes on at its next minute.
+func (r *Recorder) OnceBeside(ctx context.Context, owner string) (Summary, error) {
+	defer r.release(ctx, owner)
+	return r.Once(ctx, owner)
+}
+
+// release ends the claim, so that another recorder need not wait until it has run out.
+func (r *Recorder) release(ctx context.Context, owner string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
+	defer cancel()
+	_ = r.Store.owners.Release(ctx, owned, owner) // if it fails the claim runs out
 }
 
 func (r *Recorder) logTrouble(ctx context.Context, err error) {
@@ -203,9 +214,14 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 		}
 	}
 	r.setProblems(judged, bad)
-	if r.blind != nil && len(records) > 0 {
+	if len(records) > 0 { // it is of no app, and said once
 		t := judged[records[0].app]
-		t.Problems = append(t.Problems, "alerts are not looked at: "+r.blind.Error())
+		switch {
+		case r.blind != nil:
+			t.Problems = append(t.Problems, "alerts are not looked at: "+r.blind.Error())
+		case r.Alerts != nil && r.Alerts.Untold() != "":
+			t.Problems = append(t.Problems, r.Alerts.Untold())
+		}
 	}
 	return at, sum, errors.Join(r.blind, r.keep(ctx, now, records))
 }

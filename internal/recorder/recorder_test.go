@@ -495,6 +495,53 @@ func TestAlertsThatCannotBeReadAreSaid(t *testing.T) {
 	}
 }
 
+// TestRecorderWithoutTheChannelsOfAnotherSaysSo in the view, as long as it records.
+func TestRecorderWithoutTheChannelsOfAnotherSaysSo(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	rules, err := alert.ParseRules("stalled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager := func() *alert.Manager {
+		return &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
+	}
+	const stuck = `"waiting":5,"active":0`
+	r.Alerts = manager()
+	for range 3 {
+		d.look(r, stuck)
+	}
+	for field, text := range d.redis.Client.HGetAll(t.Context(), protocol.AlertsKey).Val() { // as one with a channel leaves it
+		if strings.HasPrefix(text, "{") {
+			d.redis.Client.HSet(t.Context(), protocol.AlertsKey, field, strings.TrimSuffix(text, "}")+`,"sent":{"x":1}}`)
+		}
+	}
+	r.Alerts = manager()
+	for range 2 {
+		if d.look(r, stuck); !strings.Contains(d.problems("shop"), "PULSE_ALERTS of this recorder lacks channels that were told of 1 alert: ") {
+			t.Errorf("its problems are %q", d.problems("shop"))
+		}
+	}
+}
+
+// TestOneLookBesideAnotherRecorder leaves it its claim's place.
+func TestOneLookBesideAnotherRecorder(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.docs = d.shop(counts(1))
+	d.redis.Client.Set(t.Context(), "pulse:owner:recorder", "another", time.Minute)
+	if sum, err := d.recorder().OnceBeside(t.Context(), "me"); err != nil || sum.Apps != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	if owner := d.redis.Client.Get(t.Context(), "pulse:owner:recorder").Val(); owner != "" {
+		t.Errorf("it has ended, and %q has the claim", owner)
+	}
+	if _, err := d.recorder().Once(t.Context(), "me"); err != nil || d.redis.Client.Get(t.Context(), "pulse:owner:recorder").Val() != "me" {
+		t.Errorf("a function's claim must stand until its next event: %v", err)
+	}
+}
+
 // TestHistoryThatIsNoStreamIsSaid, in the view and to who asks for it.
 func TestHistoryThatIsNoStreamIsSaid(t *testing.T) {
 	t.Parallel()
