@@ -58,7 +58,7 @@ const (
 )
 
 var metricFamilies = [families]struct{ name, help string }{
-	queueJobs:             {"pulse_queue_jobs", "Jobs in a queue by state. A count that the driver does not have, and one that is older than a minute, is absent."},
+	queueJobs:             {"pulse_queue_jobs", "Jobs in a queue by state. A count that the driver does not have, and an old one, is absent."},
 	queueOldest:           {"pulse_queue_oldest_job_age_seconds", "How long the oldest waiting job has waited."},
 	queueChange:           {"pulse_queue_waiting_change_per_second", "How the number of waiting jobs changes, by the trend of the last minutes."},
 	queueDrain:            {"pulse_queue_drain_seconds", "In how long no job will wait, if the trend goes on."},

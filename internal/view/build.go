@@ -45,9 +45,12 @@ type known struct {
 	key   string
 	hash  uint64 // of the document; 0 is no document that could be read
 	since int64  // the build in which it was first there
-	// changedAt is when a document with another timestamp was found under the key, Unix ms; 0 is not yet.
+	// changedAt is the reading before the one that found a document with another timestamp under the key, Unix ms: this
+	// document is no older, by whatever clock it was made. 0 is that none was found.
 	changedAt int64
 	changed   bool // the reading under way found such a document
+	// isAhead is that the timestamp was in the future when the document was there, so that it never tells its age.
+	isAhead bool
 	// lateTimes is in how many readings running such a document was found that was too old to be fresh.
 	lateTimes uint8
 	lost      bool
@@ -114,11 +117,15 @@ func (b *Builder) Finish(now time.Time) *View {
 		b.leaveOut()
 	}
 	b.known, b.said = b.added, b.saying
-	sinceLast := now.Sub(b.at).Milliseconds()
+	last := b.at
+	if since := now.Sub(last); since > currentFor && since <= currentFor+lookJitter { // who reads once a minute is not always on time
+		last = now.Add(-currentFor)
+	}
 	for _, k := range b.known {
-		if k.changed && sinceLast <= k.freshFor() { // else it may have changed long ago
-			k.changedAt = now.UnixMilli()
+		if k.changed {
+			k.changedAt = last.UnixMilli()
 		}
+		k.isAhead = k.isAhead || k.timestamp-now.UnixMilli() > clockTolerance.Milliseconds()
 		switch {
 		case !k.changed:
 		case !k.isOld(now):
@@ -404,13 +411,23 @@ func (k *known) status(now time.Time) Status {
 	switch {
 	case k.lost:
 		return Lost
-	case k.isOld(now) || k.isAhead(now):
-		if k.changesNow(now) {
-			return Fresh // even where its clock says otherwise
-		}
-		return Stale
+	case k.isYounger(now, k.timestamp, k.freshFor()):
+		return Fresh
 	}
-	return Fresh
+	return Stale
+}
+
+// isYounger reports whether what k says of a time by its reporter's clock is known to be at most so many milliseconds old. That
+// clock may be wrong: a document that was found made anew is no older than the reading before.
+func (k *known) isYounger(now time.Time, at, limit int64) bool {
+	made := k.timestamp
+	switch {
+	case k.changedAt != 0 && (k.isAhead || k.changedAt > k.timestamp):
+		made = k.changedAt
+	case k.isAhead:
+		return false
+	}
+	return now.UnixMilli()-made+k.timestamp-at <= limit
 }
 
 // freshFor is how old k may be and still count as fresh, in milliseconds.
@@ -418,14 +435,9 @@ func (k *known) freshFor() int64 { return max(freshFor.Milliseconds(), k.interva
 
 func (k *known) isOld(now time.Time) bool { return now.UnixMilli()-k.timestamp > k.freshFor() }
 
-// isAhead reports whether k's timestamp is in the future, so that it doesn't tell k's age.
-func (k *known) isAhead(now time.Time) bool {
-	return k.timestamp-now.UnixMilli() > clockTolerance.Milliseconds()
-}
-
-// changesNow reports whether k's document changed lately, so that its age is known without its timestamp.
-func (k *known) changesNow(now time.Time) bool {
-	return k.changedAt != 0 && now.UnixMilli()-k.changedAt <= k.freshFor()
+// isMadeAnew reports whether another document was found under k's key lately.
+func (k *known) isMadeAnew(now time.Time) bool {
+	return k.changedAt != 0 && now.UnixMilli()-k.changedAt <= max(currentFor.Milliseconds(), k.freshFor())
 }
 
 // clockProblem says what is wrong with the clock of the reporter, as far as can be seen.
@@ -433,11 +445,11 @@ func (k *known) clockProblem(now time.Time) string {
 	switch {
 	case k.lost || k.timestamp == 0:
 		return ""
-	case k.isAhead(now) && k.changesNow(now):
+	case k.isAhead && k.isMadeAnew(now):
 		return "its timestamps are more than a minute ahead of Redis' clock: set the reporter's clock (NTP)"
-	case k.isAhead(now):
+	case k.isAhead:
 		return "its timestamp is more than a minute ahead of Redis' clock, so its age is unknown: set the reporter's clock (NTP)"
-	case k.isOld(now) && k.changesNow(now):
+	case k.isOld(now) && k.isMadeAnew(now) && k.timestamp < k.changedAt-k.freshFor():
 		return "it is made anew, but its timestamps are old when they come: set the reporter's clock (NTP)"
 	case k.isOld(now) && k.lateTimes == oftenLate:
 		// Who reads once a minute cannot know which: each new document may have been there for a minute.
@@ -485,7 +497,9 @@ func (k *known) addQueues(v *View, now time.Time, judged *protocol.Trends) {
 			// queue has a name that ends with another's source.
 			key += "@" + row.Source
 		}
-		row = row.as(k.statusOf(row, status, now), verdict(judged, key), now)
+		status := k.statusOf(row, status, now)
+		isCurrent := status == Fresh || status == Stale && k.isYounger(now, row.at, currentFor.Milliseconds())
+		row = row.as(status, isCurrent, verdict(judged, key))
 		row.isShown = true
 		k.queues[i] = row
 		// The same queue twice from one source: agents on several hosts. The newest snapshot wins.
@@ -506,15 +520,14 @@ func (a *App) addSource(name string, s Source) {
 // statusOf is the status of a row of k, which has a status itself: numbers that its reporter only repeats, because it
 // cannot read them now, are as old as they are.
 func (k *known) statusOf(row *Queue, status Status, now time.Time) Status {
-	if status == Fresh && row.isRepeated && now.UnixMilli()-row.at > k.freshFor() {
+	if status == Fresh && row.isRepeated && !k.isYounger(now, row.at, k.freshFor()) {
 		return Stale
 	}
 	return status
 }
 
 // as is q with a status and the recorder's verdict. Rows that a view has shown are never changed: it may still be read.
-func (q *Queue) as(status Status, v protocol.Verdict, now time.Time) *Queue {
-	isCurrent := status == Fresh || status == Stale && now.UnixMilli()-q.at <= currentFor.Milliseconds()
+func (q *Queue) as(status Status, isCurrent bool, v protocol.Verdict) *Queue {
 	v = q.believe(v, isCurrent)
 	if q.Status == status && q.isCurrent == isCurrent && q.has(v) {
 		return q

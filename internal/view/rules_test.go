@@ -760,3 +760,48 @@ func TestEmptyViewHasAllItsParts(t *testing.T) {
 		t.Errorf("it is %s, want %s", got, want)
 	}
 }
+
+// TestWrongClockCountsHoweverSeldomItIsRead: an aggregator reads every few seconds and a recorder once a minute, give or take
+// some seconds. Both take the numbers of a reporter that is running for those of now, and neither does of one that has stopped.
+func TestWrongClockCountsHoweverSeldomItIsRead(t *testing.T) {
+	t.Parallel()
+	const reports = 10 * time.Second
+	for _, skew := range []time.Duration{-24 * time.Hour, -10 * time.Minute, -40 * time.Second, 0, 2 * time.Minute, 24 * time.Hour} {
+		for _, every := range []time.Duration{2 * time.Second, 5 * time.Second, 20 * time.Second, time.Minute, 70 * time.Second} {
+			var b Builder
+			var last Document
+			stops := noon.Add(6 * time.Minute)
+			for now := noon; now.Before(noon.Add(12 * time.Minute)); now = now.Add(every) {
+				if now.Before(stops) {
+					made := now.Truncate(reports).Add(-time.Second)
+					last = doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[{"name":"q","driver":"sqs","metrics":{"waiting":5,"active":1}}]}`,
+						made.Add(skew).UnixMilli()))
+				}
+				q := b.Build(now, []Document{last}).Apps["shop"].Queues["sqs/q"]
+				isFirst, ended := now.Equal(noon), now.Sub(stops) > 2*every+time.Minute
+				runs := now.Before(stops) && now.Sub(noon) >= max(2*reports, every) // and a second document was found
+				switch is := q.IsCurrent() && q.backlog() != nil; {
+				case runs && !is, ended && is, isFirst && is && (skew > time.Minute || skew < -time.Minute):
+					t.Errorf("%v off, read every %v: after %v its numbers are of now: %v", skew, every, now.Sub(noon), is)
+				case runs && every <= 5*time.Second && q.Status != Fresh:
+					t.Errorf("%v off, read every %v: after %v it is %s", skew, every, now.Sub(noon), q.Status)
+				}
+			}
+		}
+	}
+}
+
+// TestDeadDocumentOfTheFutureSaysNothing: its age is not known, however long it stays.
+func TestDeadDocumentOfTheFutureSaysNothing(t *testing.T) {
+	t.Parallel()
+	d := doc("pulse:queues:shop", fmt.Sprintf(`{"timestamp":%d,"app":"shop","queues":[{"name":"q","driver":"sqs","metrics":{"waiting":5,"active":1},"meta":{"error":"x","as_of":%d}}]}`,
+		noon.Add(time.Hour).UnixMilli(), noon.Add(time.Hour).UnixMilli()))
+	var b Builder
+	for i := range 3 {
+		now := noon.Add(time.Duration(i) * 10 * time.Second)
+		v := b.Build(now, []Document{d, judged("shop", 0, `"sqs/q":{"health":"stalled","reason":"why"}`)})
+		if q := v.Apps["shop"].Queues["sqs/q"]; q.Status != Stale || q.IsCurrent() || q.backlog() != nil || q.Health != protocol.HealthUnknown {
+			t.Errorf("it is %s, current: %v, %s", q.Status, q.IsCurrent(), q.appendJSON(nil))
+		}
+	}
+}

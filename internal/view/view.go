@@ -158,6 +158,9 @@ const freshFor = 15 * time.Second
 // currentFor is how old a row's numbers may be and still say how its queue does.
 const currentFor = time.Minute
 
+// lookJitter is how much later than a minute after the last reading one may be that reads once a minute.
+const lookJitter = 15 * time.Second
+
 // clockTolerance is how far a document's clock may be ahead of ours and still be believed.
 const clockTolerance = time.Minute
 
