@@ -296,6 +296,24 @@ func TestAClaimStandsForTwoOfItsIntervals(t *testing.T) {
 	})
 }
 
+// TestAClaimThatNeverEndsIsNone: somebody else wrote it, or saved it without its life, and nobody renews it.
+func TestAClaimThatNeverEndsIsNone(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
+		store := New(c, "redis", ttl)
+		const key = "pulse:owner:recorder"
+		for life, isNone := range map[time.Duration]bool{0: true, time.Hour: true, 100 * time.Second: false} {
+			c.Set(t.Context(), key, "another", life)
+			if mine, err := store.Renew(t.Context(), "recorder", "me", time.Minute); mine != isNone || err != nil {
+				t.Errorf("beside a claim for %v it is mine: %v, %v", life, mine, err)
+			}
+			if left := c.PTTL(t.Context(), key).Val(); left <= 0 || left > 2*time.Minute {
+				t.Errorf("a claim for %v is there for %v", life, left)
+			}
+		}
+	})
+}
+
 func TestTheNewestClaimOwns(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, c redis.UniversalClient) {
