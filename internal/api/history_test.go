@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/api"
 	"github.com/gravito-framework/pulse/internal/history"
@@ -75,6 +76,29 @@ func TestHistoryOfAllQueues(t *testing.T) {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		}
+	}
+}
+
+// TestSumOfAMinuteThatOneAppLacksIsNotKnown: what the others hold is not all. An app that is new, and one that had only
+// lost queues, lack nothing.
+func TestSumOfAMinuteThatOneAppLacksIsNotKnown(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := pagetest.Serve(t, server, "").URL
+	for _, app := range []string{"shop", "blog", "new", "newest", "stuck", "gone"} {
+		pagetest.Set(t, server, "pulse:queues:"+app, fmt.Sprintf(`"app":%q,"queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}}]`, app))
+	}
+	pagetest.Record(t, server.Client, "shop", map[string][]int64{"mail": {1, 1, 1, 1, 1, 1}})
+	pagetest.Record(t, server.Client, "blog", map[string][]int64{"mail": {10, 10, -1, 10, 10, 10}})
+	pagetest.Record(t, server.Client, "new", map[string][]int64{"mail": {-1, -1, -1, -1, 100, 100}})
+	pagetest.Record(t, server.Client, "stuck", map[string][]int64{"mail": {1000, 1000, 1000, 1000, 1000, -1}})
+	lost := history.Sample{Key: "sqs/mail", Name: "mail", Driver: protocol.DriverSQS, Lost: true}
+	at := time.Now().Add(-4 * time.Minute).UnixMilli()
+	entry, _ := history.NewEncoder(24*time.Hour, nil).Encode(at, []history.Sample{lost})
+	server.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "pulse:history:gone", ID: history.EntryID(at), Values: []string{history.Field, string(entry)}})
+	a := call(t, http.MethodGet, url+"/api/v1/history?key=*&minutes=6", nil)
+	if !strings.Contains(a.body, `"*":{"waiting":[1011,1011,null,1011,1111,null]`) && time.Now().Second() > 5 { // else a minute began meanwhile
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }
 

@@ -90,6 +90,7 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 	parts := partsOf(v.view)
 	sum := history.NewSum(from, minutes)
 	made := sums{from: from, bad: map[string]error{}}
+	isComplete := true // the recorder may record while this reads
 	for some := range slices.Chunk(slices.Sorted(maps.Keys(v.view.Apps)), appsAtOnce) {
 		apps := make(map[string]recorder.Wants, len(some))
 		for _, app := range some {
@@ -104,10 +105,14 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 			return sums{}, err
 		}
 		maps.Copy(made.bad, bad)
-		made.newest = max(made.newest, newest(decoders))
+		for _, d := range decoders {
+			d.EndSum()
+			isComplete = isComplete && (d.At() == 0 || made.newest == 0 || d.At() == made.newest)
+			made.newest = max(made.newest, d.At())
+		}
 	}
 	made.columns = sum.Columns()
-	if made.newest < from+int64(minutes-1)*time.Minute.Milliseconds() {
+	if !isComplete || made.newest < from+int64(minutes-1)*time.Minute.Milliseconds() {
 		made.until = time.Now().Add(incompleteSum)
 	}
 	return made, nil

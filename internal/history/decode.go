@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -83,6 +84,7 @@ type change struct {
 // never keeps more than 100 times the entry's size beside 16 MiB of names.
 func (d *Decoder) Add(id int64, entry []byte) error {
 	minute := id / minuteMS
+	before, isMissed := d.at, minute > d.at+1 && d.isSummed()
 	r, kind, err := open(entry)
 	switch {
 	case err != nil:
@@ -103,11 +105,26 @@ func (d *Decoder) Add(id int64, entry []byte) error {
 				d.note(&d.slots[i], minute)
 			}
 		}
+		if isMissed {
+			d.Sum.miss(before+1, minute)
+		}
 		if d.Sum != nil {
 			d.Sum.look(minute, d.slots, d.Part)
 		}
 	}
 	return nil
+}
+
+// EndSum says that there are no more entries: of the minutes after the last one nothing is known.
+func (d *Decoder) EndSum() {
+	if d.isSummed() {
+		d.Sum.miss(d.at+1, math.MaxInt64)
+	}
+}
+
+// isSummed reports whether some queue counts in the sum. Lost ones don't.
+func (d *Decoder) isSummed() bool {
+	return d.Sum != nil && slices.ContainsFunc(d.slots, func(s slot) bool { return s.inUse && s.flags&isLost == 0 })
 }
 
 // note keeps what a queue holds now, if it was asked for. The first look notes all of them.

@@ -10,6 +10,7 @@ import (
 type Sum struct {
 	first   int64 // minute
 	columns [failed + 1]Column
+	missed  []bool // minutes in which an app was not looked at that counts
 }
 
 // Part is how a queue counts in a [Sum]. The view knows it, see its Parts.
@@ -21,16 +22,31 @@ type Part struct {
 
 // NewSum makes a sum of so many minutes, the first that of the Unix ms from.
 func NewSum(from int64, minutes int) *Sum {
-	s := &Sum{first: from / minuteMS}
+	s := &Sum{first: from / minuteMS, missed: make([]bool, minutes)}
 	for number := range s.columns {
 		s.columns[number] = slices.Repeat(Column{Absent}, minutes)
 	}
 	return s
 }
 
-// Columns are the sums. A minute in which no queue's count is known has none.
+// Columns are the sums. A minute in which no queue's count is known has none, and none has one in which an app was not
+// looked at: what the others hold is not all.
 func (s *Sum) Columns() Columns {
+	for i, is := range s.missed {
+		for number := range s.columns {
+			if is {
+				s.columns[number][i] = Absent
+			}
+		}
+	}
 	return Columns{s.columns[waiting], s.columns[active], s.columns[delayed], s.columns[failed]}
+}
+
+// miss notes that an app was not looked at from a minute up to another.
+func (s *Sum) miss(from, to int64) {
+	for at := max(from-s.first, 0); at < min(to-s.first, int64(len(s.missed))); at++ {
+		s.missed[at] = true
+	}
 }
 
 // look adds what the queues of an app hold at a minute.
