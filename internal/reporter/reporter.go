@@ -295,19 +295,22 @@ type unreadable []string
 
 func (u unreadable) Error() string { return strings.Join(u, "\n") }
 
-// allFailed makes one error of the adapters'. What all of them say, such as that their Redis is gone, stands there
+// allFailed makes one error of the adapters'. Where all of them say that their Redis cannot be asked, that stands there
 // without their names. Each reason is cut by itself, so that none hides the next one.
 func (r *Reporter) allFailed(errs []error) unreadable {
 	var reasons []string
 	names := map[string][]string{}
+	ofTheSource := true
 	for i, err := range errs {
+		_, is := errors.AsType[*poll.SourceError](err)
+		ofTheSource = ofTheSource && is
 		reason := short(err)
 		if names[reason] == nil {
 			reasons = append(reasons, reason)
 		}
 		names[reason] = append(names[reason], r.nameOf(i))
 	}
-	if len(reasons) == 1 {
+	if ofTheSource && len(reasons) == 1 {
 		return reasons
 	}
 	left := 0

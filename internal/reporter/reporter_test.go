@@ -643,9 +643,17 @@ func TestAnAdapterThatFailsDoesNotHideTheOthersQueues(t *testing.T) {
 
 func TestWhatAllAdaptersSayIsSaidOnce(t *testing.T) {
 	t.Parallel()
-	gone := func() *poll.Poller { return failing(func() error { return errors.New("connection refused") }) }
+	gone := func() *poll.Poller {
+		return &poll.Poller{Adapter: described, Session: poller().Session, Source: source{func(context.Context) error { return errors.New("connection refused") }}}
+	}
+	closed := func(name string) *poll.Poller {
+		return named(name, failing(func() error { return errors.New("it was closed") }))
+	}
 	for want, pollers := range map[string][]*poll.Poller{
 		"connection refused": {gone(), gone()},
+		// The same reason of several adapters, or of the only one, is theirs.
+		"alpha, beta: it was closed": {closed("alpha"), closed("beta")},
+		"alpha: it was closed":       {closed("alpha")},
 		"bullmq, redislist: connection refused\nlaravel: NOPERM": {
 			named("bullmq", gone()), named("laravel", failing(func() error { return errors.New("NOPERM") })), named("redislist", gone()),
 		},
@@ -914,7 +922,7 @@ func TestWhatCouldNeverBeReadIsPublishedWithTheReason(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*r.Interval)
 		defer cancel()
 		r.Run(ctx, "")
-		if s := m.last(t); s.App != "shop" || len(s.Queues) > 0 || len(s.Problems) != 1 || s.Problems[0].Reason != "no AWS credentials" {
+		if s := m.last(t); s.App != "shop" || len(s.Queues) > 0 || len(s.Problems) != 1 || s.Problems[0].Reason != "test: no AWS credentials" {
 			t.Errorf("it is published as %+v", s)
 		}
 	})
