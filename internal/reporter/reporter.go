@@ -32,11 +32,12 @@ type Reporter struct {
 	Store       *publish.Store
 	Log         *slog.Logger
 
-	last      *protocol.QueueSnapshot // of the last poll that worked
-	rows      []lastRows              // one an adapter
-	problems  logonce.Troubles        // what snapshots could not read, by kind
-	outages   logonce.Troubles        // why it cannot report, by cause
-	overtaken int                     // how many snapshots in a row were not published, for a newer one was there
+	last      *protocol.QueueSnapshot      // of the last poll that worked
+	rows      []lastRows                   // one an adapter
+	problems  map[string]*logonce.Troubles // what snapshots could not read, by adapter and kind
+	floods    logonce.Troubles             // adapters that have more problems than are logged
+	outages   logonce.Troubles             // why it cannot report, by cause
+	overtaken int                          // how many snapshots in a row were not published, for a newer one was there
 }
 
 // Summary is what a Lambda invocation returns.
@@ -63,6 +64,9 @@ const (
 	// manyOvertaken is how often in a row another's snapshot must be newer before that is a problem. Once or twice
 	// it is where two runs overlap, of which one ends.
 	manyOvertaken = 3
+	// maxLines bounds how many problems of one adapter are logged a minute, in case it has other words for them in each
+	// poll.
+	maxLines = 20
 	// maxReasons bounds why none of the adapters can read anything.
 	maxReasons = 10
 	// maxQueues bounds a snapshot's queues.
@@ -368,21 +372,57 @@ func (r *Reporter) recovered() {
 	}
 }
 
-// log logs the problems of a snapshot, and adds them to the summary: one of a kind.
+// log logs the problems of a snapshot, and adds them to the summary: one of a kind. Each adapter has its own bounds, so
+// that no other's problems are missing for it.
 func (r *Reporter) log(problems []protocol.Problem, sum *tally) {
-	kinds := make(map[string]bool, len(problems))
+	now := time.Now()
+	if r.problems == nil {
+		r.problems = map[string]*logonce.Troubles{}
+	}
+	there := map[string]map[string]bool{} // kinds by adapter
 	for _, p := range problems {
-		kind := p.Queue + "\x00" + logonce.Kind(p.Reason)
-		if kinds[kind] {
+		name, text := r.split(p.Reason)
+		kind := p.Queue + "\x00" + logonce.Kind(text)
+		if there[name][kind] {
 			continue
 		}
-		kinds[kind] = true
-		sum.add(kind, p.String())
-		if isWorthALine, times := r.problems.There(kind, time.Now()); isWorthALine {
+		if there[name] == nil {
+			there[name] = map[string]bool{}
+		}
+		there[name][kind] = true
+		sum.add(name+"\x00"+kind, p.String())
+		if r.problems[name] == nil {
+			r.problems[name] = &logonce.Troubles{Most: maxLines}
+		}
+		if isWorthALine, times := r.problems[name].There(kind, now); isWorthALine {
 			r.warn("reports with a problem", times, "problem", p.String())
 		}
 	}
-	r.problems.GoneExcept(kinds)
+	floods := map[string]bool{}
+	for name, troubles := range r.problems {
+		troubles.GoneExcept(there[name])
+		if floods[name] = troubles.Holds(now); !floods[name] {
+			continue
+		}
+		if isWorthALine, times := r.floods.There(name, now); isWorthALine {
+			r.warn(fmt.Sprintf("more than %d new problems in a minute: more are not logged, and the page has them", maxLines), times, "adapter", name)
+		}
+	}
+	r.floods.GoneExcept(floods)
+}
+
+// split is the adapter that a reason is of, "" where it says of none, and the rest of it. The name may have digits, which
+// are not what changes. Of an only adapter the reasons have no name.
+func (r *Reporter) split(reason string) (name, rest string) {
+	for i := range r.Pollers {
+		if rest, is := strings.CutPrefix(reason, r.nameOf(i)+": "); is {
+			return r.nameOf(i), rest
+		}
+	}
+	if len(r.Pollers) == 1 {
+		return r.nameOf(0), reason
+	}
+	return "", reason
 }
 
 // tally is a summary while it grows.

@@ -473,6 +473,54 @@ func TestProblemsOfTwoQueuesAreTwo(t *testing.T) {
 	})
 }
 
+// TestProblemsOfTwoAdaptersAreTwo, also where their names differ in a digit only.
+func TestProblemsOfTwoAdaptersAreTwo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		r, said := m.new(t, named("rq2", failing(func() error { return errors.New("it was closed") })),
+			named("rq3", failing(func() error { return errors.New("it was closed") })), named("other", poller("jobs")))
+		if sum := r.Run(within(t, 28*time.Second), ""); len(sum.Problems) != 2 || len(said.lines()) != 2 {
+			t.Errorf("%+v, it said %q", sum, said.lines())
+		}
+	})
+}
+
+// TestAnAdapterWithNewWordsInEachPollFloodsNoLog, and hides no problem of another.
+func TestAnAdapterWithNewWordsInEachPollFloodsNoLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		polls, words := 0, ""
+		flood := func() ([]protocol.Queue, []protocol.Problem, error) {
+			polls++
+			var problems []protocol.Problem
+			for i := range 40 {
+				problems = append(problems, protocol.Problem{Queue: fmt.Sprintf("q%d-%d", polls, i), Reason: "new"})
+			}
+			return nil, problems, nil
+		}
+		neighbour := func() ([]protocol.Queue, []protocol.Problem, error) {
+			words += "x"
+			return nil, []protocol.Problem{{Queue: "mail", Reason: "NOPERM " + words}}, nil
+		}
+		of := func(name string, look func() ([]protocol.Queue, []protocol.Problem, error)) *poll.Poller {
+			return &poll.Poller{Adapter: adapter.Description{Name: name, Commands: described.Commands}, Source: source{}, Session: &queues{look: look}}
+		}
+		r, said := m.new(t, of("flood", flood))
+		r.Run(within(t, 300*time.Second), "")
+		problems, floods := strings.Count(said.String(), `"queue \"q`), strings.Count(said.String(), "more than 20 new problems in a minute")
+		if problems != 5*maxLines || floods != 1 || !strings.Contains(said.String(), "adapter=flood") {
+			t.Errorf("in 5 minutes it logged %d problems, and %d times that there are more", problems, floods)
+		}
+		r, said = m.new(t, of("flood", flood), of("laravel", neighbour))
+		r.Run(within(t, 98*time.Second), "")
+		if n := strings.Count(said.String(), "laravel: NOPERM"); n < 10 {
+			t.Errorf("of 10 problems of its neighbour %d are logged: %s", n, said)
+		}
+	})
+}
+
 func TestAnothersNewerSnapshotsAreSaid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

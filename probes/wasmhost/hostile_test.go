@@ -332,6 +332,20 @@ func TestALogFloodIsCut(t *testing.T) {
 			t.Errorf("poll %d: said %d times that the rest is dropped", poll, n)
 		}
 	}
+	// Polls of one minute share what is logged.
+	module := printer("x\n", 60)
+	module.Poll = append(module.Poll[:len(module.Poll)-1], module.Answer(wasmhosttest.GoodSnapshot)...)
+	o, log = logged(limits)
+	s = open(t, module, o)
+	for poll, want := range []int{60, 100, 100, 160} {
+		if poll == 0 {
+			log.Reset()
+		}
+		s.Poll(t.Context(), noon.Add(time.Duration(poll)*20*time.Second))
+		if lines, dropped := strings.Count(log.String(), "an adapter printed a line"), strings.Count(log.String(), "the rest is dropped"); lines != want || dropped != min(poll, 1) {
+			t.Errorf("after poll %d: %d lines, want %d; said %d times that the rest is dropped", poll, lines, want, dropped)
+		}
+	}
 	o, log = logged(limits)
 	open(t, printer("\x1b[31mred\x00\xff", 0), o).Close()
 	open(t, printer("\x1b[31mred\n", 0), o).Close()

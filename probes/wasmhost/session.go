@@ -88,7 +88,7 @@ func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
 	}
 	s.guard = adapter.Guard{Adapter: s.about}
 	s.guest.left = s.module.options.runTime()
-	s.guest.log.reset()
+	s.guest.log.begin(now)
 	tag, data, err := s.guest.tagged(ctx, "pulse_poll", uint64(now.UnixMilli()))
 	return s.step(ctx, tag, data, err)
 }
