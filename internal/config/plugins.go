@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/builtin"
@@ -41,7 +43,7 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 	}
 	inLambda := InLambda(r.get)
 	for _, p := range r.pluginFiles() {
-		base := strings.TrimSuffix(filepath.Base(p.path), ".wasm")
+		base := shown(strings.TrimSuffix(filepath.Base(p.path), ".wasm"))
 		load := func(ctx context.Context) (*wasmhost.Module, error) {
 			return wasmhost.Load(ctx, p.wasm, wasmhost.Options{CacheDir: cacheDir(p.path, inLambda), Log: log})
 		}
@@ -62,18 +64,18 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 		}
 		m, err := load(ctx)
 		if err != nil {
-			r.add("%s has %s: %w", adaptersVariable, p.path, err)
+			r.add("%s has %s: %w", adaptersVariable, shown(p.path), err)
 			continue
 		}
 		about := m.Describe()
 		if other, twice := named[about.Name]; twice {
-			r.add("%s has %s, which calls itself %s as %s does: leave one of them out", adaptersVariable, p.path, about.Name, other)
+			r.add("%s has %s, which calls itself %s as %s does: leave one of them out", adaptersVariable, shown(p.path), about.Name, other)
 			continue
 		}
-		named[about.Name] = p.path
+		named[about.Name] = shown(p.path)
 		session, err := openPlugin(ctx, m, settings[about.Name], reporting)
 		if err != nil {
-			r.add("%s for %s (%s): %w", adapterConfigVariable, about.Name, p.path, err)
+			r.add("%s for %s (%s): %w", adapterConfigVariable, about.Name, shown(p.path), err)
 			continue
 		}
 		drivers = append(drivers, Driver{about, session})
@@ -140,6 +142,9 @@ func (r *reader) pluginFiles() []plugin {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		var wasm []byte
+		if err == nil && info.IsDir() {
+			err = errors.New("it is a directory: name it alone, or name its .wasm files")
+		}
 		if err == nil && !info.Mode().IsRegular() { // a pipe would be waited for, for ever
 			err = errors.New("it is no file")
 		}
@@ -153,12 +158,20 @@ func (r *reader) pluginFiles() []plugin {
 			if wrapped := errors.Unwrap(err); wrapped != nil {
 				err = wrapped // the path is said already
 			}
-			r.add("%s has %s, which cannot be read: %w", adaptersVariable, path, err)
+			r.add("%s has %s, which cannot be read: %w", adaptersVariable, shown(path), err)
 			continue
 		}
 		files = append(files, plugin{path, wasm})
 	}
 	return files
+}
+
+// shown is a path as a person reads it: with quotes where it has characters that a terminal would obey.
+func shown(path string) string {
+	if !utf8.ValidString(path) || strings.ContainsFunc(path, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(path)
+	}
+	return path
 }
 
 // pluginSettings are the settings of each adapter by its name.
@@ -177,6 +190,20 @@ func (r *reader) pluginSettings() map[string]adapter.Settings {
 		r.add(`%s is not JSON of the form {"adapter": {"setting": "text"}}`, adapterConfigVariable)
 		return nil
 	}
+	for _, name := range namesTwice(text) {
+		r.add("%s has %s twice: leave one of them out", adapterConfigVariable, name)
+	}
+	for _, d := range builtin.Drivers {
+		name := d.Adapter.Describe().Name
+		if _, ok := settings[name]; !ok {
+			continue
+		}
+		var variables []string
+		for _, s := range d.Settings {
+			variables = append(variables, s.Variable)
+		}
+		r.add("%s has settings of %q: %s is built in and is set by %s", adapterConfigVariable, name, name, strings.Join(variables, ", "))
+	}
 	for name, own := range settings {
 		for _, ours := range []string{"app", "source"} {
 			if _, ok := own[ours]; ok {
@@ -185,6 +212,49 @@ func (r *reader) pluginSettings() map[string]adapter.Settings {
 		}
 	}
 	return settings
+}
+
+// namesTwice are the names that stand twice in one object of settings, quoted. The reader of JSON takes the last of them.
+func namesTwice(settings string) []string {
+	decoder := json.NewDecoder(strings.NewReader(settings))
+	var found []string
+	var of string // the adapter
+	adapters, own := map[string]bool{}, map[string]bool{}
+	depth, isName := 0, true
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return found
+		}
+		switch token {
+		case json.Delim('{'):
+			depth++
+			isName = true
+			clear(own)
+			continue
+		case json.Delim('}'):
+			depth--
+			isName = true
+			continue
+		}
+		name, is := token.(string)
+		switch {
+		case !isName || !is: // the value
+			isName = true
+			continue
+		case depth == 1 && adapters[name]:
+			found = append(found, fmt.Sprintf("%.80q", name))
+		case depth == 2 && own[name]:
+			found = append(found, fmt.Sprintf("%.80q of %.80q", name, of))
+		}
+		isName = false
+		if depth == 1 {
+			of = name
+			adapters[name] = true
+		} else {
+			own[name] = true
+		}
+	}
 }
 
 // compiledDir is a directory of compiled modules beside the modules. A Lambda package may have one.
