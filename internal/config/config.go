@@ -103,6 +103,9 @@ func NewRedisReporter(ctx context.Context, get Getenv, publish bool) (RedisRepor
 	}
 	if len(r.problems) == 0 { // compiling takes time
 		s.Drivers = append(s.Drivers, r.plugins(ctx, s.Reporting, s.Logger(os.Stderr))...)
+		if err := ctx.Err(); err != nil {
+			return RedisReporter{}, fmt.Errorf("open the modules of %s: %w", adaptersVariable, err)
+		}
 	}
 	return s, r.err()
 }

@@ -33,7 +33,8 @@ type plugin struct {
 }
 
 // plugins opens the modules that the environment asks for. In Lambda, where compiling one may take longer
-// than a poll, it opens them in the background, and logs what is wrong with one instead of returning it.
+// than a poll, it opens them in the background, and logs what is wrong with one instead of returning it. Where ctx ends
+// there is nothing to say of the modules.
 func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Logger) []Driver {
 	settings := r.pluginSettings()
 	var drivers []Driver
@@ -62,7 +63,10 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 			})
 			continue
 		}
-		m, err := load(ctx)
+		m, err := untilDone(ctx, load)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
 			r.add("%s has %s: %w", adaptersVariable, shown(p.path), err)
 			continue
@@ -88,6 +92,26 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 		}
 	}
 	return drivers
+}
+
+// untilDone loads a module, and waits no longer for it once ctx ends: nothing can stop a module's compiling, which may take
+// half a minute.
+func untilDone(ctx context.Context, load func(context.Context) (*wasmhost.Module, error)) (*wasmhost.Module, error) {
+	type loaded struct {
+		module *wasmhost.Module
+		err    error
+	}
+	done := make(chan loaded, 1)
+	go func() {
+		m, err := load(ctx)
+		done <- loaded{m, err}
+	}()
+	select {
+	case l := <-done:
+		return l.module, l.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func openPlugin(ctx context.Context, m *wasmhost.Module, own adapter.Settings, reporting Reporting) (adapter.Session, error) {

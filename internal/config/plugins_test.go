@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -163,6 +164,28 @@ func TestInLambdaAModuleIsCompiledInTheBackground(t *testing.T) {
 	linked := filepath.Join(os.TempDir(), "gravito-pulse-adapters", "v", "entry")
 	if target, err := os.Readlink(linked); err != nil || target != filepath.Join(dir, compiledDir, "v", "entry") {
 		t.Errorf("%s, %v", target, err)
+	}
+}
+
+// TestAModuleThatIsBeingCompiledIsNotWaitedForByAProgramThatEnds, and nothing is said to be wrong with it.
+func TestAModuleThatIsBeingCompiledIsNotWaitedForByAProgramThatEnds(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	compiled, ended := make(chan struct{}), make(chan struct{})
+	_, err := untilDone(ctx, func(context.Context) (*wasmhost.Module, error) {
+		defer close(ended)
+		stop()
+		<-compiled
+		return nil, nil
+	})
+	close(compiled)
+	<-ended
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	good := file(t, t.TempDir(), "good.wasm", called("good"))
+	_, err = NewRedisReporter(ctx, forModules(t, env{"PULSE_ADAPTERS": good}).get, true)
+	if _, wrong := errors.AsType[*Error](err); wrong || !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 
