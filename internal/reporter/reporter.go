@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -262,6 +264,7 @@ func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnap
 		queues += len(old[i])
 	}
 	hasNeighbours := len(read) > 1 // else what is too much is said where it is cut
+	reported := reportedBy{}
 	cutQueues, cutProblems := hasNeighbours && queues > maxQueues, hasNeighbours && problems > maxProblems
 	for i, s := range read {
 		if s == nil {
@@ -269,6 +272,11 @@ func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnap
 		}
 		name := r.nameOf(i)
 		q, p, o := s.Queues, s.Problems, old[i]
+		if hasNeighbours {
+			var twice []protocol.Problem
+			q, o, twice = reported.first(name, q, o)
+			out.Problems = append(out.Problems, twice...)
+		}
 		if most := maxQueues / len(read); cutQueues && len(q)+len(o) > most {
 			out.Problems = append(out.Problems, protocol.Problem{Reason: fmt.Sprintf(
 				"%s: %d of its %d queues are left out: give it a reporter with a source of its own", name, len(q)+len(o)-most, len(q)+len(o))})
@@ -292,6 +300,34 @@ func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnap
 			out.Problems = append(out.Problems, p)
 		}
 	}
+}
+
+// reportedBy are the adapters that report the queues of one snapshot, by the queues' drivers and names.
+type reportedBy map[[2]string]string
+
+// first is what of the rows and old rows of an adapter no other one has reported before it. What another has is left out,
+// and a problem for each other names both.
+func (b reportedBy) first(name string, rows, old []protocol.Queue) (_, _ []protocol.Queue, problems []protocol.Problem) {
+	twice := map[string][]protocol.Queue{} // by the other adapter
+	isOthers := func(q protocol.Queue) bool {
+		id := [2]string{q.DriverName(), q.Name}
+		other, is := b[id]
+		if !is {
+			b[id] = name
+		}
+		if !is || other == name { // what an adapter has twice itself is said where the snapshot is written
+			return false
+		}
+		twice[other] = append(twice[other], q)
+		return true
+	}
+	rows, old = slices.DeleteFunc(rows, isOthers), slices.DeleteFunc(old, isOthers)
+	for _, other := range slices.Sorted(maps.Keys(twice)) {
+		q := twice[other][0]
+		problems = append(problems, protocol.Problem{Queue: q.Name, Reason: fmt.Sprintf(
+			"%s: %d of its queues are left out, such as %.80q, as %s reports them, too: let one of the two do it", name, len(twice[other]), q.DriverName()+"/"+q.Name, other)})
+	}
+	return rows, old, problems
 }
 
 // unreadable is that no adapter could read anything: the reasons, each with the names of the adapters that have it.

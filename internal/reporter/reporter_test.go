@@ -473,6 +473,36 @@ func TestProblemsOfTwoQueuesAreTwo(t *testing.T) {
 	})
 }
 
+// TestOfTwoAdaptersWithOneQueueTheFirstIsBelieved, and the problem names both.
+func TestOfTwoAdaptersWithOneQueueTheFirstIsBelieved(t *testing.T) {
+	t.Parallel()
+	second := named("second", poller("jobs", "mails", "own"))
+	look := second.Session.(*queues).look
+	second.Session.(*queues).look = func() ([]protocol.Queue, []protocol.Problem, error) {
+		found, problems, err := look()
+		for i := range found {
+			found[i].Metrics.Waiting = 999
+		}
+		return found, problems, err
+	}
+	r := &Reporter{App: "shop", Interval: time.Second, Pollers: []*poll.Poller{named("first", poller("jobs", "mails", "images")), second}}
+	s, err := r.Poll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int64{}
+	for _, q := range s.Queues {
+		got[q.Name] = q.Metrics.Waiting
+	}
+	if diff := cmp.Diff(map[string]int64{"jobs": 1, "mails": 1, "images": 1, "own": 999}, got); diff != "" || len(s.Queues) != 4 {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	want := []protocol.Problem{{Queue: "jobs", Reason: `second: 2 of its queues are left out, such as "bullmq/jobs", as first reports them, too: let one of the two do it`}}
+	if diff := cmp.Diff(want, s.Problems); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // TestProblemsOfTwoAdaptersAreTwo, also where their names differ in a digit only.
 func TestProblemsOfTwoAdaptersAreTwo(t *testing.T) {
 	t.Parallel()
