@@ -461,6 +461,27 @@ func TestAResultThatOverlapsTheInputStaysAsItWasRead(t *testing.T) {
 }
 
 // TestNeighboursNeverNotice polls a good module beside each hostile one.
+// TestAnInstanceThatGrowsPageByPageCostsTwiceItsMemory: what it had before is copied seldom, as that is garbage. No other test
+// runs beside it, for it counts what the process allocates.
+func TestAnInstanceThatGrowsPageByPageCostsTwiceItsMemory(t *testing.T) { //nolint:paralleltest // see above
+	var m wasmhosttest.Module
+	grow := []byte{wasmhosttest.OpLoop, 0x40, wasmhosttest.OpI32Const, 1, wasmhosttest.OpGrowMemory, 0, wasmhosttest.OpI32Const, 0x7f,
+		0x47 /* i32.ne */, 0x0d /* br_if */, 0, 0x0b}
+	m.Poll = slices.Concat(grow, m.Answer(wasmhosttest.GoodSnapshot))
+	s := open(t, m, wasmhost.Options{})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	step := s.Poll(t.Context(), noon)
+	runtime.ReadMemStats(&after)
+	const most = 64 << 20
+	if used := s.(*wasmhost.Session).Usage().Memory; step.Err != nil || used != most {
+		t.Fatalf("%+v, it has %d bytes", step, used)
+	}
+	if cost := after.TotalAlloc - before.TotalAlloc; cost > 2*most+1<<20 {
+		t.Errorf("%d bytes were allocated for %d", cost, most)
+	}
+}
+
 // TestAModuleReportsNoQueuesOfABuiltInDriver, by either of the places that say which a queue's driver is. The built-in module
 // may: the transcripts have its queues.
 func TestAModuleReportsNoQueuesOfABuiltInDriver(t *testing.T) {
