@@ -99,10 +99,13 @@ func NewRedisReporter(ctx context.Context, get Getenv, publish bool) (RedisRepor
 	wanted := slices.DeleteFunc(builtin.Of(adapter.Redis), func(d builtin.Driver) bool { return r.get(d.Settings[0].Variable) == "" })
 	s.Drivers = r.open(ctx, wanted, s.Reporting)
 	if len(wanted) == 0 && r.get(adaptersVariable) == "" {
-		r.add("there is nothing to poll: set one of %s to names or globs, comma-separated; * is all", strings.Join(redisVariables(), ", "))
+		r.add("there is nothing to poll: set one of %s to names or globs, comma-separated; * is all; or %s to a directory of .wasm files", strings.Join(redisVariables(), ", "), adaptersVariable)
 	}
 	if len(r.problems) == 0 { // compiling takes time
 		s.Drivers = append(s.Drivers, r.plugins(ctx, s.Reporting, s.Logger(os.Stderr))...)
+		if err := ctx.Err(); err != nil {
+			return RedisReporter{}, fmt.Errorf("open the modules of %s: %w", adaptersVariable, err)
+		}
 	}
 	return s, r.err()
 }

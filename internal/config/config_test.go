@@ -60,7 +60,7 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		vanish    = ", or a queue would vanish between two polls"
 	)
 	const short = " characters: it takes at least 16 that cannot be guessed, such as the output of: openssl rand -hex 32"
-	noQueues := "there is nothing to poll: set one of " + strings.Join(redisVariables(), ", ") + " to names or globs, comma-separated; * is all"
+	noQueues := "there is nothing to poll: set one of " + strings.Join(redisVariables(), ", ") + " to names or globs, comma-separated; * is all; or PULSE_ADAPTERS to a directory of .wasm files"
 	for _, c := range []struct {
 		program string
 		env     env

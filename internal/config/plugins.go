@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/builtin"
@@ -31,7 +33,8 @@ type plugin struct {
 }
 
 // plugins opens the modules that the environment asks for. In Lambda, where compiling one may take longer
-// than a poll, it opens them in the background, and logs what is wrong with one instead of returning it.
+// than a poll, it opens them in the background, and logs what is wrong with one instead of returning it. Where ctx ends
+// there is nothing to say of the modules.
 func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Logger) []Driver {
 	settings := r.pluginSettings()
 	var drivers []Driver
@@ -41,7 +44,7 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 	}
 	inLambda := InLambda(r.get)
 	for _, p := range r.pluginFiles() {
-		base := strings.TrimSuffix(filepath.Base(p.path), ".wasm")
+		base := shown(strings.TrimSuffix(filepath.Base(p.path), ".wasm"))
 		load := func(ctx context.Context) (*wasmhost.Module, error) {
 			return wasmhost.Load(ctx, p.wasm, wasmhost.Options{CacheDir: cacheDir(p.path, inLambda), Log: log})
 		}
@@ -60,20 +63,23 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 			})
 			continue
 		}
-		m, err := load(ctx)
+		m, err := untilDone(ctx, load)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
-			r.add("%s has %s: %w", adaptersVariable, p.path, err)
+			r.add("%s has %s: %w", adaptersVariable, shown(p.path), err)
 			continue
 		}
 		about := m.Describe()
 		if other, twice := named[about.Name]; twice {
-			r.add("%s has %s, which calls itself %s as %s does: leave one of them out", adaptersVariable, p.path, about.Name, other)
+			r.add("%s has %s, which calls itself %s as %s does: leave one of them out", adaptersVariable, shown(p.path), about.Name, other)
 			continue
 		}
-		named[about.Name] = p.path
+		named[about.Name] = shown(p.path)
 		session, err := openPlugin(ctx, m, settings[about.Name], reporting)
 		if err != nil {
-			r.add("%s for %s (%s): %w", adapterConfigVariable, about.Name, p.path, err)
+			r.add("%s for %s (%s): %w", adapterConfigVariable, about.Name, shown(p.path), err)
 			continue
 		}
 		drivers = append(drivers, Driver{about, session})
@@ -86,6 +92,26 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 		}
 	}
 	return drivers
+}
+
+// untilDone loads a module, and waits no longer for it once ctx ends: nothing can stop a module's compiling, which may take
+// half a minute.
+func untilDone(ctx context.Context, load func(context.Context) (*wasmhost.Module, error)) (*wasmhost.Module, error) {
+	type loaded struct {
+		module *wasmhost.Module
+		err    error
+	}
+	done := make(chan loaded, 1)
+	go func() {
+		m, err := load(ctx)
+		done <- loaded{m, err}
+	}()
+	select {
+	case l := <-done:
+		return l.module, l.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func openPlugin(ctx context.Context, m *wasmhost.Module, own adapter.Settings, reporting Reporting) (adapter.Session, error) {
@@ -140,6 +166,9 @@ func (r *reader) pluginFiles() []plugin {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		var wasm []byte
+		if err == nil && info.IsDir() {
+			err = errors.New("it is a directory: name it alone, or name its .wasm files")
+		}
 		if err == nil && !info.Mode().IsRegular() { // a pipe would be waited for, for ever
 			err = errors.New("it is no file")
 		}
@@ -153,12 +182,20 @@ func (r *reader) pluginFiles() []plugin {
 			if wrapped := errors.Unwrap(err); wrapped != nil {
 				err = wrapped // the path is said already
 			}
-			r.add("%s has %s, which cannot be read: %w", adaptersVariable, path, err)
+			r.add("%s has %s, which cannot be read: %w", adaptersVariable, shown(path), err)
 			continue
 		}
 		files = append(files, plugin{path, wasm})
 	}
 	return files
+}
+
+// shown is a path as a person reads it: with quotes where it has characters that a terminal would obey.
+func shown(path string) string {
+	if !utf8.ValidString(path) || strings.ContainsFunc(path, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(path)
+	}
+	return path
 }
 
 // pluginSettings are the settings of each adapter by its name.
@@ -177,6 +214,20 @@ func (r *reader) pluginSettings() map[string]adapter.Settings {
 		r.add(`%s is not JSON of the form {"adapter": {"setting": "text"}}`, adapterConfigVariable)
 		return nil
 	}
+	for _, name := range namesTwice(text) {
+		r.add("%s has %s twice: leave one of them out", adapterConfigVariable, name)
+	}
+	for _, d := range builtin.Drivers {
+		name := d.Adapter.Describe().Name
+		if _, ok := settings[name]; !ok {
+			continue
+		}
+		var variables []string
+		for _, s := range d.Settings {
+			variables = append(variables, s.Variable)
+		}
+		r.add("%s has settings of %q: %s is built in and is set by %s", adapterConfigVariable, name, name, strings.Join(variables, ", "))
+	}
 	for name, own := range settings {
 		for _, ours := range []string{"app", "source"} {
 			if _, ok := own[ours]; ok {
@@ -185,6 +236,49 @@ func (r *reader) pluginSettings() map[string]adapter.Settings {
 		}
 	}
 	return settings
+}
+
+// namesTwice are the names that stand twice in one object of settings, quoted. The reader of JSON takes the last of them.
+func namesTwice(settings string) []string {
+	decoder := json.NewDecoder(strings.NewReader(settings))
+	var found []string
+	var of string // the adapter
+	adapters, own := map[string]bool{}, map[string]bool{}
+	depth, isName := 0, true
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return found
+		}
+		switch token {
+		case json.Delim('{'):
+			depth++
+			isName = true
+			clear(own)
+			continue
+		case json.Delim('}'):
+			depth--
+			isName = true
+			continue
+		}
+		name, is := token.(string)
+		switch {
+		case !isName || !is: // the value
+			isName = true
+			continue
+		case depth == 1 && adapters[name]:
+			found = append(found, fmt.Sprintf("%.80q", name))
+		case depth == 2 && own[name]:
+			found = append(found, fmt.Sprintf("%.80q of %.80q", name, of))
+		}
+		isName = false
+		if depth == 1 {
+			of = name
+			adapters[name] = true
+		} else {
+			own[name] = true
+		}
+	}
 }
 
 // compiledDir is a directory of compiled modules beside the modules. A Lambda package may have one.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -105,7 +106,7 @@ func TestAModuleThatCannotBeRunIsSaidByItsVariable(t *testing.T) {
 		`PULSE_ADAPTERS is ",": it takes a directory, or paths of .wasm files, comma-separated`:                                                                      {"PULSE_ADAPTERS": ","},
 		"PULSE_ADAPTERS has " + text + `: it is not WebAssembly: it begins with "hello"`:                                                                             {"PULSE_ADAPTERS": text},
 		"PULSE_ADAPTERS has " + large + ", which cannot be read: it has 16777217 bytes: at most 16777216 are loaded":                                                 {"PULSE_ADAPTERS": large},
-		"PULSE_ADAPTERS has " + dir + "/folder.wasm, which cannot be read: it is no file":                                                                            {"PULSE_ADAPTERS": dir + "/folder.wasm,"},
+		"PULSE_ADAPTERS has " + dir + "/folder.wasm, which cannot be read: it is a directory: name it alone, or name its .wasm files":                                {"PULSE_ADAPTERS": dir + "/folder.wasm,"},
 		"PULSE_ADAPTERS has " + foreign + `: it imports the function "abort" of "env": the host gives functions of wasi_snapshot_preview1 only, and none of sockets`: {"PULSE_ADAPTERS": foreign},
 		"PULSE_ADAPTERS has " + twin + ", which calls itself good as " + good + " does: leave one of them out":                                                       {"PULSE_ADAPTERS": good + "," + twin},
 		"PULSE_ADAPTERS has " + builtin + ", which calls itself bullmq as the built-in adapter does: leave one of them out":                                          {"PULSE_ADAPTERS": builtin},
@@ -114,6 +115,11 @@ func TestAModuleThatCannotBeRunIsSaidByItsVariable(t *testing.T) {
 		`PULSE_ADAPTER_CONFIG has settings of "resqeu": PULSE_ADAPTERS has no adapter of this name`:                                                                  {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"resqeu":{"a":"b"}}`},
 		`PULSE_ADAPTER_CONFIG sets app of "good": that is PULSE_APP's`:                                                                                               {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"good":{"app":"b"}}`},
 		"PULSE_ADAPTER_CONFIG is set, but PULSE_ADAPTERS is not: it takes the adapters that the settings are for":                                                    {"PULSE_BULLMQ_QUEUES": "*", "PULSE_ADAPTER_CONFIG": `{}`},
+		"PULSE_ADAPTERS has /dev/null, which cannot be read: it is no file":                                                                                          {"PULSE_ADAPTERS": "/dev/null"},
+		`PULSE_ADAPTERS has "\x1b[31mred\n.wasm", which cannot be read: no such file or directory`:                                                                   {"PULSE_ADAPTERS": "\x1b[31mred\n.wasm"},
+		`PULSE_ADAPTER_CONFIG has settings of "laravel": laravel is built in and is set by PULSE_LARAVEL_QUEUES, PULSE_LARAVEL_PREFIX, PULSE_HORIZON_PREFIX`:         {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"laravel":{"queues":"*"}}`},
+		`PULSE_ADAPTER_CONFIG has "good" twice: leave one of them out`:                                                                                               {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"good":{"a":"good"},"good":{"a":"b"}}`},
+		`PULSE_ADAPTER_CONFIG has "a" of "good" twice: leave one of them out`:                                                                                        {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"good":{"a":"a","b":"a","a":"c"}}`},
 		form:        {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"good":{"password":sesame}}`},
 		form + " ":  {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{"good":{"n":5}}`},
 		form + "  ": {"PULSE_ADAPTERS": good, "PULSE_ADAPTER_CONFIG": `{} {}`},
@@ -158,6 +164,28 @@ func TestInLambdaAModuleIsCompiledInTheBackground(t *testing.T) {
 	linked := filepath.Join(os.TempDir(), "gravito-pulse-adapters", "v", "entry")
 	if target, err := os.Readlink(linked); err != nil || target != filepath.Join(dir, compiledDir, "v", "entry") {
 		t.Errorf("%s, %v", target, err)
+	}
+}
+
+// TestAModuleThatIsBeingCompiledIsNotWaitedForByAProgramThatEnds, and nothing is said to be wrong with it.
+func TestAModuleThatIsBeingCompiledIsNotWaitedForByAProgramThatEnds(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	compiled, ended := make(chan struct{}), make(chan struct{})
+	_, err := untilDone(ctx, func(context.Context) (*wasmhost.Module, error) {
+		defer close(ended)
+		stop()
+		<-compiled
+		return nil, nil
+	})
+	close(compiled)
+	<-ended
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	good := file(t, t.TempDir(), "good.wasm", called("good"))
+	_, err = NewRedisReporter(ctx, forModules(t, env{"PULSE_ADAPTERS": good}).get, true)
+	if _, wrong := errors.AsType[*Error](err); wrong || !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 

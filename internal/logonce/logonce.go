@@ -4,7 +4,7 @@
 // is worth a line.
 //
 // Trouble that lasts gets one line, and trouble that comes and goes one line every ten minutes, with a count. How many
-// kinds are remembered is bounded.
+// kinds are remembered is bounded, and how many lines a minute there are may be.
 package logonce
 
 import (
@@ -23,6 +23,11 @@ const (
 // Troubles are the kinds of trouble that a program has, or lately had. The zero value has none. It is for one
 // goroutine.
 type Troubles struct {
+	Most int // lines a minute of what is There; 0 is no bound
+
+	minute time.Time // when the one began in which lines are counted
+	lines  int       // in that minute
+	held   int       // lines that were too many in it
 	kinds  map[string]*trouble
 	isSaid bool // a line about one of them was written since they were all gone; see Only
 }
@@ -56,10 +61,32 @@ func (t *Troubles) There(kind string, now time.Time) (isWorthALine bool, times i
 	if s.isSaid || !s.saidAt.IsZero() && now.Sub(s.saidAt) < Quiet {
 		return false, 0
 	}
+	if !t.hasRoom(now) {
+		return false, 0 // the kind may have its line in another minute
+	}
 	times = s.times
 	s.isSaid, s.saidAt, s.times = true, now, 0
 	return true, times
 }
+
+// hasRoom counts a line, and says whether it is one of those that the minute may have.
+func (t *Troubles) hasRoom(now time.Time) bool {
+	if t.Most == 0 {
+		return true
+	}
+	if now.Sub(t.minute) >= time.Minute {
+		t.minute, t.lines, t.held = now, 0, 0
+	}
+	if t.lines == t.Most {
+		t.held++
+		return false
+	}
+	t.lines++
+	return true
+}
+
+// Holds reports whether a line was left out in this minute, because there were too many.
+func (t *Troubles) Holds(now time.Time) bool { return t.held > 0 && now.Sub(t.minute) < time.Minute }
 
 // Gone notes that there is no trouble of a kind any more, and says whether that is worth a line: it is where its
 // coming was.

@@ -21,6 +21,13 @@ type Source interface {
 	Do(ctx context.Context, requests []adapter.Request) ([]adapter.Reply, error)
 }
 
+// SourceError is that the source could not be asked at all, which is no adapter's fault.
+type SourceError struct{ Err error }
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+func (e *SourceError) Unwrap() error { return e.Err }
+
 // Poller polls one session over one source. It is for one poll at a time.
 type Poller struct {
 	Adapter adapter.Description // says what the session may ask, unless the session describes itself
@@ -28,7 +35,8 @@ type Poller struct {
 	Source  Source
 }
 
-// Poll asks the source until the session returns its snapshot, or the error why there is none.
+// Poll asks the source until the session returns its snapshot, or the error why there is none: a [*SourceError] where
+// that is the source's.
 func (p *Poller) Poll(ctx context.Context, now time.Time) (*protocol.QueueSnapshot, error) {
 	var missing []protocol.Problem
 	snapshot, err := adapter.Drive(ctx, p.Adapter, p.Session, now, func(requests []adapter.Request) ([]adapter.Reply, error) {
@@ -38,6 +46,9 @@ func (p *Poller) Poll(ctx context.Context, now time.Time) (*protocol.QueueSnapsh
 				missing = append(missing, p)
 			}
 			err = nil
+		}
+		if err != nil {
+			err = &SourceError{err}
 		}
 		return replies, err
 	})

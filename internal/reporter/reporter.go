@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,11 +34,12 @@ type Reporter struct {
 	Store       *publish.Store
 	Log         *slog.Logger
 
-	last      *protocol.QueueSnapshot // of the last poll that worked
-	rows      []lastRows              // one an adapter
-	problems  logonce.Troubles        // what snapshots could not read, by kind
-	outages   logonce.Troubles        // why it cannot report, by cause
-	overtaken int                     // how many snapshots in a row were not published, for a newer one was there
+	last      *protocol.QueueSnapshot      // of the last poll that worked
+	rows      []lastRows                   // one an adapter
+	problems  map[string]*logonce.Troubles // what snapshots could not read, by adapter and kind
+	floods    logonce.Troubles             // adapters that have more problems than are logged
+	outages   logonce.Troubles             // why it cannot report, by cause
+	overtaken int                          // how many snapshots in a row were not published, for a newer one was there
 }
 
 // Summary is what a Lambda invocation returns.
@@ -63,6 +66,9 @@ const (
 	// manyOvertaken is how often in a row another's snapshot must be newer before that is a problem. Once or twice
 	// it is where two runs overlap, of which one ends.
 	manyOvertaken = 3
+	// maxLines bounds how many problems of one adapter are logged a minute, in case it has other words for them in each
+	// poll.
+	maxLines = 20
 	// maxReasons bounds why none of the adapters can read anything.
 	maxReasons = 10
 	// maxQueues bounds a snapshot's queues.
@@ -258,6 +264,7 @@ func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnap
 		queues += len(old[i])
 	}
 	hasNeighbours := len(read) > 1 // else what is too much is said where it is cut
+	reported := reportedBy{}
 	cutQueues, cutProblems := hasNeighbours && queues > maxQueues, hasNeighbours && problems > maxProblems
 	for i, s := range read {
 		if s == nil {
@@ -265,6 +272,11 @@ func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnap
 		}
 		name := r.nameOf(i)
 		q, p, o := s.Queues, s.Problems, old[i]
+		if hasNeighbours {
+			var twice []protocol.Problem
+			q, o, twice = reported.first(name, q, o)
+			out.Problems = append(out.Problems, twice...)
+		}
 		if most := maxQueues / len(read); cutQueues && len(q)+len(o) > most {
 			out.Problems = append(out.Problems, protocol.Problem{Reason: fmt.Sprintf(
 				"%s: %d of its %d queues are left out: give it a reporter with a source of its own", name, len(q)+len(o)-most, len(q)+len(o))})
@@ -290,24 +302,55 @@ func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnap
 	}
 }
 
+// reportedBy are the adapters that report the queues of one snapshot, by the queues' drivers and names.
+type reportedBy map[[2]string]string
+
+// first is what of the rows and old rows of an adapter no other one has reported before it. What another has is left out,
+// and a problem for each other names both.
+func (b reportedBy) first(name string, rows, old []protocol.Queue) (_, _ []protocol.Queue, problems []protocol.Problem) {
+	twice := map[string][]protocol.Queue{} // by the other adapter
+	isOthers := func(q protocol.Queue) bool {
+		id := [2]string{q.DriverName(), q.Name}
+		other, is := b[id]
+		if !is {
+			b[id] = name
+		}
+		if !is || other == name { // what an adapter has twice itself is said where the snapshot is written
+			return false
+		}
+		twice[other] = append(twice[other], q)
+		return true
+	}
+	rows, old = slices.DeleteFunc(rows, isOthers), slices.DeleteFunc(old, isOthers)
+	for _, other := range slices.Sorted(maps.Keys(twice)) {
+		q := twice[other][0]
+		problems = append(problems, protocol.Problem{Queue: q.Name, Reason: fmt.Sprintf(
+			"%s: %d of its queues are left out, such as %.80q, as %s reports them, too: let one of the two do it", name, len(twice[other]), q.DriverName()+"/"+q.Name, other)})
+	}
+	return rows, old, problems
+}
+
 // unreadable is that no adapter could read anything: the reasons, each with the names of the adapters that have it.
 type unreadable []string
 
 func (u unreadable) Error() string { return strings.Join(u, "\n") }
 
-// allFailed makes one error of the adapters'. What all of them say, such as that their Redis is gone, stands there
+// allFailed makes one error of the adapters'. Where all of them say that their Redis cannot be asked, that stands there
 // without their names. Each reason is cut by itself, so that none hides the next one.
 func (r *Reporter) allFailed(errs []error) unreadable {
 	var reasons []string
 	names := map[string][]string{}
+	ofTheSource := true
 	for i, err := range errs {
+		_, is := errors.AsType[*poll.SourceError](err)
+		ofTheSource = ofTheSource && is
 		reason := short(err)
 		if names[reason] == nil {
 			reasons = append(reasons, reason)
 		}
 		names[reason] = append(names[reason], r.nameOf(i))
 	}
-	if len(reasons) == 1 {
+	if ofTheSource && len(reasons) == 1 {
 		return reasons
 	}
 	left := 0
@@ -365,21 +408,57 @@ func (r *Reporter) recovered() {
 	}
 }
 
-// log logs the problems of a snapshot, and adds them to the summary: one of a kind.
+// log logs the problems of a snapshot, and adds them to the summary: one of a kind. Each adapter has its own bounds, so
+// that no other's problems are missing for it.
 func (r *Reporter) log(problems []protocol.Problem, sum *tally) {
-	kinds := make(map[string]bool, len(problems))
+	now := time.Now()
+	if r.problems == nil {
+		r.problems = map[string]*logonce.Troubles{}
+	}
+	there := map[string]map[string]bool{} // kinds by adapter
 	for _, p := range problems {
-		kind := p.Queue + "\x00" + logonce.Kind(p.Reason)
-		if kinds[kind] {
+		name, text := r.split(p.Reason)
+		kind := p.Queue + "\x00" + logonce.Kind(text)
+		if there[name][kind] {
 			continue
 		}
-		kinds[kind] = true
-		sum.add(kind, p.String())
-		if isWorthALine, times := r.problems.There(kind, time.Now()); isWorthALine {
+		if there[name] == nil {
+			there[name] = map[string]bool{}
+		}
+		there[name][kind] = true
+		sum.add(name+"\x00"+kind, p.String())
+		if r.problems[name] == nil {
+			r.problems[name] = &logonce.Troubles{Most: maxLines}
+		}
+		if isWorthALine, times := r.problems[name].There(kind, now); isWorthALine {
 			r.warn("reports with a problem", times, "problem", p.String())
 		}
 	}
-	r.problems.GoneExcept(kinds)
+	floods := map[string]bool{}
+	for name, troubles := range r.problems {
+		troubles.GoneExcept(there[name])
+		if floods[name] = troubles.Holds(now); !floods[name] {
+			continue
+		}
+		if isWorthALine, times := r.floods.There(name, now); isWorthALine {
+			r.warn(fmt.Sprintf("more than %d new problems in a minute: more are not logged, and the page has them", maxLines), times, "adapter", name)
+		}
+	}
+	r.floods.GoneExcept(floods)
+}
+
+// split is the adapter that a reason is of, "" where it says of none, and the rest of it. The name may have digits, which
+// are not what changes. Of an only adapter the reasons have no name.
+func (r *Reporter) split(reason string) (name, rest string) {
+	for i := range r.Pollers {
+		if rest, is := strings.CutPrefix(reason, r.nameOf(i)+": "); is {
+			return r.nameOf(i), rest
+		}
+	}
+	if len(r.Pollers) == 1 {
+		return r.nameOf(0), reason
+	}
+	return "", reason
 }
 
 // tally is a summary while it grows.

@@ -473,6 +473,84 @@ func TestProblemsOfTwoQueuesAreTwo(t *testing.T) {
 	})
 }
 
+// TestOfTwoAdaptersWithOneQueueTheFirstIsBelieved, and the problem names both.
+func TestOfTwoAdaptersWithOneQueueTheFirstIsBelieved(t *testing.T) {
+	t.Parallel()
+	second := named("second", poller("jobs", "mails", "own"))
+	look := second.Session.(*queues).look
+	second.Session.(*queues).look = func() ([]protocol.Queue, []protocol.Problem, error) {
+		found, problems, err := look()
+		for i := range found {
+			found[i].Metrics.Waiting = 999
+		}
+		return found, problems, err
+	}
+	r := &Reporter{App: "shop", Interval: time.Second, Pollers: []*poll.Poller{named("first", poller("jobs", "mails", "images")), second}}
+	s, err := r.Poll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int64{}
+	for _, q := range s.Queues {
+		got[q.Name] = q.Metrics.Waiting
+	}
+	if diff := cmp.Diff(map[string]int64{"jobs": 1, "mails": 1, "images": 1, "own": 999}, got); diff != "" || len(s.Queues) != 4 {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	want := []protocol.Problem{{Queue: "jobs", Reason: `second: 2 of its queues are left out, such as "bullmq/jobs", as first reports them, too: let one of the two do it`}}
+	if diff := cmp.Diff(want, s.Problems); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestProblemsOfTwoAdaptersAreTwo, also where their names differ in a digit only.
+func TestProblemsOfTwoAdaptersAreTwo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		r, said := m.new(t, named("rq2", failing(func() error { return errors.New("it was closed") })),
+			named("rq3", failing(func() error { return errors.New("it was closed") })), named("other", poller("jobs")))
+		if sum := r.Run(within(t, 28*time.Second), ""); len(sum.Problems) != 2 || len(said.lines()) != 2 {
+			t.Errorf("%+v, it said %q", sum, said.lines())
+		}
+	})
+}
+
+// TestAnAdapterWithNewWordsInEachPollFloodsNoLog, and hides no problem of another.
+func TestAnAdapterWithNewWordsInEachPollFloodsNoLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		polls, words := 0, ""
+		flood := func() ([]protocol.Queue, []protocol.Problem, error) {
+			polls++
+			var problems []protocol.Problem
+			for i := range 40 {
+				problems = append(problems, protocol.Problem{Queue: fmt.Sprintf("q%d-%d", polls, i), Reason: "new"})
+			}
+			return nil, problems, nil
+		}
+		neighbour := func() ([]protocol.Queue, []protocol.Problem, error) {
+			words += "x"
+			return nil, []protocol.Problem{{Queue: "mail", Reason: "NOPERM " + words}}, nil
+		}
+		of := func(name string, look func() ([]protocol.Queue, []protocol.Problem, error)) *poll.Poller {
+			return &poll.Poller{Adapter: adapter.Description{Name: name, Commands: described.Commands}, Source: source{}, Session: &queues{look: look}}
+		}
+		r, said := m.new(t, of("flood", flood))
+		r.Run(within(t, 300*time.Second), "")
+		problems, floods := strings.Count(said.String(), `"queue \"q`), strings.Count(said.String(), "more than 20 new problems in a minute")
+		if problems != 5*maxLines || floods != 1 || !strings.Contains(said.String(), "adapter=flood") {
+			t.Errorf("in 5 minutes it logged %d problems, and %d times that there are more", problems, floods)
+		}
+		r, said = m.new(t, of("flood", flood), of("laravel", neighbour))
+		r.Run(within(t, 98*time.Second), "")
+		if n := strings.Count(said.String(), "laravel: NOPERM"); n < 10 {
+			t.Errorf("of 10 problems of its neighbour %d are logged: %s", n, said)
+		}
+	})
+}
+
 func TestAnothersNewerSnapshotsAreSaid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -643,9 +721,17 @@ func TestAnAdapterThatFailsDoesNotHideTheOthersQueues(t *testing.T) {
 
 func TestWhatAllAdaptersSayIsSaidOnce(t *testing.T) {
 	t.Parallel()
-	gone := func() *poll.Poller { return failing(func() error { return errors.New("connection refused") }) }
+	gone := func() *poll.Poller {
+		return &poll.Poller{Adapter: described, Session: poller().Session, Source: source{func(context.Context) error { return errors.New("connection refused") }}}
+	}
+	closed := func(name string) *poll.Poller {
+		return named(name, failing(func() error { return errors.New("it was closed") }))
+	}
 	for want, pollers := range map[string][]*poll.Poller{
 		"connection refused": {gone(), gone()},
+		// The same reason of several adapters, or of the only one, is theirs.
+		"alpha, beta: it was closed": {closed("alpha"), closed("beta")},
+		"alpha: it was closed":       {closed("alpha")},
 		"bullmq, redislist: connection refused\nlaravel: NOPERM": {
 			named("bullmq", gone()), named("laravel", failing(func() error { return errors.New("NOPERM") })), named("redislist", gone()),
 		},
@@ -914,7 +1000,7 @@ func TestWhatCouldNeverBeReadIsPublishedWithTheReason(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*r.Interval)
 		defer cancel()
 		r.Run(ctx, "")
-		if s := m.last(t); s.App != "shop" || len(s.Queues) > 0 || len(s.Problems) != 1 || s.Problems[0].Reason != "no AWS credentials" {
+		if s := m.last(t); s.App != "shop" || len(s.Queues) > 0 || len(s.Problems) != 1 || s.Problems[0].Reason != "test: no AWS credentials" {
 			t.Errorf("it is published as %+v", s)
 		}
 	})

@@ -85,16 +85,18 @@ func (g *guest) give(ctx context.Context, name string, data []byte) (tag byte, r
 	return g.tagged(ctx, name, uint64(uint32(at)), size)
 }
 
-// maxLog is how many bytes of what an instance prints in one poll are logged, in at most maxLines lines.
+// maxLog is how many bytes of what an instance prints in a minute are logged, in at most maxLines lines. A poll that takes
+// longer has no more of them.
 const maxLog, maxLines = 8 << 10, 100
 
 // lines are what an instance prints, as lines in a log.
 type lines struct {
 	log  *slog.Logger
 	name string
-	part []byte // of a line that has no end yet
-	size int    // of what was printed in this poll
-	said int    // lines in this poll
+	part []byte    // of a line that has no end yet
+	size int       // of what was printed in this minute
+	said int       // lines in this minute
+	from time.Time // when the minute began
 }
 
 // Write logs what the instance printed. It never fails: the instance does not learn what became of it.
@@ -119,7 +121,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	}
 	if cut {
 		l.flush()
-		l.log.Warn("an adapter printed more than is logged of a poll; the rest is dropped", "adapter", l.name, "bytes", maxLog, "lines", maxLines)
+		l.log.Warn("an adapter printed more than is logged in a minute; the rest is dropped", "adapter", l.name, "bytes", maxLog, "lines", maxLines)
 		l.size = maxLog + 1 // said once
 	}
 	return len(p), nil
@@ -133,8 +135,12 @@ func (l *lines) flush() {
 	}
 }
 
-// reset begins another poll.
-func (l *lines) reset() { l.size, l.said = 0, 0 }
+// begin begins a poll.
+func (l *lines) begin(now time.Time) {
+	if age := now.Sub(l.from); age < 0 || age >= time.Minute {
+		l.size, l.said, l.from = 0, 0, now
+	}
+}
 
 func (l *lines) say(line []byte) {
 	if line = bytes.TrimSpace(line); len(line) > 0 {

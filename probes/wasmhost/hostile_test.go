@@ -17,9 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/wasmhost"
 	"github.com/gravito-framework/pulse/probes/wasmhost/wasmhosttest"
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 var noon = time.UnixMilli(1_764_000_000_000)
@@ -332,6 +335,20 @@ func TestALogFloodIsCut(t *testing.T) {
 			t.Errorf("poll %d: said %d times that the rest is dropped", poll, n)
 		}
 	}
+	// Polls of one minute share what is logged.
+	module := printer("x\n", 60)
+	module.Poll = append(module.Poll[:len(module.Poll)-1], module.Answer(wasmhosttest.GoodSnapshot)...)
+	o, log = logged(limits)
+	s = open(t, module, o)
+	for poll, want := range []int{60, 100, 100, 160} {
+		if poll == 0 {
+			log.Reset()
+		}
+		s.Poll(t.Context(), noon.Add(time.Duration(poll)*20*time.Second))
+		if lines, dropped := strings.Count(log.String(), "an adapter printed a line"), strings.Count(log.String(), "the rest is dropped"); lines != want || dropped != min(poll, 1) {
+			t.Errorf("after poll %d: %d lines, want %d; said %d times that the rest is dropped", poll, lines, want, dropped)
+		}
+	}
 	o, log = logged(limits)
 	open(t, printer("\x1b[31mred\x00\xff", 0), o).Close()
 	open(t, printer("\x1b[31mred\n", 0), o).Close()
@@ -444,6 +461,51 @@ func TestAResultThatOverlapsTheInputStaysAsItWasRead(t *testing.T) {
 }
 
 // TestNeighboursNeverNotice polls a good module beside each hostile one.
+// TestAnInstanceThatGrowsPageByPageCostsTwiceItsMemory: what it had before is copied seldom, as that is garbage. No other test
+// runs beside it, for it counts what the process allocates.
+func TestAnInstanceThatGrowsPageByPageCostsTwiceItsMemory(t *testing.T) { //nolint:paralleltest // see above
+	var m wasmhosttest.Module
+	grow := []byte{wasmhosttest.OpLoop, 0x40, wasmhosttest.OpI32Const, 1, wasmhosttest.OpGrowMemory, 0, wasmhosttest.OpI32Const, 0x7f,
+		0x47 /* i32.ne */, 0x0d /* br_if */, 0, 0x0b}
+	m.Poll = slices.Concat(grow, m.Answer(wasmhosttest.GoodSnapshot))
+	s := open(t, m, wasmhost.Options{})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	step := s.Poll(t.Context(), noon)
+	runtime.ReadMemStats(&after)
+	const most = 64 << 20
+	if used := s.(*wasmhost.Session).Usage().Memory; step.Err != nil || used != most {
+		t.Fatalf("%+v, it has %d bytes", step, used)
+	}
+	if cost := after.TotalAlloc - before.TotalAlloc; cost > 2*most+1<<20 {
+		t.Errorf("%d bytes were allocated for %d", cost, most)
+	}
+}
+
+// TestAModuleReportsNoQueuesOfABuiltInDriver, by either of the places that say which a queue's driver is. The built-in module
+// may: the transcripts have its queues.
+func TestAModuleReportsNoQueuesOfABuiltInDriver(t *testing.T) {
+	t.Parallel()
+	var m wasmhosttest.Module
+	m.Poll = m.Answer(`S{"timestamp":1764000000000,"app":"shop","queues":[
+		{"name":"a","driver":"bullmq","metrics":{"waiting":1}}, {"name":"b","driver":"other","metrics":{"waiting":1},"meta":{"driver":"redis-list"}},
+		{"name":"c","driver":"sqs","metrics":{"waiting":1}}, {"name":"d","driver":"resque","metrics":{"waiting":1}}, {"name":"e","driver":"other","metrics":{"waiting":1}}]}`)
+	const why = "it is left out: its driver is %s, which is the built-in adapter's: take the driver other, and a name of your own in meta.driver"
+	s := open(t, m, limits).Poll(t.Context(), noon).Snapshot
+	if s == nil || len(s.Queues) != 2 || s.Queues[0].Name != "d" || s.Queues[1].Name != "e" {
+		t.Fatalf("%+v", s)
+	}
+	want := []protocol.Problem{{Queue: "a", Reason: fmt.Sprintf(why, "bullmq")}, {Queue: "b", Reason: fmt.Sprintf(why, "redis-list")}, {Queue: "c", Reason: fmt.Sprintf(why, "sqs")}}
+	if diff := cmp.Diff(want, s.Problems); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	strict := limits
+	strict.Strict = true
+	if step := open(t, m, strict).Poll(t.Context(), noon); step.Err == nil || !strings.Contains(step.Err.Error(), `queue "a": it is left out`) {
+		t.Errorf("%+v", step)
+	}
+}
+
 func TestNeighboursNeverNotice(t *testing.T) {
 	t.Parallel()
 	good := open(t, wasmhosttest.Module{}, limits)

@@ -35,7 +35,7 @@ type Options struct {
 	// Strict is for an author's tests: a snapshot of which a reader would leave something out is an error
 	// that says what. Without it the rest is used, and what is left out is among the snapshot's problems.
 	Strict bool
-	// Log takes what instances print, 8 KiB a poll; nil drops it.
+	// Log takes what instances print, 8 KiB a minute; nil drops it.
 	Log *slog.Logger
 }
 

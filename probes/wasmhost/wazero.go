@@ -9,10 +9,11 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// Only this file and wazero_wasi.go know wazero, so that another engine can take its place.
+// Only the files wazero*.go know wazero, so that another engine can take its place.
 
 // engine is a compiled module.
 type engine struct {
@@ -144,7 +145,7 @@ func (e *engine) start(ctx context.Context) (_ *instance, err error) {
 	config := wazero.NewModuleConfig().
 		WithName(""). // so that there may be several
 		WithStartFunctions()
-	module, err := e.runtime.InstantiateModule(ctx, e.module, config)
+	module, err := e.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, allocate), e.module, config)
 	if err != nil {
 		return nil, &trap{"it cannot be started", reason(ctx, err)}
 	}
