@@ -178,8 +178,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	if len(v.Apps) == 0 && len(v.Problems) > 0 {
 		return at, sum, fmt.Errorf("nothing can be read: %s: %s", v.Problems[0].Key, v.Problems[0].Reason)
 	}
-	names := slices.Sorted(maps.Keys(v.Apps))
-	names = names[:min(len(names), maxApps)]
+	names, more := r.choose(v)
 	bad, err := r.remember(ctx, now, names)
 	if err != nil {
 		return at, sum, err
@@ -216,6 +215,9 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	r.setProblems(judged, bad)
 	if len(records) > 0 { // it is of no app, and said once
 		t := judged[records[0].app]
+		if more > 0 {
+			t.Problems = append(t.Problems, fmt.Sprintf("%d apps more are not recorded: their queues have no health, no history and no alerts. A recorder keeps %d", more, maxApps))
+		}
 		switch {
 		case r.blind != nil:
 			t.Problems = append(t.Problems, "alerts are not looked at: "+r.blind.Error())
@@ -224,6 +226,31 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 		}
 	}
 	return at, sum, errors.Join(r.blind, r.keep(ctx, now, records))
+}
+
+// choose returns the names of the apps to record, in their order, and how many more there are: those that it has recorded
+// come first, then those with numbers of now, so that rubbish takes no app's place.
+func (r *Recorder) choose(v *view.View) (names []string, more int) {
+	names = slices.Sorted(maps.Keys(v.Apps))
+	more = len(names) - maxApps
+	if more <= 0 {
+		return names, 0
+	}
+	rank := func(name string) int {
+		if r.apps[name] != nil {
+			return 0
+		}
+		for _, q := range v.Apps[name].Queues {
+			if q.IsCurrent() {
+				return 1
+			}
+		}
+		return 2
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	names = names[:maxApps]
+	slices.Sort(names)
+	return names, more
 }
 
 // setProblems says with the verdicts on each app what could not be done for it. bad is why there is no history of an app.

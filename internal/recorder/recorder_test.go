@@ -495,6 +495,34 @@ func TestAlertsThatCannotBeReadAreSaid(t *testing.T) {
 	}
 }
 
+// TestMoreAppsThanAreRecorded: neither apps without numbers nor new ones take the place of one that is recorded, and how many
+// are left out is said.
+func TestMoreAppsThanAreRecorded(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	others := func(letter, queues string) (docs []view.Document) {
+		for i := range 1005 {
+			app := fmt.Sprintf("%s%04d", letter, i)
+			docs = append(docs, view.Document{Key: "pulse:queues:" + app, SeenAt: d.now.UnixMilli(), Data: fmt.Appendf(nil, `{"timestamp":%d,"app":%q,"queues":[%s]}`, d.now.UnixMilli(), app, queues)})
+		}
+		return docs
+	}
+	for _, queues := range []string{"", `{"name":"mail","driver":"sqs","metrics":{"waiting":1}}`} {
+		d.now = d.now.Add(time.Minute)
+		d.docs = append(others("a", queues), d.shop(counts(7))...)
+		if sum, err := r.Once(t.Context(), "me"); err != nil || sum.Apps != 1000 {
+			t.Errorf("%d apps are recorded, %v", sum.Apps, err)
+		}
+		if v := d.verdict(); v.Health == "" {
+			t.Errorf("beside apps with queues %q there is no verdict", queues)
+		}
+		if got := d.problems("a0000"); !strings.Contains(got, "6 apps more are not recorded") {
+			t.Errorf("the problems are %q", got)
+		}
+	}
+}
+
 // TestRecorderWithoutTheChannelsOfAnotherSaysSo in the view, as long as it records.
 func TestRecorderWithoutTheChannelsOfAnotherSaysSo(t *testing.T) {
 	t.Parallel()
