@@ -507,6 +507,19 @@ func TestJudgedRowsAreAsIfTheVerdictsHadBeenRead(t *testing.T) {
 	}
 }
 
+// TestDrainIsOfTheRow: what the recorder saw empty may have jobs by now, and the reverse.
+func TestDrainIsOfTheRow(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ waiting, drain int }{{0, 0}, {16, 0}, {16, 60}, {0, 60}} {
+		v := build(snapshot("shop", "", fmt.Sprintf(`{"name":"q","driver":"sqs","metrics":{"waiting":%d}}`, c.waiting)),
+			judged("shop", 0, fmt.Sprintf(`"sqs/q":{"health":"ok","trend":{"waiting_per_min":-1,"drain_seconds":%d,"drain_range":[%d,%d],"wait_seconds":%d}}`, c.drain, c.drain, c.drain, c.drain)))
+		trend, want := v.Apps["shop"].Queues["sqs/q"].Trend, (c.waiting == 0) == (c.drain == 0)
+		if trend.WaitingPerMin == nil || (trend.DrainSeconds != nil) != want || (trend.DrainRange != nil) != want || (trend.WaitSeconds != nil) != want {
+			t.Errorf("%d wait, and it is empty in %d s: the trend is %s", c.waiting, c.drain, trend.AppendJSON(nil))
+		}
+	}
+}
+
 // TestLostQueueHasNoVerdict also guards that a verdict that is gone leaves the rows, and says why.
 func TestLostQueueHasNoVerdict(t *testing.T) {
 	t.Parallel()
