@@ -95,6 +95,9 @@ func (m Meta) Has(name string) bool { return m.get(name) != nil }
 // Bool is the member called name, false where it is missing or something else.
 func (m Meta) Bool(name string) bool { return string(m.get(name)) == "true" }
 
+// HasBool reports whether the member called name is there, and is true or false.
+func (m Meta) HasBool(name string) bool { return m.Bool(name) || string(m.get(name)) == "false" }
+
 // Object is the member called name, without members where it is missing or something else. It shares m's
 // memory.
 func (m Meta) Object(name string) Meta {

@@ -202,8 +202,8 @@ const longest = 24 * time.Hour
 
 func parseDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 || d > longest {
-		return 0, fmt.Errorf("%q is no duration that it takes: one with its unit, up to 24h, such as 5m", text)
+	if err != nil || d <= 0 || d > longest {
+		return 0, fmt.Errorf("%q is no duration that it takes: one with its unit, more than 0 and up to 24h, such as 5m", text)
 	}
 	return d, nil
 }

@@ -42,6 +42,8 @@ func TestRulesThatAreRefused(t *testing.T) {
 		"stalled 5":              `"5" is no duration`,
 		"stalled 25h":            "up to 24h",
 		"stalled -5m":            "no duration",
+		"stalled 0":              "more than 0",
+		"drain>0s 10m":           "more than 0",
 		"stalled>5 5m":           "stalled takes no number",
 		"waiting 5m":             "waiting takes a number, such as waiting>1000",
 		"waiting>many":           `"many" is no number`,

@@ -102,6 +102,32 @@ func TestSumOfAMinuteThatOneAppLacksIsNotKnown(t *testing.T) {
 	}
 }
 
+// TestSumThatIsTooLargeIsNotKnown: no reader would keep it exact.
+func TestSumThatIsTooLargeIsNotKnown(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := pagetest.Serve(t, server, "").URL
+	pagetest.Set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}}]`)
+	pagetest.Record(t, server.Client, "shop", map[string][]int64{"a": {protocol.MaxCount, protocol.MaxCount}, "b": {0, 1}})
+	a := call(t, http.MethodGet, url+"/api/v1/history?key=*&minutes=2", nil)
+	if !strings.Contains(a.body, `"*":{"waiting":[9007199254740991,null]`) && time.Now().Second() > 5 { // else a minute began meanwhile
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// TestHistoryOfAnotherVersionIsSaid: what a later program has written is a gap.
+func TestHistoryOfAnotherVersionIsSaid(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := pagetest.Serve(t, server, "").URL
+	pagetest.Record(t, server.Client, "shop", map[string][]int64{"orders": {1, 2, -1}})
+	server.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "pulse:history:shop", ID: history.EntryID(time.Now().UnixMilli()), Values: []string{history.Field, "\x09K..."}})
+	a := call(t, http.MethodGet, url+"/api/v1/history?key=shop/sqs/orders&minutes=2", nil)
+	if !strings.Contains(a.body, `"problems":[{"key":"pulse:history:shop","reason":"some of pulse:history:shop at `) || !strings.Contains(a.body, "it is of version 9: this program reads version 1") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 // TestHistoryEndsWithTheNewestLook: until the recorder has looked at the current minute there is no point of it, and none
 // is missing. A sum that was made before that is made anew.
 func TestHistoryEndsWithTheNewestLook(t *testing.T) {

@@ -126,7 +126,7 @@ func (e *exposition) addQueue(app string, q *view.Queue, now int64) {
 	if failed, ok := q.Meta.Int("processed_failed"); ok {
 		e.addKnown(queueProcessedFailed, queue, &failed)
 	}
-	if q.Meta.Has("paused") {
+	if q.Meta.HasBool("paused") {
 		e.add(queuePaused, queue, oneIf(q.Meta.Bool("paused")))
 	}
 	e.add(queueHealth, queue+`,health="`+string(q.Health)+`"`, 1)

@@ -35,7 +35,7 @@ func exposed(t *testing.T) string {
 		at := time.Now().UnixMilli()
 		s.Set("pulse:queues:shop:sqs", `"app":"shop","source":"sqs","queues":[
 			{"name":"orders","driver":"sqs","metrics":{"waiting":9007199254740991,"active":2,"delayed":1,"failed":0},"meta":{"oldest_at":%d,"workers":4,"paused":false,"processed":1234,"processed_failed":34}},
-			{"name":"a\"} 1\n# HELP <b>\\","driver":"celery","metrics":{"waiting":0}}]`, at-90_500)
+			{"name":"a\"} 1\n# HELP <b>\\","driver":"celery","metrics":{"waiting":0},"meta":{"paused":"yes"}}]`, at-90_500)
 		s.Set("pulse:trend:shop", `"app":"shop","queues":{"sqs/orders":{"health":"growing","trend":{"waiting_per_min":-90,"drain_seconds":60}}}`)
 		s.Set("pulse:server:shop:web-1", `"system":{"hostname":"web-1","cpu_usage":12.5,"memory_total":100,"memory_free":40,"load_avg":[0.5,1,2]},"process":{"memory_rss":7},"meta":{"app_name":"shop"}`)
 		w := get(t, h, "/metrics")

@@ -103,7 +103,7 @@ func TestAWrongVariableIsNamedWithWhatItHeldAndWhatItTakes(t *testing.T) {
 		{"recorder", forAggregator.with(env{"PULSE_HISTORY": "30m"}), `PULSE_HISTORY is "30m": it takes a duration from 1h to 168h`},
 		{"recorder", forAggregator.with(env{"PULSE_HISTORY": "1 day"}), `PULSE_HISTORY is "1 day": it takes ` + duration},
 		{"recorder", forAggregator.with(env{"PULSE_ALERT_REPEAT": "1s"}), `PULSE_ALERT_REPEAT is "1s": it takes a duration from 1m to 168h`},
-		{"recorder", forAggregator.with(env{"PULSE_ALERT_RULES": "stalled 5"}), `PULSE_ALERT_RULES: "stalled 5": "5" is no duration that it takes: one with its unit, up to 24h, such as 5m`},
+		{"recorder", forAggregator.with(env{"PULSE_ALERT_RULES": "stalled 5"}), `PULSE_ALERT_RULES: "stalled 5": "5" is no duration that it takes: one with its unit, more than 0 and up to 24h, such as 5m`},
 		{"recorder", forAggregator.with(env{"PULSE_PUBLIC_URL": "pulse.example.com"}), "PULSE_PUBLIC_URL is no address of a page: it takes where the dashboard is, such as https://pulse.example.com, without a login"},
 		{"recorder", forAggregator.with(env{"PULSE_PUBLIC_URL": "https://me:sesame@pulse.example.com"}), "PULSE_PUBLIC_URL is no address of a page: it takes where the dashboard is, such as https://pulse.example.com, without a login"},
 		{"recorder", forAggregator.with(env{"PULSE_ALERTS": "http://hooks.slack.com/sesame"}), "PULSE_ALERTS: its channel 1: it takes https://hooks.slack.com/…, https://discord.com/api/webhooks/…, pagerduty:KEY, sns:arn:aws:sns:…, or any other https:// address, which gets Alertmanager's webhook JSON"},

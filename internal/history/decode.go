@@ -29,6 +29,9 @@ func EntryID(at int64) string { return strconv.FormatInt(at/minuteMS*minuteMS, 1
 // ErrNoKeyframe is why a delta cannot be read: what it changes is in an entry that was not read.
 var ErrNoKeyframe = errors.New("it changes an entry that was not read")
 
+// ErrVersion is why an entry of another version cannot be read.
+var ErrVersion = errors.New("version")
+
 // KeyframeOf is when the keyframe was that an entry builds on, in Unix ms: the entry's own time if it is one. To read
 // from a time on, begin with the keyframe of the last entry up to that time. To trim up to a time, trim up to that
 // keyframe.
@@ -341,7 +344,7 @@ func open(entry []byte) (r *reader, kind byte, err error) {
 	case len(entry) < 2:
 		return nil, 0, errCut
 	case entry[0] != version:
-		return nil, 0, fmt.Errorf("it is of version %d: this program reads version %d", entry[0], version)
+		return nil, 0, fmt.Errorf("it is of %w %d: this program reads version %d", ErrVersion, entry[0], version)
 	case entry[1] != keyframe && entry[1] != delta:
 		return nil, 0, fmt.Errorf("it is of the unknown kind %q", entry[1])
 	}

@@ -32,9 +32,9 @@ func NewSum(from int64, minutes int) *Sum {
 // Columns are the sums. A minute in which no queue's count is known has none, and none has one in which an app was not
 // looked at: what the others hold is not all.
 func (s *Sum) Columns() Columns {
-	for i, is := range s.missed {
+	for i, isMissed := range s.missed {
 		for number := range s.columns {
-			if is {
+			if isMissed || s.columns[number][i] > protocol.MaxCount { // no reader would keep it exact
 				s.columns[number][i] = Absent
 			}
 		}
@@ -73,7 +73,7 @@ func (s *Sum) look(minute int64, slots []slot, part func(Key) Part) {
 				into = failed
 			}
 			sum := &s.columns[into][at]
-			*sum = min(max(*sum, 0)+q.n[number], protocol.MaxCount)
+			*sum = min(max(*sum, 0)+q.n[number], protocol.MaxCount+1)
 		}
 	}
 }

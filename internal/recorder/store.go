@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -88,7 +89,7 @@ type stream struct {
 }
 
 // History reads the histories of apps from a time on, in Unix ms, all of them in a few round trips. What cannot be read
-// is a gap. A key that is no stream is a history without entries, and in bad. An error is that Redis could not be asked, or
+// is a gap. A key that is no stream is a history without entries, and in bad; so is an app with entries of another version. An error is that Redis could not be asked, or
 // that it refused.
 func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants) (decoders map[string]*history.Decoder, bad map[string]error, err error) {
 	decoders = make(map[string]*history.Decoder, len(apps))
@@ -117,7 +118,9 @@ func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants) 
 			}
 			for _, m := range messages {
 				id, entry := entryOf(m)
-				_ = st.dec.Add(id, entry) // it is a gap
+				if err := st.dec.Add(id, entry); errors.Is(err, history.ErrVersion) && bad[st.app] == nil { // else it is a gap
+					bad[st.app] = fmt.Errorf("some of %s at %s cannot be read: %w", protocol.HistoryKey(st.app), s.name, err)
+				}
 			}
 			if st.ended = len(messages) < page; !st.ended {
 				st.start = "(" + messages[page-1].ID

@@ -545,13 +545,19 @@ func (q *Queue) setVerdict(v protocol.Verdict) {
 }
 
 // believe is what is true of a verdict. That a queue is paused, its own report says first. Of one whose numbers are
-// old nothing is known.
+// old nothing is known. That it is empty, or how soon it is, was true a minute ago: the row shows whether it still is.
 func (q *Queue) believe(v protocol.Verdict, isCurrent bool) protocol.Verdict {
 	switch {
 	case !isCurrent:
 		return protocol.Verdict{Health: protocol.HealthUnknown}
 	case q.isPaused:
 		v.Health, v.Reason = protocol.HealthPaused, ""
+	}
+	if drain := v.Trend.DrainSeconds; drain != nil && (*drain == 0) != (q.Metrics.Waiting == 0) {
+		v.Trend.DrainSeconds, v.Trend.DrainRange = nil, nil
+	}
+	if wait := v.Trend.WaitSeconds; wait != nil && (*wait == 0) != (q.Metrics.Waiting == 0) {
+		v.Trend.WaitSeconds = nil
 	}
 	return v
 }

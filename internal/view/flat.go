@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -81,13 +82,14 @@ func (q *Queue) backlog() *int64 {
 	if q.Metrics.Active == nil || !q.isCurrent {
 		return nil
 	}
-	return new(add(q.Metrics.Waiting, *q.Metrics.Active))
+	return exact(new(add(q.Metrics.Waiting, *q.Metrics.Active)))
 }
 
-// OldestSeconds is how long the oldest waiting job has waited at a time in Unix ms; nil where that is not known.
+// OldestSeconds is how long the oldest waiting job has waited at a time in Unix ms; nil where that is not known. One that was
+// made more than a second after that time has a wrong clock.
 func (q *Queue) OldestSeconds(now int64) *int64 {
 	at, ok := q.Meta.Int("oldest_at")
-	if !ok || !q.isCurrent {
+	if !ok || !q.isCurrent || at-now > time.Second.Milliseconds() {
 		return nil
 	}
 	return new(max(now-at, 0) / 1000)

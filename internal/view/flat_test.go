@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 // TestFlatRows guards what autoscalers and spreadsheets read: each row has each member, and what is not known is null.
@@ -56,6 +58,25 @@ func TestFlatRows(t *testing.T) {
 	} {
 		if diff := cmp.Diff(tc.want, flat(tc.filter)); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+}
+
+// TestWhatIsNotExactIsNull in a flat row.
+func TestWhatIsNotExactIsNull(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		row             string
+		backlog, oldest bool
+	}{
+		"all is well":              {fmt.Sprintf(`"metrics":{"waiting":5,"active":1},"meta":{"oldest_at":%d}`, noon.UnixMilli()+900), true, true},
+		"a job of the future":      {fmt.Sprintf(`"metrics":{"waiting":5,"active":1},"meta":{"oldest_at":%d}`, noon.UnixMilli()+2000), true, false},
+		"the largest count":        {fmt.Sprintf(`"metrics":{"waiting":%d,"active":0}`, int64(protocol.MaxCount)), true, false},
+		"more than anybody counts": {fmt.Sprintf(`"metrics":{"waiting":%d,"active":1}`, int64(protocol.MaxCount)), false, false},
+	} {
+		q := build(snapshot("shop", "", `{"name":"q","driver":"sqs",`+c.row+`}`)).Apps["shop"].Queues["sqs/q"]
+		if (q.backlog() != nil) != c.backlog || (q.OldestSeconds(noon.UnixMilli()) != nil) != c.oldest {
+			t.Errorf("%s: backlog %v, oldest %v", name, q.backlog(), q.OldestSeconds(noon.UnixMilli()))
 		}
 	}
 }

@@ -203,7 +203,7 @@ func TestTotalsStayExactForEveryReader(t *testing.T) {
 		docs = append(docs, huge(fmt.Sprintf("app-%d", i)))
 	}
 	got := build(docs...).Totals
-	want := counted(protocol.MaxCount, protocol.MaxCount, protocol.MaxCount, protocol.MaxCount, 1200)
+	want := Totals{Queues: 1200, Unknown: map[string]int{"waiting": 1200, "active": 1200, "delayed": 1200, "failed": 1200}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
@@ -504,6 +504,19 @@ func TestJudgedRowsAreAsIfTheVerdictsHadBeenRead(t *testing.T) {
 	}
 	if is := encoded(t, before); is != was {
 		t.Errorf("the view was\n%s\nand is\n%s", was, is)
+	}
+}
+
+// TestDrainIsOfTheRow: what the recorder saw empty may have jobs by now, and the reverse.
+func TestDrainIsOfTheRow(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ waiting, drain int }{{0, 0}, {16, 0}, {16, 60}, {0, 60}} {
+		v := build(snapshot("shop", "", fmt.Sprintf(`{"name":"q","driver":"sqs","metrics":{"waiting":%d}}`, c.waiting)),
+			judged("shop", 0, fmt.Sprintf(`"sqs/q":{"health":"ok","trend":{"waiting_per_min":-1,"drain_seconds":%d,"drain_range":[%d,%d],"wait_seconds":%d}}`, c.drain, c.drain, c.drain, c.drain)))
+		trend, want := v.Apps["shop"].Queues["sqs/q"].Trend, (c.waiting == 0) == (c.drain == 0)
+		if trend.WaitingPerMin == nil || (trend.DrainSeconds != nil) != want || (trend.DrainRange != nil) != want || (trend.WaitSeconds != nil) != want {
+			t.Errorf("%d wait, and it is empty in %d s: the trend is %s", c.waiting, c.drain, trend.AppendJSON(nil))
+		}
 	}
 }
 

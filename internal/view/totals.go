@@ -20,7 +20,7 @@ type Part struct {
 
 // sum makes the totals of the queues and servers that are in v.
 func (v *View) sum() {
-	t := Totals{}
+	t := Totals{Unknown: map[string]int{}}
 	parts := v.Parts()
 	for _, app := range v.Apps {
 		t.Servers += len(app.Servers)
@@ -52,6 +52,15 @@ func (v *View) sum() {
 	}
 	if t.Queues == 0 {
 		t.Waiting, t.Active, t.Delayed, t.Failed = new(int64(0)), new(int64(0)), new(int64(0)), new(int64(0))
+	}
+	for name, sum := range map[string]**int64{"waiting": &t.Waiting, "active": &t.Active, "delayed": &t.Delayed, "failed": &t.Failed} {
+		if *sum != nil && exact(*sum) == nil {
+			*sum = nil
+			t.Unknown[name] = t.Queues - t.Lost.Queues
+		}
+	}
+	if len(t.Unknown) == 0 {
+		t.Unknown = nil
 	}
 	v.Totals = t
 }
@@ -184,8 +193,6 @@ func leadsTo(queues map[identity]*Queue, from, to *Queue) bool {
 
 func (t *Totals) add(name string, sum **int64, n *int64) {
 	switch {
-	case n == nil && t.Unknown == nil:
-		t.Unknown = map[string]int{name: 1}
 	case n == nil:
 		t.Unknown[name]++
 	case *sum == nil:
@@ -195,8 +202,19 @@ func (t *Totals) add(name string, sum **int64, n *int64) {
 	}
 }
 
-// add adds two counts, up to the largest count. The sum of two counts fits an int64.
-func add(a, b int64) int64 { return min(a+b, protocol.MaxCount) }
+// tooMany is a sum that not every reader would keep exact.
+const tooMany = protocol.MaxCount + 1
+
+// add adds two counts, up to tooMany. The sum of two fits an int64.
+func add(a, b int64) int64 { return min(a+b, tooMany) }
+
+// exact is n, or nil where n is too many.
+func exact(n *int64) *int64 {
+	if *n >= tooMany {
+		return nil
+	}
+	return n
+}
 
 func value(n *int64) int64 {
 	if n == nil {

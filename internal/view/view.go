@@ -24,7 +24,7 @@ type RedisDown struct {
 
 // Totals are sums over the queues that are not lost. A job in a dead-letter queue counts once, as failed, even
 // where several queues share it. A sum is nil where no queue has the number, and 0 where there are no queues.
-// No sum is larger than [protocol.MaxCount], the last number that every reader keeps exact.
+// A sum is nil, too, where it is larger than [protocol.MaxCount], the last number that every reader keeps exact.
 type Totals struct {
 	Waiting *int64 `json:"waiting,omitempty"`
 	Active  *int64 `json:"active,omitempty"`

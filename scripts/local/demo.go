@@ -57,14 +57,20 @@ type demo struct {
 	second int
 }
 
+// warmUp is how many seconds the queues have been played when they are first shown: those that nobody works on are as
+// full by then as they get, so what is said of the history that ends there is true of what follows.
+const warmUp = 610
+
 // newDemo makes the queues, and makes their reporter label them.
 func newDemo(ctx context.Context, client redis.UniversalClient, drivers *reporter.Reporter) (*demo, error) {
 	for _, p := range drivers.Pollers {
 		p.Session = labelled{p.Session}
 	}
 	d := &demo{client: client, store: publish.New(client, "the embedded redis", protocol.DefaultTTL)}
-	if err := d.step(ctx); err != nil {
-		return nil, err
+	for now := time.Now(); d.second < warmUp; {
+		if err := d.step(ctx, now.Add(time.Duration(d.second-warmUp)*time.Second)); err != nil {
+			return nil, err
+		}
 	}
 	return d, nil
 }
@@ -78,15 +84,15 @@ func (d *demo) play(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-each.C:
-			if err := d.step(ctx); err != nil && ctx.Err() == nil {
+			if err := d.step(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}
 	}
 }
 
-func (d *demo) step(ctx context.Context) error {
-	t := tick{d.client, time.Now(), d.second}
+func (d *demo) step(ctx context.Context, now time.Time) error {
+	t := tick{d.client, now, d.second}
 	for name, p := range players {
 		if err := p.play(ctx, t); err != nil {
 			return fmt.Errorf("play the demo's queues of %s: %w", name, err)

@@ -31,7 +31,7 @@ func (d *demo) seedHistory(ctx context.Context, drivers *reporter.Reporter) erro
 	}
 	now := time.Now()
 	var documents []view.Document
-	for _, s := range []*protocol.QueueSnapshot{read, sqsSnapshot(tick{now: now})} {
+	for _, s := range []*protocol.QueueSnapshot{read, sqsSnapshot(tick{now: now, second: d.second})} {
 		documents = append(documents, view.Document{Key: s.Key(), Data: s.AppendJSON(nil)})
 	}
 	var b view.Builder
@@ -54,12 +54,15 @@ func (d *demo) seedHistory(ctx context.Context, drivers *reporter.Reporter) erro
 }
 
 // before is a sample some minutes ago: its numbers rise and fall over hours, each queue's at another time, and end with
-// those of now.
+// those of now. A queue that nobody works on stays as it is.
 func before(s history.Sample, queue, ago int) history.Sample {
 	phase := float64(queue)
 	day := math.Sin(2*math.Pi*float64(ago)/(24*60)+phase) - math.Sin(phase)
 	hour := math.Sin(2*math.Pi*float64(ago)/(70+float64(queue%5)*9)+phase) - math.Sin(phase)
 	share := math.Max(0, 1+0.4*day+0.25*hour)
+	if s.Metrics.Active != nil && *s.Metrics.Active == 0 {
+		share = 1
+	}
 	scale := func(n *int64) *int64 {
 		if n == nil {
 			return nil

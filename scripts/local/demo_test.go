@@ -9,8 +9,11 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/reporter"
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/builtin"
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 func TestEachPlayerIsADriversAndOthersAreNotAsked(t *testing.T) {
@@ -69,5 +72,32 @@ func TestDemoHasBounds(t *testing.T) {
 	}
 	if n := len(server.Keys()); n > 3*most {
 		t.Errorf("there are %d keys", n)
+	}
+}
+
+// TestDemoBeginsWhereItsHistoryEnds: what is said of a queue that nobody works on is said of the history, and of the next minute.
+func TestDemoBeginsWhereItsHistoryEnds(t *testing.T) {
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
+	t.Cleanup(func() { _ = client.Close() })
+	d, err := newDemo(t.Context(), client, &reporter.Reporter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck := map[string]int64{"bull:exports:wait": 0, "bull:thumbnails:paused": 0}
+	for key := range stuck {
+		stuck[key] = client.LLen(t.Context(), key).Val()
+	}
+	for range 75 {
+		if err := d.step(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, was := range stuck {
+		now := client.LLen(t.Context(), key).Val()
+		sample := history.Sample{Metrics: protocol.Metrics{Waiting: was, Active: new(int64(0))}}
+		if past := before(sample, 3, 1).Metrics.Waiting; was == 0 || now != was || past != was {
+			t.Errorf("%s had %d jobs a minute ago, %d at first and %d a minute later", key, past, was, now)
+		}
 	}
 }
