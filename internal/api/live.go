@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gravito-framework/pulse/internal/logonce"
+	"github.com/gravito-framework/pulse/internal/publish"
+	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/view"
 )
 
@@ -49,7 +52,8 @@ type Live struct {
 	builder   view.Builder
 	ahead     time.Duration // how far Redis' clock was ahead of ours at the last reading that worked
 	readAt    int64         // when the last reading that worked was, Unix ms by Redis' clock
-	downSince time.Time     // zero while Redis answers
+	downSince time.Time     // zero while Redis can be read
+	outages   logonce.Troubles
 	wait      time.Duration // until Redis that doesn't answer is tried again
 
 	mu       sync.Mutex // guards what is below
@@ -180,8 +184,12 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 		next = l.builder.View(l.now().Add(l.ahead))
 		since := l.downSince.Add(l.ahead)
 		next.RedisDown = &view.RedisDown{Since: since.UnixMilli(), ReadAt: l.readAt}
-		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has not answered since %s; these are the last numbers",
-			since.UTC().Format("15:04:05 UTC"))}}, next.Problems...)
+		what := "not answered"
+		if redisconn.IsRefusal(err) { // the log has all of what Redis said
+			what = "answered " + publish.CauseOf(err)
+		}
+		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has %s since %s; these are the last numbers",
+			what, l.downSince.Add(l.ahead).UTC().Format("15:04:05 UTC"))}}, next.Problems...)
 	}
 	v, patch := newVersion(prev, next)
 	v.down, v.madeAt = err != nil, l.now()
@@ -233,17 +241,23 @@ func (l *Live) generatedAt() int64 {
 	return l.latest().view.GeneratedAt
 }
 
-// down says once that Redis doesn't answer, and waits longer before each further try.
+// down says why Redis cannot be read, once a cause, and waits longer before each further try.
 func (l *Live) down(now time.Time, err error) {
 	if l.downSince.IsZero() {
 		l.downSince = now
-		l.log.Warn("cannot read; the last numbers are shown until it works", "error", err)
+	}
+	if isWorthALine, times := l.outages.Only(publish.CauseOf(err), now); isWorthALine {
+		attributes := []any{"error", err}
+		if times > 1 {
+			attributes = append(attributes, "times", times)
+		}
+		l.log.Warn("cannot read; the last numbers are shown until it works", attributes...)
 	}
 	l.wait = min(max(2*l.wait, readInterval), maxRetryDelay)
 }
 
 func (l *Live) up() {
-	if !l.downSince.IsZero() {
+	if l.outages.AllGone() {
 		l.log.Info("reads again")
 	}
 	l.downSince, l.wait = time.Time{}, 0

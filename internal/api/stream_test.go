@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/logonce"
 	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/runtime"
 	"github.com/gravito-framework/pulse/internal/servertest"
@@ -499,6 +500,72 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 		}
 	})
 }
+
+// TestEachCauseOfAnOutageIsALineAndFlappingIsNone: and the view says what Redis answers, where it does.
+func TestEachCauseOfAnOutageIsALineAndFlappingIsNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &pagetest.Store{}
+		h := pagetest.Handler(s.Read, slog.New(slog.NewTextHandler(&log, nil)))
+		s.Set("pulse:queues:shop", pagetest.OneQueue, 12)
+		look := func(err error) string {
+			s.Fail(err)
+			var body string
+			for range 10 {
+				time.Sleep(time.Second)
+				body = get(t, h, "/api/v1/view").Body.String()
+			}
+			return body
+		}
+		refused := fmt.Errorf("read from redis 10.0.0.7:6379: %w", &net.OpError{Op: "dial", Err: errors.New("connection refused")})
+		wrong := fmt.Errorf("read from redis 10.0.0.7:6379: %w", wrongPass{})
+		look(nil)
+		if body := look(refused); !strings.Contains(body, "Redis has not answered since 00:00:1") {
+			t.Errorf("while it is refused the view is %s", body)
+		}
+		if body := look(wrong); !strings.Contains(body, "Redis has answered WRONGPASS since 00:00:1") || strings.Contains(body, "invalid") {
+			t.Errorf("while its login is wrong the view is %s", body)
+		}
+		look(refused)
+		look(nil)
+		const first = "connection refused,WRONGPASS,reads again"
+		said := func() string {
+			var words []string
+			for line := range strings.Lines(log.String()) {
+				for _, word := range []string{"connection refused", "WRONGPASS", "reads again", " times="} {
+					if strings.Contains(line, word) {
+						words = append(words, word)
+					}
+				}
+			}
+			return strings.Join(words, ",")
+		}
+		if got := said(); got != first {
+			t.Errorf("the log says %s:\n%s", got, &log)
+		}
+		for range 20 {
+			look(refused)
+			look(nil)
+		}
+		if got := said(); got != first {
+			t.Errorf("when it has flapped for a while the log says %s:\n%s", got, &log)
+		}
+		time.Sleep(logonce.Quiet)
+		look(refused)
+		if got := said(); got != first+",connection refused, times=" || !strings.Contains(log.String(), "times=22") {
+			t.Errorf("ten minutes later the log says %s:\n%s", got, &log)
+		}
+	})
+}
+
+// wrongPass is what Redis answers to a wrong login.
+type wrongPass struct{}
+
+func (wrongPass) Error() string {
+	return "WRONGPASS invalid username-password pair or user is disabled."
+}
+func (wrongPass) RedisError() {}
 
 func TestWhoGoesWhileRedisIsReadSaysNothingAboutRedis(t *testing.T) {
 	t.Parallel()

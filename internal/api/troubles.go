@@ -3,11 +3,11 @@ package api
 import (
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/gravito-framework/pulse/internal/logonce"
+	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/internal/redisconn"
 )
 
@@ -44,11 +44,7 @@ func (t *readTroubles) note(log *slog.Logger, what string, err error) {
 	if !hadTrouble && len(t.now) >= maxReadTroubles {
 		return
 	}
-	kind := what + ": it does not answer"
-	if redisconn.IsRefusal(err) {
-		code, _, _ := strings.Cut(err.Error(), " ")
-		kind = what + ": " + code
-	}
+	kind := what + ": " + publish.CauseOf(err)
 	if hadTrouble && trouble.kind != kind {
 		t.troubles.Gone(trouble.kind)
 	}

@@ -64,7 +64,7 @@ func butSQS(why string) map[string][]string {
 var anything = map[string][]string{redisReporter: {}, sqsReporter: {}, host: {}, aggregator: {}, recorder: {}}
 
 const (
-	lastNumbers  = "Redis has not answered since"
+	lastNumbers  = "these are the last numbers"
 	nothingSince = "nothing has been reported since"
 	notNoted     = "Redis has not taken this server's own notes"
 )

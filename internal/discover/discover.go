@@ -48,8 +48,8 @@ const (
 
 // Reader reads one Redis. It is for one reading at a time.
 type Reader struct {
-	client redis.UniversalClient
-	name   string
+	redis redis.UniversalClient
+	name  string
 	// maxKeys bounds how many keys are known of the index, and how many that it doesn't hold.
 	maxKeys int
 	clock   func(cmd *redis.TimeCmd) (time.Time, error) // what Redis answers to TIME
@@ -60,6 +60,7 @@ type Reader struct {
 	skew    publish.Skew
 	hungAt  time.Time // when Redis last did not take our notes in time; zero if it has since
 	// Of one reading:
+	client   redis.UniversalClient   // of one server or of a cluster, as it was when the reading began
 	notes    []func(redis.Pipeliner) // what it writes, at its end
 	living   []*knownKey             // those of which that is a part
 	lost     map[string]bool         // a sentence for each node of a cluster that could not be reached
@@ -81,7 +82,7 @@ type knownKey struct {
 // such as "redis 10.0.0.7:6379".
 func New(client redis.UniversalClient, name string, maxKeys int) *Reader {
 	return &Reader{
-		client: client, name: name, maxKeys: maxKeys, known: map[string]*knownKey{}, walk: walk{clock: time.Now},
+		redis: client, name: name, maxKeys: maxKeys, known: map[string]*knownKey{}, walk: walk{clock: time.Now},
 		clock: (*redis.TimeCmd).Result,
 	}
 }
@@ -93,6 +94,7 @@ func New(client redis.UniversalClient, name string, maxKeys int) *Reader {
 // reached, and for the first walk of a large Redis while it lasts. err means that Redis could not be asked.
 func (r *Reader) Read(ctx context.Context, local time.Time, add func(view.Document) bool) (ahead time.Duration, err error) {
 	r.lost, r.problems, r.notes, r.living = nil, map[string]string{}, nil, nil
+	r.client = redisconn.Current(r.redis)
 	r.reading++
 	if r.reading == 1 {
 		sent := time.Now()

@@ -1,15 +1,21 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/redisconn"
+	"github.com/gravito-framework/pulse/protocol"
 )
 
 // try is the beginning of a script: a redis.pcall that says which command the user has no right to, for Redis says
@@ -30,14 +36,44 @@ var commandOf = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^NOPERM (?:for ([A-Z]+)$|.* permissions to run the '([a-z|]+)' command)`)
 })
 
-// CauseOf is why something failed, in a word, for a log that says each cause once: what Redis refused, such as OOM, or
-// that it could not be asked.
+// codeIn finds a code in a sentence, such as NOPERM in "read list mails: NOPERM: no permissions": adapters make
+// sentences of what was refused.
+var codeIn = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:^|: )(?:([A-Z][A-Za-z]+):|([A-Z]{4,})) `)
+})
+
+// CauseOf is why something failed, in a few words, for a log that says each cause once: what was refused, such as OOM,
+// that a name or a certificate is wrong, that nothing answered, or that it is none of these. There are few causes,
+// because each gets a line. An error that is several has the causes of all.
 func CauseOf(err error) string {
+	if all, is := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); is {
+		causes := map[string]bool{}
+		for _, one := range all.Unwrap() {
+			causes[CauseOf(one)] = true
+		}
+		return strings.Join(slices.Sorted(maps.Keys(causes)), ", ")
+	}
 	if refusal, is := errors.AsType[redis.Error](err); is && redisconn.IsRefusal(err) {
 		code, _, _ := strings.Cut(refusal.Error(), " ")
-		return code
+		return protocol.Shorten(code, 40)
 	}
-	return "it could not be asked"
+	_, isName := errors.AsType[*net.DNSError](err)
+	_, isNet := errors.AsType[net.Error](err)
+	switch {
+	case isName:
+		return "its name"
+	case strings.Contains(err.Error(), "tls: "), strings.Contains(err.Error(), "x509: "):
+		return "its certificate" // or ours
+	case isNet, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded):
+		return "it does not answer"
+	}
+	if m := codeIn().FindStringSubmatch(err.Error()); m != nil {
+		return m[1] + m[2]
+	}
+	return "another reason"
 }
 
 // WithRemedy is err, and what to do about it where Redis' user has no right to do that to key, or where the key, which is

@@ -28,8 +28,9 @@ func (a *Address) String() string {
 }
 
 // Client makes a client. Its time limits are short: a Redis that doesn't answer must cost a poll, not the
-// program. To see whether a single host is a node of a cluster, Client asks it at once, for at most two seconds
-// and until ctx ends; if it is one, the client uses the whole cluster.
+// program. A single host that is a node of a cluster is used as the whole cluster: Client asks it at once, for at
+// most two seconds and until ctx ends, and if it does not answer, the client asks it when it connects. [Current]
+// is what is used now.
 func (a *Address) Client(ctx context.Context) redis.UniversalClient {
 	redis.SetLogger(quiet{})
 	o := a.options
@@ -53,21 +54,11 @@ func (a *Address) Client(ctx context.Context) redis.UniversalClient {
 	case o.MasterName != "":
 		return redis.NewUniversalClient(&o)
 	}
-	single := o.Simple()
-	single.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
-		if err := refuseNodeOfCluster(ctx, cn); err != nil {
-			return err
-		}
-		return noTouch(ctx, cn)
-	}
-	client := redis.NewClient(single)
+	host := newOneHost(o.Simple(), func() *redis.ClusterClient { return clusterClient(&o) })
 	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 	defer cancel()
-	if errors.Is(client.Ping(ctx).Err(), errNodeOfCluster) {
-		_ = client.Close()
-		return clusterClient(&o)
-	}
-	return client
+	_ = host.Ping(ctx).Err()
+	return host
 }
 
 // Pinger makes a function that pings this Redis on a connection of its own, because other connections may be
@@ -76,12 +67,12 @@ func (a *Address) Pinger() func(ctx context.Context) error {
 	var once sync.Once
 	var client redis.UniversalClient
 	return func(ctx context.Context) error {
-		once.Do(func() { client = a.Client(context.WithoutCancel(ctx)) }) // a short ctx must not hide that it is a cluster
+		once.Do(func() { client = a.Client(ctx) })
 		return client.Ping(ctx).Err()
 	}
 }
 
-func clusterClient(o *redis.UniversalOptions) redis.UniversalClient {
+func clusterClient(o *redis.UniversalOptions) *redis.ClusterClient {
 	c := o.Cluster()
 	// After a failover go-redis asks for the new topology that often; a refused connection alone does
 	// not make it ask (redis/go-redis#3979), and its own default is a minute.
@@ -101,16 +92,13 @@ func clusterClient(o *redis.UniversalOptions) redis.UniversalClient {
 
 // errNodeOfCluster is why a single server is not asked: it would answer for its own part of the keys, and no
 // number would show that the others are missing.
-var errNodeOfCluster = errors.New("it is a node of a Redis Cluster, which did not answer when this program started: restart it, or name a second node in the URL")
+var errNodeOfCluster = errors.New("it is a node of a Redis Cluster, and is used as a cluster from now on")
 
-// refuseNodeOfCluster refuses a new connection to a node of a cluster. Every user may send HELLO, with no
+// isNodeOfCluster reports whether a new connection is one to a node of a cluster. Every user may send HELLO, with no
 // rights at all; servers before Redis 6 don't have it.
-func refuseNodeOfCluster(ctx context.Context, cn *redis.Conn) error {
+func isNodeOfCluster(ctx context.Context, cn *redis.Conn) bool {
 	about, err := cn.Hello(ctx, 2, "", "", "").Result()
-	if err == nil && about["mode"] == "cluster" {
-		return errNodeOfCluster
-	}
-	return nil
+	return err == nil && about["mode"] == "cluster"
 }
 
 // noTouch asks Redis not to count our reads as use of a key, so that they don't change which keys a full

@@ -133,7 +133,7 @@ func TestLargeValuesOfARealServerAreLeftOut(t *testing.T) {
 			t.Errorf("their neighbours: %d bytes, %d elements", len(fits.Val()), one.Val())
 		}
 	}
-	if n := client.PoolStats().TotalConns; n != 1 {
+	if n := Current(client).PoolStats().TotalConns; n != 1 {
 		t.Errorf("there are %d connections", n)
 	}
 }

@@ -14,6 +14,7 @@ import (
 // Masters lists the servers that hold keys: the masters of a cluster, else the one server. The order stays the
 // same.
 func Masters(ctx context.Context, client redis.UniversalClient) ([]*redis.Client, error) {
+	client = Current(client)
 	cluster, ok := client.(*redis.ClusterClient)
 	if !ok {
 		if one, ok := client.(*redis.Client); ok {

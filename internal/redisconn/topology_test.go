@@ -1,8 +1,11 @@
 package redisconn
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -33,8 +36,8 @@ func TestOneNodeOfAClusterIsUsedAsTheCluster(t *testing.T) {
 	}
 	for i, node := range nodes {
 		client := clientOf(t, "redis://ada:sesame@"+node.Addr)
-		if _, ok := client.(*redis.ClusterClient); !ok {
-			t.Fatalf("it is used by a %T", client)
+		if _, ok := Current(client).(*redis.ClusterClient); !ok {
+			t.Fatalf("it is used by a %T", Current(client))
 		}
 		for j := range 20 {
 			if err := client.Set(ctx, fmt.Sprintf("pulse:queues:shop-%d-%d", i, j), "{}", 0).Err(); err != nil {
@@ -52,21 +55,79 @@ func TestOneNodeOfAClusterIsUsedAsTheCluster(t *testing.T) {
 func TestOneServerStaysOneServer(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{servertest.Redis(t).URL, "redis://127.0.0.1:1", "unix:///nowhere"} {
-		if client := clientOf(t, url); fmt.Sprintf("%T", client) != "*redis.Client" {
+		if client := Current(clientOf(t, url)); fmt.Sprintf("%T", client) != "*redis.Client" {
 			t.Errorf("%s is used by a %T", url, client)
 		}
 	}
 }
 
-func TestANodeOfAClusterThatCameLaterIsRefusedWithTheRemedy(t *testing.T) {
+// TestANodeOfAClusterThatComesLaterIsUsedAsTheCluster: also where many find out at once. Nobody gets a part of the keys
+// as if it were all of them.
+func TestANodeOfAClusterThatComesLaterIsUsedAsTheCluster(t *testing.T) {
 	t.Parallel()
-	server := servertest.Redis(t, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(servertest.FreePort(t)))
-	server.Stop()
-	client := clientOf(t, server.URL)
-	server.Start()
-	for range 2 {
-		if err := client.Get(t.Context(), "pulse:queues:shop").Err(); err == nil || !strings.Contains(err.Error(), "it is a node of a Redis Cluster") {
-			t.Errorf("it answers %v", err)
+	ctx := t.Context()
+	nodes := servertest.ClusterNodes(t, 0)
+	nodes[0].Stop()
+	var clients []redis.UniversalClient // one for each way to send commands
+	for range 3 {
+		client := clientOf(t, nodes[0].URL)
+		if err := client.Get(ctx, "pulse:queues:shop").Err(); err == nil || !strings.Contains(err.Error(), "refused") {
+			t.Fatalf("before it is there it answers %v", err)
 		}
+		clients = append(clients, client)
+	}
+	alone := Current(clients[0])
+	nodes[0].Start() // it remembers the cluster
+	servertest.Eventually(t, "the cluster", func() bool {
+		return !slices.ContainsFunc(nodes, func(node *servertest.RedisServer) bool {
+			return !strings.Contains(node.Client.ClusterInfo(ctx).Val(), "cluster_state:ok")
+		})
+	})
+	var group sync.WaitGroup
+	for i := range 20 {
+		group.Go(func() {
+			if err := clients[0].Set(ctx, fmt.Sprint("a", i), "x", 0).Err(); err != nil {
+				t.Errorf("a command: %v", err)
+			}
+			_, err := clients[1].Pipelined(ctx, func(pipe redis.Pipeliner) error {
+				pipe.Set(ctx, fmt.Sprint("b", i), "x", 0)
+				pipe.Set(ctx, fmt.Sprint("c", i), "x", 0)
+				return nil
+			})
+			if err != nil {
+				t.Errorf("a pipeline: %v", err)
+			}
+			_, err = clients[2].TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+				pipe.Set(ctx, fmt.Sprintf("d{%d}", i), "x", 0)
+				pipe.Incr(ctx, fmt.Sprintf("e{%d}", i))
+				return nil
+			})
+			if err != nil {
+				t.Errorf("a transaction: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	var all int64
+	for _, node := range nodes {
+		keys := node.Client.DBSize(ctx).Val()
+		if all += keys; keys == 0 {
+			t.Errorf("%s has no key", node.Addr)
+		}
+	}
+	if all != 100 {
+		t.Errorf("there are %d keys of 100", all)
+	}
+	if masters, err := Masters(ctx, clients[0]); err != nil || len(masters) != 3 {
+		t.Errorf("it has the masters %v, %v", masters, err)
+	}
+	if err := alone.Ping(ctx).Err(); !errors.Is(err, errNodeOfCluster) {
+		t.Errorf("who took it for one server gets %v", err)
+	}
+	if err := clients[0].Close(); err != nil {
+		t.Error(err)
+	}
+	if err := Current(clients[0]).Ping(ctx).Err(); !errors.Is(err, redis.ErrClosed) {
+		t.Errorf("after Close the cluster answers %v", err)
 	}
 }

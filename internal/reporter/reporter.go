@@ -194,7 +194,7 @@ func (r *Reporter) publishWhy(ctx context.Context, why error) {
 	s.Problems = problems
 	reasons := []string{short(why)}
 	if all, is := errors.AsType[unreadable](why); is {
-		reasons = all
+		reasons = all.reasons
 	}
 	for _, reason := range reasons {
 		s.Problems = append(s.Problems, protocol.Problem{Reason: reason})
@@ -331,9 +331,13 @@ func (b reportedBy) first(name string, rows, old []protocol.Queue) (_, _ []proto
 }
 
 // unreadable is that no adapter could read anything: the reasons, each with the names of the adapters that have it.
-type unreadable []string
+type unreadable struct {
+	reasons []string
+	errs    []error // the adapters' own
+}
 
-func (u unreadable) Error() string { return strings.Join(u, "\n") }
+func (u unreadable) Error() string   { return strings.Join(u.reasons, "\n") }
+func (u unreadable) Unwrap() []error { return u.errs }
 
 // allFailed makes one error of the adapters'. Where all of them say that their Redis cannot be asked, that stands there
 // without their names. Each reason is cut by itself, so that none hides the next one.
@@ -351,7 +355,7 @@ func (r *Reporter) allFailed(errs []error) unreadable {
 		names[reason] = append(names[reason], r.nameOf(i))
 	}
 	if ofTheSource && len(reasons) == 1 {
-		return reasons
+		return unreadable{reasons, errs}
 	}
 	left := 0
 	for i, reason := range reasons {
@@ -364,7 +368,7 @@ func (r *Reporter) allFailed(errs []error) unreadable {
 	if left > 0 {
 		reasons = append(reasons[:maxReasons], fmt.Sprintf("%d more adapters cannot read anything, and why is not listed", left))
 	}
-	return reasons
+	return unreadable{reasons, errs}
 }
 
 // limit is how long one adapter's poll may take. With neighbours it is shorter: they wait for it, and

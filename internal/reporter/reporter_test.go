@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,6 +294,30 @@ func TestAnOutageIsLoggedOnceThoughItsErrorsDiffer(t *testing.T) {
 }
 
 // TestAnErrorWithoutEndIsCut: a server that is no Redis can make an error say anything.
+// TestAnotherCauseIsALineOfItsOwn: first Redis is gone for both adapters, then one may not read and the other goes on
+// failing, each time with other words.
+func TestAnotherCauseIsALineOfItsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		var polls atomic.Int64
+		gone := func() error {
+			return fmt.Errorf("read: %w", &net.OpError{Op: "dial", Err: fmt.Errorf("refused %d", polls.Add(1))})
+		}
+		r, said := m.new(t, named("bullmq", failing(gone)), named("list", failing(func() error {
+			if err := gone(); polls.Load() < 10 {
+				return err
+			}
+			return fmt.Errorf("find lists: NOPERM: no permissions, %d; allow +scan", polls.Load())
+		})))
+		r.Run(within(t, 150*time.Second), "")
+		lines := said.lines()
+		if len(lines) != 2 || !strings.Contains(lines[0], "refused") || !strings.Contains(lines[1], "NOPERM") {
+			t.Errorf("it said %q", lines)
+		}
+	})
+}
+
 func TestAnErrorWithoutEndIsCut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -39,13 +39,14 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 			return nil, err
 		}
 	}
+	client := redisconn.Current(s.client) // one for all: if it is found to be a cluster's node meanwhile, they fail
 	replies := make([]adapter.Reply, len(requests))
 	var lost lostNodes
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for first := 0; first < len(requests); first += batch {
 		last := min(first+batch, len(requests))
-		group.Go(func() error { return s.ask(ctx, requests[first:last], replies[first:last], &lost) })
+		group.Go(func() error { return ask(ctx, client, requests[first:last], replies[first:last], &lost) })
 	}
 	if err := cmp.Or(group.Wait(), lost.all(len(requests))); err != nil {
 		return nil, fmt.Errorf("read from %s: %w", s.name, err)
@@ -57,8 +58,8 @@ func (s *Source) Do(ctx context.Context, requests []adapter.Request) ([]adapter.
 }
 
 // ask answers one batch into replies.
-func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []adapter.Reply, lost *lostNodes) error {
-	cluster, _ := s.client.(*redis.ClusterClient)
+func ask(ctx context.Context, client redis.UniversalClient, requests []adapter.Request, replies []adapter.Reply, lost *lostNodes) error {
+	cluster, _ := client.(*redis.ClusterClient)
 	cmds := make([]*redis.Cmd, len(requests))
 	piped := make([]redis.Cmder, 0, len(requests))
 	size := 0
@@ -77,7 +78,7 @@ func (s *Source) ask(ctx context.Context, requests []adapter.Request, replies []
 		cmds[i] = redis.NewCmd(ctx, args[first:len(args):len(args)]...)
 		piped = append(piped, cmds[i])
 	}
-	pipe := s.client.Pipeline()
+	pipe := client.Pipeline()
 	_ = pipe.BatchProcess(ctx, piped...)
 	if err := redisconn.Exec(ctx, pipe); err != nil {
 		return err
