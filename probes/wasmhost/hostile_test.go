@@ -17,12 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/probes/wasmhost"
 	"github.com/gravito-framework/pulse/probes/wasmhost/wasmhosttest"
-	"github.com/gravito-framework/pulse/protocol"
 )
 
 var noon = time.UnixMilli(1_764_000_000_000)
@@ -479,30 +476,6 @@ func TestAnInstanceThatGrowsPageByPageCostsTwiceItsMemory(t *testing.T) { //noli
 	}
 	if cost := after.TotalAlloc - before.TotalAlloc; cost > 2*most+1<<20 {
 		t.Errorf("%d bytes were allocated for %d", cost, most)
-	}
-}
-
-// TestAModuleReportsNoQueuesOfABuiltInDriver, by either of the places that say which a queue's driver is. The built-in module
-// may: the transcripts have its queues.
-func TestAModuleReportsNoQueuesOfABuiltInDriver(t *testing.T) {
-	t.Parallel()
-	var m wasmhosttest.Module
-	m.Poll = m.Answer(`S{"timestamp":1764000000000,"app":"shop","queues":[
-		{"name":"a","driver":"bullmq","metrics":{"waiting":1}}, {"name":"b","driver":"other","metrics":{"waiting":1},"meta":{"driver":"redis-list"}},
-		{"name":"c","driver":"sqs","metrics":{"waiting":1}}, {"name":"d","driver":"resque","metrics":{"waiting":1}}, {"name":"e","driver":"other","metrics":{"waiting":1}}]}`)
-	const why = "it is left out: its driver is %s, which is the built-in adapter's: take the driver other, and a name of your own in meta.driver"
-	s := open(t, m, limits).Poll(t.Context(), noon).Snapshot
-	if s == nil || len(s.Queues) != 2 || s.Queues[0].Name != "d" || s.Queues[1].Name != "e" {
-		t.Fatalf("%+v", s)
-	}
-	want := []protocol.Problem{{Queue: "a", Reason: fmt.Sprintf(why, "bullmq")}, {Queue: "b", Reason: fmt.Sprintf(why, "redis-list")}, {Queue: "c", Reason: fmt.Sprintf(why, "sqs")}}
-	if diff := cmp.Diff(want, s.Problems); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
-	strict := limits
-	strict.Strict = true
-	if step := open(t, m, strict).Poll(t.Context(), noon); step.Err == nil || !strings.Contains(step.Err.Error(), `queue "a": it is left out`) {
-		t.Errorf("%+v", step)
 	}
 }
 

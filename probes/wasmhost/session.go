@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -173,42 +172,7 @@ func (s *Session) snapshot(data []byte) (*protocol.QueueSnapshot, error) {
 	}
 	snapshot.Source, snapshot.Timestamp = s.source, s.now.UnixMilli()
 	snapshot.Problems = problems
-	if foreign := leaveOutForeign(&snapshot, s.about.Name); foreign != nil && s.module.options.Strict {
-		return nil, foreign
-	}
 	return &snapshot, nil
-}
-
-// driverOf is the driver of each built-in adapter's queues. No other adapter may report it: a queue is known by its driver
-// and name, so such a row could take the place of an exact number.
-var driverOf = map[string]string{
-	"bullmq": string(protocol.DriverBullMQ), "laravel": string(protocol.DriverLaravelHorizon), "gravitostream": string(protocol.DriverGravitoStream),
-	"sqs": string(protocol.DriverSQS), "redislist": "redis-list", "redisstream": "redis-stream",
-}
-
-// leaveOutForeign takes the queues out of s that have the driver of a built-in adapter which this one is not, as problems.
-// It returns the first as an error.
-func leaveOutForeign(s *protocol.QueueSnapshot, adapterName string) (first error) {
-	builtIn := make(map[string]bool, len(driverOf))
-	for name, driver := range driverOf {
-		builtIn[driver] = name != adapterName
-	}
-	s.Queues = slices.DeleteFunc(s.Queues, func(q protocol.Queue) bool {
-		driver := q.DriverName()
-		if !builtIn[driver] {
-			return false
-		}
-		p := protocol.Problem{Queue: q.Name, Reason: fmt.Sprintf(
-			"it is left out: its driver is %s, which is the built-in adapter's: take the driver other, and a name of your own in meta.driver", driver)}
-		if first == nil {
-			first = errors.New(p.String())
-		}
-		if len(s.Problems) <= protocol.MaxProblems { // one more says that there are more
-			s.Problems = append(s.Problems, p)
-		}
-		return true
-	})
-	return first
 }
 
 // failed closes the instance, and is the step that says why. The wait for the next one doubles each time.
