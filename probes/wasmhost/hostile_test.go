@@ -457,7 +457,6 @@ func TestAResultThatOverlapsTheInputStaysAsItWasRead(t *testing.T) {
 	}
 }
 
-// TestNeighboursNeverNotice polls a good module beside each hostile one.
 // TestAnInstanceThatGrowsPageByPageCostsTwiceItsMemory: what it had before is copied seldom, as that is garbage. No other test
 // runs beside it, for it counts what the process allocates.
 func TestAnInstanceThatGrowsPageByPageCostsTwiceItsMemory(t *testing.T) { //nolint:paralleltest // see above
@@ -479,6 +478,7 @@ func TestAnInstanceThatGrowsPageByPageCostsTwiceItsMemory(t *testing.T) { //noli
 	}
 }
 
+// TestNeighboursNeverNotice polls a good module beside each hostile one.
 func TestNeighboursNeverNotice(t *testing.T) {
 	t.Parallel()
 	good := open(t, wasmhosttest.Module{}, limits)
