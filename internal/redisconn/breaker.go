@@ -25,6 +25,9 @@ const (
 // go-redis would ask up to three nodes at each command of ours, also those that hang.
 var errNoCommand = errors.New("COMMAND is never sent")
 
+// errNoSlots is why go-redis goes on to the next node: it would believe this one, and send everything anywhere.
+var errNoSlots = errors.New("this node knows of no slots: it has left the cluster, or the cluster is not ready; leave it out of the URL")
+
 // breaker keeps us from asking a node of a cluster that hangs. It is a [redis.Limiter] and a [redis.Hook].
 type breaker struct {
 	// answeredAt is when a node of the cluster answered last, Unix ns. All nodes share it.
@@ -83,7 +86,8 @@ func (b *breaker) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	return next
 }
 
-// ProcessHook keeps back what go-redis itself would ask, where that would wait for nothing.
+// ProcessHook keeps back what go-redis itself would ask, where that would wait for nothing, and the answer of a node
+// that is in no cluster.
 func (b *breaker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		var err error
@@ -97,6 +101,11 @@ func (b *breaker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			cmd.SetErr(err)
 			return err
 		}
-		return next(ctx, cmd)
+		err = next(ctx, cmd)
+		if slots, is := cmd.(*redis.ClusterSlotsCmd); is && err == nil && len(slots.Val()) == 0 {
+			err = errNoSlots
+			cmd.SetErr(err)
+		}
+		return err
 	}
 }

@@ -52,6 +52,35 @@ func TestOneNodeOfAClusterIsUsedAsTheCluster(t *testing.T) {
 	}
 }
 
+// TestANodeThatHasLeftTheClusterIsNotBelieved: it stays up, knows of no slots, and stands in the URL.
+func TestANodeThatHasLeftTheClusterIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	nodes := servertest.ClusterNodes(t, 0)
+	left := servertest.Redis(t, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(servertest.FreePort(t)))
+	for i := range 20 { // go-redis asks any of the two first
+		client := clientOf(t, "redis://"+left.Addr+","+nodes[0].Addr)
+		for j := range 5 {
+			if err := client.Set(ctx, fmt.Sprint("pulse:queues:shop-", j), "{}", 0).Err(); err != nil {
+				t.Fatalf("client %d: %v", i, err)
+			}
+		}
+		if masters, err := Masters(ctx, client); err != nil || len(masters) != 3 {
+			t.Errorf("client %d has the masters %v, %v", i, masters, err)
+		}
+	}
+	alone := clientOf(t, left.URL)
+	if err := alone.Get(ctx, "pulse:queues:shop").Err(); !errors.Is(err, errNoSlots) {
+		t.Errorf("asked alone it answers %v", err)
+	}
+	if err := left.Client.ClusterAddSlotsRange(ctx, 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, "a cluster of one", func() bool {
+		return errors.Is(alone.Get(ctx, "pulse:queues:shop").Err(), redis.Nil)
+	})
+}
+
 func TestOneServerStaysOneServer(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{servertest.Redis(t).URL, "redis://127.0.0.1:1", "unix:///nowhere"} {

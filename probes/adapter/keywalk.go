@@ -26,7 +26,7 @@ type KeyWalk struct {
 }
 
 // NewKeyWalk makes a walk to keys of a type, such as list. explain makes a refusal of a command a
-// sentence.
+// sentence; key is "" for SCAN, which needs a right to no key.
 func NewKeyWalk(patterns Patterns, kind string, explain func(err error, command, key string) string) *KeyWalk {
 	w := &KeyWalk{patterns: patterns, kind: kind, match: EscapeGlob(patterns.start()) + "*", explain: explain}
 	w.Walk = NewWalk(w.match, "TYPE", kind)
@@ -51,7 +51,7 @@ func (w *KeyWalk) Find(f *Flow, now time.Time, room Room, known func(key string)
 			w.askTypes, w.Walk = true, NewWalk(w.match)
 			return w.Find(f, now, room, known, then)
 		}
-		return then(nil, errors.New("find "+w.kind+"s: "+w.explain(err, "scan", "any key")))
+		return then(nil, errors.New("find "+w.kind+"s: "+w.explain(err, "scan", "")))
 	})
 }
 

@@ -76,6 +76,7 @@ type poll struct {
 	counts   []counts // one a queue, in the order of session.queues
 	workers  *workers // nil where Redis doesn't tell
 	problems []protocol.Problem
+	findErr  error // why it could look for nothing
 }
 
 // queue is one queue.

@@ -17,7 +17,7 @@ func (s *session) finish() adapter.Step {
 		Problems: append(s.poll.problems, s.walkProblems()...),
 	}
 	numbers := make([]int64, 3*len(s.queues)) // what the metrics point to, allocated at once
-	var first error
+	first := s.poll.findErr
 	for i, q := range s.queues {
 		c := &s.poll.counts[i]
 		if c.err == nil && c.waiting > protocol.MaxCount {

@@ -401,6 +401,14 @@ func TestRefusedScanStillReadsWhatIsNamed(t *testing.T) {
 	}
 }
 
+// TestRefusedScanThatLeavesNothingIsNoSnapshot: nor does it say that it is still looking.
+func TestRefusedScanThatLeavesNothingIsNoSnapshot(t *testing.T) {
+	k := keys{"SCAN": adapter.Refusal("NOPERM no permissions")}
+	if s, _, err := k.poll(t, openFor(t, "b*"), noon); err == nil || !strings.HasPrefix(err.Error(), "find queues: NOPERM") {
+		t.Errorf("snapshot %v, error %v", s, err)
+	}
+}
+
 func client(name, more string) string { return "id=1 addr=1 name=" + name + " age=1 " + more }
 
 const (

@@ -1,6 +1,7 @@
 package bullmq
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,8 @@ func (s *session) find() adapter.Step {
 	s.walk.candidates = map[string]bool{}
 	return s.walk.Part(&s.Flow, s.poll.now, s.candidate, func(err error) adapter.Step {
 		if err != nil {
-			s.problem("find queues: " + s.explain(err))
+			s.poll.findErr = errors.New("find queues: " + s.explain(err))
+			s.problem(s.poll.findErr.Error())
 			return s.count()
 		}
 		return s.check()

@@ -82,7 +82,7 @@ func (s *session) finish(r []adapter.Reply, stranded map[*queue]int64) adapter.S
 	}
 	s.walkProblems()
 	numbers := make([]int64, 2*len(s.order)) // what the metrics point to, allocated at once
-	var first error
+	first := s.findErr
 	var empty []*queue
 	for i, q := range s.order {
 		row, err := s.queue(q, r[i*perQueue:(i+1)*perQueue], numbers[2*i:], stranded[q])

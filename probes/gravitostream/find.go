@@ -1,6 +1,7 @@
 package gravitostream
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -12,7 +13,8 @@ import (
 func (s *session) find() adapter.Step {
 	return s.walk.Part(&s.Flow, s.now, s.found, func(err error) adapter.Step {
 		if err != nil {
-			s.problem("", "find queues: "+s.explain(err))
+			s.findErr = errors.New("find queues: " + s.explain(err))
+			s.problem("", s.findErr.Error())
 			return s.count()
 		}
 		return s.check()
@@ -113,7 +115,7 @@ func (s *session) forget(empty []*queue) {
 // walkProblems are the walk's problems for each snapshot.
 func (s *session) walkProblems() {
 	switch {
-	case s.walk == nil:
+	case s.walk == nil || s.findErr != nil: // that is said
 	case s.walk.Problem() != "":
 		s.problem("", s.walk.Problem())
 	case len(s.queues) == 0:

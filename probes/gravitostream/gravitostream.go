@@ -96,6 +96,7 @@ type session struct {
 
 	now      time.Time
 	problems []protocol.Problem
+	findErr  error // why it could look for nothing
 }
 
 // queue is one queue and its requests, which never change.
@@ -153,7 +154,7 @@ func (s *session) setOrder() {
 
 // Poll implements [adapter.Session].
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
-	s.now, s.problems, s.newKeys = now, nil, nil
+	s.now, s.problems, s.findErr, s.newKeys = now, nil, nil, nil
 	if s.walk != nil && !s.walk.Rests(now) {
 		s.newKeys = map[string]candidate{}
 		return s.find()

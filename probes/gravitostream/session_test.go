@@ -439,9 +439,17 @@ func TestAllRefusedIsNoSnapshot(t *testing.T) {
 	}
 }
 
+// TestRefusedScanThatLeavesNothingIsNoSnapshot: nor does it say that it is still looking.
+func TestRefusedScanThatLeavesNothingIsNoSnapshot(t *testing.T) {
+	k := keys{"SCAN": adapter.Refusal("NOPERM no permissions")}
+	if s, _, err := k.poll(t, openFor(t, "b*"), noon); err == nil || !strings.HasPrefix(err.Error(), "find queues: NOPERM") {
+		t.Errorf("snapshot %v, error %v", s, err)
+	}
+}
+
 func TestRefusedScanStillReadsWhatIsNamed(t *testing.T) {
 	s, _, err := keys{"SCAN": adapter.Refusal("NOPERM no permissions"), "queue:a": list(1)}.poll(t, openFor(t, "a,b*"), noon)
-	if err != nil || len(s.Queues) != 1 || !strings.Contains(fmt.Sprint(s.Problems), "find queues: NOPERM") {
+	if err != nil || len(s.Queues) != 1 || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Reason, "find queues: NOPERM") {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -112,6 +112,7 @@ type poll struct {
 	workers  workers
 	again    bool // the queues have been counted once more because a spelling was found
 	problems []protocol.Problem
+	findErr  error // why it could look for nothing
 }
 
 // Poll implements [adapter.Session].

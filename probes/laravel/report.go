@@ -22,7 +22,7 @@ func (s *session) finish() adapter.Step {
 			Reason: "read Horizon's keys, " + s.horizon.prefix + "*, whether there are any or not: " + s.explain(err),
 		})
 	}
-	var first error
+	first := s.poll.findErr
 	for i, q := range s.queues {
 		c := &s.poll.counts[i]
 		if c.err == nil {

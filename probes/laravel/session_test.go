@@ -633,8 +633,11 @@ func TestDiscoverySaysWhatItLacks(t *testing.T) {
 		s := redis(nil)
 		s.says["SCAN"] = noPerm
 		got, err := s.poll(t, open(t, adapter.Settings{SettingQueues: "*,a"}), noon)
-		if err != nil || !strings.Contains(strings.Join(problems(got), "\n"), "find queues: NOPERM") {
+		if err != nil || len(problems(got)) != 1 || !strings.Contains(problems(got)[0], "find queues: NOPERM") {
 			t.Errorf("problems %v, error %v", problems(got), err)
+		}
+		if got, err := s.poll(t, open(t, adapter.Settings{SettingQueues: "*"}), noon); err == nil || !strings.HasPrefix(err.Error(), "find queues: NOPERM") {
+			t.Errorf("where nothing is named: %v, error %v", got, err)
 		}
 	})
 	t.Run("no permission to ask for types", func(t *testing.T) {

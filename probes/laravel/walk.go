@@ -1,6 +1,7 @@
 package laravel
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,8 @@ func (s *session) find() adapter.Step {
 	s.walk.candidates = map[string]bool{}
 	return s.walk.Part(&s.Flow, s.poll.now, s.candidate, func(err error) adapter.Step {
 		if err != nil {
-			s.problem("find queues: " + s.explain(err))
+			s.poll.findErr = errors.New("find queues: " + s.explain(err))
+			s.problem(s.poll.findErr.Error())
 			return s.count()
 		}
 		return s.check()
@@ -166,7 +168,7 @@ func (s *session) remove(q *queue) {
 func (s *session) walkProblems() []protocol.Problem {
 	w := s.walk
 	switch {
-	case w == nil:
+	case w == nil || s.poll.findErr != nil: // that is said
 		return nil
 	case w.Problem() != "":
 		return []protocol.Problem{{Reason: w.Problem()}}

@@ -19,7 +19,7 @@ func (s *session) finish(r []adapter.Reply) adapter.Step {
 		Queues: make([]protocol.Queue, 0, len(s.order)),
 	}
 	s.walkProblems()
-	var first error
+	first := s.findErr
 	var empty []*list
 	for i, l := range s.order {
 		n, err := r[i].Count()
@@ -68,6 +68,9 @@ func (s *session) queue(l *list, n int64) protocol.Queue {
 func explain(err error, command, key string) string {
 	switch adapter.CodeOf(err) {
 	case "NOPERM":
+		if key == "" {
+			return err.Error() + "; allow +" + command + " (docs/acl.md)"
+		}
 		return err.Error() + "; allow +" + command + " on ~" + adapter.Cut(key, 80) + " (docs/acl.md)"
 	case "WRONGTYPE":
 		return err.Error() + "; this key is no list: name another, or leave it out"

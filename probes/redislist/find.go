@@ -13,6 +13,7 @@ func (s *session) find() adapter.Step {
 	known := func(key string) bool { return s.lists[key] != nil }
 	return s.walk.Find(&s.Flow, s.now, adapter.RoomBeside(s.lists), known, func(found []string, err error) adapter.Step {
 		if err != nil {
+			s.findErr = err
 			s.problem("", err.Error())
 			return s.count()
 		}
@@ -42,7 +43,7 @@ func (s *session) forget(empty []*list) {
 // walkProblems are the walk's problems for each snapshot.
 func (s *session) walkProblems() {
 	switch {
-	case s.walk == nil:
+	case s.walk == nil || s.findErr != nil: // that is said
 	case s.walk.Problem() != "":
 		s.problem("", s.walk.Problem())
 	case len(s.lists) == 0:

@@ -75,6 +75,7 @@ type session struct {
 
 	now      time.Time
 	problems []protocol.Problem
+	findErr  error // why it could look for nothing
 }
 
 // list is one list and what is asked of it, which never changes.
@@ -101,7 +102,7 @@ func (s *session) setOrder() {
 
 // Poll implements [adapter.Session].
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
-	s.now, s.problems = now, nil
+	s.now, s.problems, s.findErr = now, nil, nil
 	if s.walk != nil && !s.walk.Rests(now) {
 		return s.find()
 	}

@@ -286,6 +286,14 @@ func TestAllRefusedIsNoSnapshot(t *testing.T) {
 	}
 }
 
+// TestRefusedScanThatLeavesNothingIsNoSnapshot: nor does it say that it is still looking.
+func TestRefusedScanThatLeavesNothingIsNoSnapshot(t *testing.T) {
+	k := keys{refused: map[string]adapter.Reply{"SCAN": adapter.Refusal("NOPERM no permissions")}}
+	if s, _, err := k.poll(t, openFor(t, "b*"), noon); err == nil || !strings.HasPrefix(err.Error(), "find lists: NOPERM") {
+		t.Errorf("snapshot %v, error %v", s, err)
+	}
+}
+
 func TestRefusedScanStillReadsWhatIsNamed(t *testing.T) {
 	k := keys{lists: map[string]int64{"a": 1}, refused: map[string]adapter.Reply{"SCAN": adapter.Refusal("NOPERM no permissions")}}
 	s, _, err := k.poll(t, openFor(t, "a,b*"), noon)
@@ -295,7 +303,7 @@ func TestRefusedScanStillReadsWhatIsNamed(t *testing.T) {
 	if diff := cmp.Diff(map[string]int64{"a": 1}, waiting(s)); diff != "" {
 		t.Errorf("queues (-want +got):\n%s", diff)
 	}
-	if !strings.Contains(fmt.Sprint(s.Problems), "find lists: NOPERM: no permissions; allow +scan") {
+	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Reason, "find lists: NOPERM: no permissions; allow +scan (docs/acl.md)") {
 		t.Errorf("problems are %v", s.Problems)
 	}
 }

@@ -11,6 +11,7 @@ import (
 func (s *session) find() adapter.Step {
 	return s.walk.Find(&s.Flow, s.now, s.walk.Room(), func(key string) bool { return s.walk.Knows(key) }, func(found []string, err error) adapter.Step {
 		if err != nil {
+			s.findErr, s.failed = err, err
 			s.problem("", err.Error())
 			return s.count()
 		}
@@ -25,7 +26,7 @@ func (s *session) find() adapter.Step {
 // walkProblems are what there is to say of the walk in each snapshot.
 func (s *session) walkProblems() {
 	switch {
-	case s.walk == nil:
+	case s.walk == nil || s.findErr != nil: // that is said
 	case s.walk.Problem() != "":
 		s.problem("", s.walk.Problem())
 	case len(s.streams) == 0:

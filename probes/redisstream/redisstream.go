@@ -69,6 +69,7 @@ type session struct {
 	now      time.Time
 	groups   []group // of the poll under way, stream by stream
 	problems []protocol.Problem
+	findErr  error // why it could look for nothing
 	failed   error // why the first stream that could not be read could not
 
 	wrongName string // a sentence about a group that cannot be reported; one stands for all
@@ -150,7 +151,7 @@ func (s *session) setStreams(found []string) {
 // Poll implements [adapter.Session].
 func (s *session) Poll(_ context.Context, now time.Time) adapter.Step {
 	s.polls++
-	s.now, s.problems, s.failed = now, nil, nil
+	s.now, s.problems, s.findErr, s.failed = now, nil, nil, nil
 	s.groups, s.wrongName = s.groups[:0], ""
 	if s.walk != nil && !s.walk.Rests(now) {
 		return s.find()

@@ -81,6 +81,9 @@ func timeOf(i id, now time.Time) (ms int64, ok bool) {
 func explain(err error, commands, key string) string {
 	switch adapter.CodeOf(err) {
 	case "NOPERM":
+		if key == "" {
+			return err.Error() + "; allow +" + commands + " (docs/acl.md)"
+		}
 		return err.Error() + "; allow +" + commands + " on ~" + adapter.Cut(key, 80) + " (docs/acl.md)"
 	case "WRONGTYPE":
 		return err.Error() + "; this key is no stream: name another, or leave it out"

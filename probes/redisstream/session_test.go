@@ -603,10 +603,18 @@ func TestAllRefusedIsNoSnapshot(t *testing.T) {
 	}
 }
 
+// TestRefusedScanThatLeavesNothingIsNoSnapshot: nor does it say that it is still looking.
+func TestRefusedScanThatLeavesNothingIsNoSnapshot(t *testing.T) {
+	k := &redis{refused: map[string]adapter.Reply{"SCAN": adapter.Refusal("NOPERM no permissions")}}
+	if s, err := k.poll(t, openFor(t, "b*"), noon); err == nil || !strings.HasPrefix(err.Error(), "find streams: NOPERM") {
+		t.Errorf("snapshot %v, error %v", s, err)
+	}
+}
+
 func TestRefusedScanStillReadsWhatIsNamed(t *testing.T) {
 	k := &redis{streams: map[string]*stub{"a": {groups: []stubGroup{{name: "g"}}}}, refused: map[string]adapter.Reply{"SCAN": adapter.Refusal("NOPERM no permissions")}}
 	s, err := k.poll(t, openFor(t, "a,b*"), noon)
-	if err != nil || len(s.Queues) != 1 || !strings.Contains(fmt.Sprint(s.Problems), "find streams: NOPERM") {
+	if err != nil || len(s.Queues) != 1 || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Reason, "find streams: NOPERM") {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
