@@ -26,7 +26,13 @@ type Store struct {
 	clock  *clock
 
 	mu   sync.Mutex
-	last map[string]int64 // the timestamp of the newest snapshot that was written here, by its key
+	last map[string]written // by the key of a snapshot
+}
+
+// written is what a store knows of a snapshot's key.
+type written struct {
+	at          int64 // the timestamp of the snapshot that it wrote last
+	metAnothers bool  // at its last try another's snapshot was there
 }
 
 // New makes a store of client whose keys live for ttl. name is how errors call it, such as
@@ -37,7 +43,7 @@ func New(client redis.UniversalClient, name string, ttl time.Duration) *Store {
 
 // NewWithClock is as [New], on a machine whose clocks are local.
 func NewWithClock(client redis.UniversalClient, name string, ttl time.Duration, local LocalClock) *Store {
-	return &Store{client: client, name: name, ttl: ttl, clock: &clock{local: local}, last: map[string]int64{}}
+	return &Store{client: client, name: name, ttl: ttl, clock: &clock{local: local}, last: map[string]written{}}
 }
 
 // setNewer SETs a snapshot unless a newer one is there: of two reporters that overlap, the newer reading stays,
@@ -46,7 +52,8 @@ func NewWithClock(client redis.UniversalClient, name string, ttl time.Duration, 
 // reporter could publish for as long as the key lives. Two seconds are allowed, because a writer knows Redis' time
 // no better. And so is the one that this store wrote last (ARGV[4]), also where a clock was set back since.
 //
-// It returns whether it was SET, and Redis' time in ms or what Redis said instead. Before Redis 5 a script that asks
+// It returns whether it was SET, Redis' time in ms or what Redis said instead, and 1 where a snapshot was there that
+// this store has not written. Before Redis 5 a script that asks
 // for the time may write only after replicate_commands.
 const setNewer = try + `
 if redis.replicate_commands then redis.replicate_commands() end
@@ -54,15 +61,16 @@ local time = redis.pcall('TIME')
 local now = time[1] and time[1] * 1000 + math.floor(time[2] / 1000)
 local there = redis.pcall('GETRANGE', KEYS[1], 0, 40)
 local at = type(there) == 'string' and tonumber(string.match(there, '^{"timestamp":(%d+)') or '')
+local anothers = at and at ~= tonumber(ARGV[4]) and 1 or 0
 local isNewer = at and at > tonumber(ARGV[2]) and at ~= tonumber(ARGV[4]) and not (now and at > now + 2000)
 if isNewer then
   local left = try('PTTL', KEYS[1])
   if type(left) == 'table' then return left end
-  if left >= 0 then return {0, now or tostring(time.err)} end
+  if left >= 0 then return {0, now or tostring(time.err), anothers} end
 end
 local set = try('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 if set.err then return set end
-return {1, now or tostring(time.err)}`
+return {1, now or tostring(time.err), anothers}`
 
 // Snapshot publishes s, and says whether it did: false without an error means that a newer one is
 // there; true with one that only the index could not be written. Queues that cannot be written are
@@ -77,32 +85,43 @@ func (p *Store) Snapshot(ctx context.Context, s *protocol.QueueSnapshot) (bool, 
 	set := pipe.Eval(ctx, setNewer, []string{key}, data, s.Timestamp, p.ttl.Milliseconds(), p.lastWritten(key))
 	asked := p.note(ctx, pipe, key)
 	_, err = pipe.Exec(ctx)
-	published := p.wrote(set, asked)
+	published, metAnothers := p.wrote(set, asked)
 	switch {
 	case err != nil && published:
 		err = fmt.Errorf("note %s in %s at %s: %w", key, protocol.IndexKey, p.name, WithRemedy(err, protocol.IndexKey))
 	case err != nil:
 		err = fmt.Errorf("publish %s to %s: %w", key, p.name, WithRemedy(err, key))
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := written{p.last[key].at, metAnothers}
 	if published {
-		p.mu.Lock()
-		p.last[key] = s.Timestamp
-		p.mu.Unlock()
+		last.at = s.Timestamp
 	}
+	p.last[key] = last
 	return published, err
+}
+
+// MetAnothers reports whether the last try to publish under key, which is a snapshot's, found one there that this
+// store had not written. Once that is a reporter which ended before this one began, or a write of which the answer was
+// lost; again and again it is another reporter that goes on.
+func (p *Store) MetAnothers(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last[key].metAnothers
 }
 
 func (p *Store) lastWritten(key string) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.last[key]
+	return p.last[key].at
 }
 
-// wrote is whether setNewer has SET. The time in its answer is kept.
-func (p *Store) wrote(set *redis.Cmd, asked time.Duration) bool {
+// wrote is whether setNewer has SET, and whether another's was there. The time in its answer is kept.
+func (p *Store) wrote(set *redis.Cmd, asked time.Duration) (published, metAnothers bool) {
 	answer, _ := set.Slice() // an error is the pipeline's, too
-	if len(answer) != 2 {
-		return false
+	if len(answer) != 3 {
+		return false, false
 	}
 	switch now := answer[1].(type) {
 	case int64:
@@ -110,7 +129,7 @@ func (p *Store) wrote(set *redis.Cmd, asked time.Duration) bool {
 	case string:
 		p.clock.refused(now + remedy)
 	}
-	return answer[0] == int64(1)
+	return answer[0] == int64(1), answer[2] == int64(1)
 }
 
 // Heartbeat publishes h as that of the server called id.

@@ -34,12 +34,12 @@ type Reporter struct {
 	Store       *publish.Store
 	Log         *slog.Logger
 
-	last      *protocol.QueueSnapshot      // of the last poll that worked
-	rows      []lastRows                   // one an adapter
-	problems  map[string]*logonce.Troubles // what snapshots could not read, by adapter and kind
-	floods    logonce.Troubles             // adapters that have more problems than are logged
-	outages   logonce.Troubles             // why it cannot report, by cause
-	overtaken int                          // how many snapshots in a row were not published, for a newer one was there
+	last     *protocol.QueueSnapshot      // of the last poll that worked
+	rows     []lastRows                   // one an adapter
+	problems map[string]*logonce.Troubles // what snapshots could not read, by adapter and kind
+	floods   logonce.Troubles             // adapters that have more problems than are logged
+	outages  logonce.Troubles             // why it cannot report, by cause
+	anothers int                          // how many tries in a row found another reporter's snapshot under our key
 }
 
 // Summary is what a Lambda invocation returns.
@@ -63,9 +63,9 @@ const (
 	minTry = 5 * time.Second
 	// maxProblems bounds a snapshot's and a summary's.
 	maxProblems = protocol.MaxProblems
-	// manyOvertaken is how often in a row another's snapshot must be newer before that is a problem. Once or twice
-	// it is where two runs overlap, of which one ends.
-	manyOvertaken = 3
+	// manyAnothers is how often in a row another's snapshot must be there before that is a problem. Once or twice it is
+	// after a restart, or where two runs overlap, of which one ends.
+	manyAnothers = 3
 	// maxLines bounds how many problems of one adapter are logged a minute, in case it has other words for them in each
 	// poll.
 	maxLines = 20
@@ -91,6 +91,9 @@ func (r *Reporter) Run(ctx context.Context, owner string) Summary {
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = firstRetry, r.Interval
 	claimed := owner == ""
+	if !claimed {
+		r.anothers = 0 // between two invocations another instance of the function may have run
+	}
 	for next := start; wait(ctx, next); {
 		began := time.Now()
 		next = began.Add(r.Interval)
@@ -152,19 +155,21 @@ func (r *Reporter) try(ctx context.Context, owner string, claimed *bool, sum *ta
 		r.publishWhy(ctx, err)
 		return true, err
 	}
+	if r.anothers >= manyAnothers {
+		s.Problems = slices.Insert(s.Problems, 0, protocol.Problem{Reason: fmt.Sprintf(
+			"another reporter of app %s and source %s publishes, too, and only the newer snapshot is shown: stop one of the two, or give it a PULSE_SOURCE of its own", r.App, r.Source)})
+	}
 	published, err := r.Store.Snapshot(ctx, s)
 	r.last = s
 	sum.Queues = len(s.Queues)
-	switch {
-	case published:
+	if published {
 		sum.Published++
-		r.overtaken = 0
-	case err == nil:
-		r.overtaken++
-		if r.overtaken >= manyOvertaken { // nobody sees the snapshot that it would be in
-			s.Problems = append(s.Problems, protocol.Problem{Reason: fmt.Sprintf(
-				"another reporter of app %s and source %s publishes newer snapshots, and this one's are left out: stop one of the two, or give it a PULSE_SOURCE of its own", r.App, r.Source)})
-		}
+	}
+	switch {
+	case r.Store.MetAnothers(s.Key()):
+		r.anothers++
+	case published:
+		r.anothers = 0
 	}
 	r.log(s.Problems, sum)
 	return true, err

@@ -91,7 +91,8 @@ type memory struct {
 	owner     string
 	published []protocol.QueueSnapshot
 	down      func() error // the outage there is now, or nil
-	newer     bool         // a newer snapshot is there
+	newer     bool         // another's newer snapshot is there
+	anothers  bool         // another's older snapshot is there
 }
 
 func (m *memory) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -144,7 +145,7 @@ func (m *memory) answer(cmd redis.Cmder) error {
 			published = 1
 			m.published = append(m.published, s)
 		}
-		cmd.(*redis.Cmd).SetVal([]any{published, time.Now().UnixMilli()})
+		cmd.(*redis.Cmd).SetVal([]any{published, time.Now().UnixMilli(), map[bool]int64{true: 1}[m.newer || m.anothers]})
 	}
 	return nil
 }
@@ -585,7 +586,7 @@ func TestAnothersNewerSnapshotsAreSaid(t *testing.T) {
 		if sum := r.Run(within(t, 20*time.Second), ""); sum.Polls != 2 || sum.Published > 0 || len(sum.Problems) > 0 || len(said.lines()) > 0 {
 			t.Errorf("after two: %+v, it said %q", sum, said.lines())
 		}
-		const want = "another reporter of app shop and source redis publishes newer snapshots, and this one's are left out: stop one of the two, or give it a PULSE_SOURCE of its own"
+		const want = "another reporter of app shop and source redis publishes, too, and only the newer snapshot is shown: stop one of the two, or give it a PULSE_SOURCE of its own"
 		sum := r.Run(within(t, 50*time.Second), "")
 		if sum.Published > 0 || len(sum.Problems) != 1 || sum.Problems[0] != want {
 			t.Errorf("%+v", sum)
@@ -609,6 +610,76 @@ func TestAnothersNewerSnapshotsAreSaid(t *testing.T) {
 }
 
 // TestRedisTimeIsThatOfSnapshotsAndAdapters has a Redis whose clock is at another time than this machine's.
+// TestInstancesOfAFunctionThatTakeTurnsAreOneReporter: each finds the other's snapshot at the begin of each invocation.
+func TestInstancesOfAFunctionThatTakeTurnsAreOneReporter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{anothers: true}
+		r, _ := m.new(t, poller("orders"))
+		for range 5 {
+			if sum := r.Run(within(t, 20*time.Second), "request"); sum.Published != 2 || len(sum.Problems) > 0 {
+				t.Errorf("%+v", sum)
+			}
+		}
+	})
+}
+
+// TestTwoReportersOfOneKeyAreSaid: they publish in turn, so that none finds a newer one, and rows flip. A second run for a
+// moment, as at a restart and in Lambda, is none.
+func TestTwoReportersOfOneKeyAreSaid(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	server := servertest.Redis(t)
+	new := func(name string) (*Reporter, *logs) {
+		said := &logs{}
+		return &Reporter{
+			App: "shop", Source: "redis", Interval: time.Minute, Pollers: []*poll.Poller{poller(name)}, Log: said.logger(),
+			Store: publish.New(server.Client, "redis", 5*time.Minute),
+		}, said
+	}
+	step := func(r *Reporter) {
+		t.Helper()
+		claimed := true
+		time.Sleep(2 * time.Millisecond) // each has its own timestamp
+		if _, err := r.try(ctx, "", &claimed, &tally{kinds: map[string]bool{}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = "another reporter of app shop and source redis publishes, too"
+	shown := func() bool {
+		return strings.Contains(server.Client.Get(ctx, protocol.QueuesKey("shop", "redis")).Val(), want)
+	}
+	a, saidA := new("a")
+	for range 4 { // a restart, and another one
+		step(a)
+		b, saidB := new("b")
+		step(a)
+		step(b)
+		step(a)
+		step(b)
+		if shown() || len(saidA.lines())+len(saidB.lines()) > 0 {
+			t.Fatalf("after a moment of two they say %q, %q", saidA.lines(), saidB.lines())
+		}
+		step(b)
+		step(b)
+		a, saidA = b, saidB
+	}
+	b, saidB := new("b")
+	for range 8 {
+		step(a)
+		step(b)
+	}
+	if lines := append(saidA.lines(), saidB.lines()...); !shown() || len(lines) != 2 || !strings.Contains(lines[0], want) || !strings.Contains(lines[1], "PULSE_SOURCE") {
+		t.Errorf("they say %q, and the snapshot %v", lines, shown())
+	}
+	for range 3 {
+		step(a)
+	}
+	if shown() {
+		t.Error("the other has gone, and is still said")
+	}
+}
+
 func TestRedisTimeIsThatOfSnapshotsAndAdapters(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
