@@ -519,7 +519,7 @@ func TestEachCauseOfAnOutageIsALineAndFlappingIsNone(t *testing.T) {
 			return body
 		}
 		refused := fmt.Errorf("read from redis 10.0.0.7:6379: %w", &net.OpError{Op: "dial", Err: errors.New("connection refused")})
-		wrong := fmt.Errorf("read from redis 10.0.0.7:6379: %w", wrongPass{})
+		wrong := fmt.Errorf("read from redis 10.0.0.7:6379: %w", wrongPassError{})
 		look(nil)
 		if body := look(refused); !strings.Contains(body, "Redis has not answered since 00:00:1") {
 			t.Errorf("while it is refused the view is %s", body)
@@ -559,13 +559,13 @@ func TestEachCauseOfAnOutageIsALineAndFlappingIsNone(t *testing.T) {
 	})
 }
 
-// wrongPass is what Redis answers to a wrong login.
-type wrongPass struct{}
+// wrongPassError is what Redis answers to a wrong login.
+type wrongPassError struct{}
 
-func (wrongPass) Error() string {
+func (wrongPassError) Error() string {
 	return "WRONGPASS invalid username-password pair or user is disabled."
 }
-func (wrongPass) RedisError() {}
+func (wrongPassError) RedisError() {}
 
 func TestWhoGoesWhileRedisIsReadSaysNothingAboutRedis(t *testing.T) {
 	t.Parallel()

@@ -60,6 +60,7 @@ type Reader struct {
 	skew    publish.Skew
 	hungAt  time.Time // when Redis last did not take our notes in time; zero if it has since
 	// Of one reading:
+	isFull   bool                    // the index holds as many keys as one reading takes, or more
 	client   redis.UniversalClient   // of one server or of a cluster, as it was when the reading began
 	notes    []func(redis.Pipeliner) // what it writes, at its end
 	living   []*knownKey             // those of which that is a part
@@ -149,6 +150,11 @@ func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Docume
 		return err
 	}
 	maps.Copy(index, found)
+	if r.isFull {
+		if err := r.sayWhatIsLeftOut(ctx, now, index); err != nil {
+			return err
+		}
+	}
 	var names []string
 	err = r.values(ctx, index, func(d view.Document) {
 		if d.Data == nil && d.Err == nil {
@@ -284,15 +290,33 @@ func (r *Reader) index(ctx context.Context, local time.Time) (now time.Time, ind
 	if err == nil && len(members) < r.maxKeys {
 		r.forgetRemoved(index)
 	}
-	if len(members) == r.maxKeys {
-		r.problems[fmt.Sprintf("it holds %d keys or more: what was seen before %s is not shown", r.maxKeys,
-			time.UnixMilli(int64(members[len(members)-1].Score)).UTC().Format("15:04 UTC"))] = protocol.IndexKey
-	}
+	r.isFull = len(members) == r.maxKeys
 	if len(rubbish) > 0 {
 		r.problems[fmt.Sprintf("keys with names longer than %d bytes are removed from it", maxKey)] = protocol.IndexKey
 		r.notes = append(r.notes, func(pipe redis.Pipeliner) { removeFromIndex(ctx, pipe, members, rubbish) })
 	}
 	return now, index, nil
+}
+
+// sayWhatIsLeftOut says so where Redis' index holds keys that are not in index, which are as many as one reading takes,
+// those known from before, and those that the walk has found.
+func (r *Reader) sayWhatIsLeftOut(ctx context.Context, now time.Time, index map[string]int64) error {
+	older, err := r.client.ZRevRangeByScoreWithScores(ctx, protocol.IndexKey, &redis.ZRangeBy{
+		Min: strconv.FormatInt(now.Add(-protocol.IndexLife).UnixMilli(), 10), Max: strconv.FormatInt(now.Add(publish.ClockTolerance).UnixMilli(), 10),
+		Offset: int64(r.maxKeys), Count: int64(r.maxKeys),
+	}).Result()
+	if err != nil && !redisconn.IsRefusal(err) && !r.isPart(ctx, err) {
+		return err
+	}
+	for _, m := range older {
+		key, _ := m.Member.(string)
+		if _, isShown := index[key]; !isShown && protocol.KindOf(key) != protocol.KindOther {
+			r.problems[fmt.Sprintf("it holds more than %d keys: of what was seen before %s not all is shown", r.maxKeys,
+				time.UnixMilli(int64(m.Score)+1).UTC().Format("15:04:05 UTC"))] = protocol.IndexKey
+			break
+		}
+	}
+	return nil
 }
 
 // forgetRemoved forgets the keys that are gone and that somebody has removed from the index since the last reading. An

@@ -645,6 +645,32 @@ func TestWhatSomebodyRemovesFromTheIndexLeaves(t *testing.T) {
 	}
 }
 
+// TestAFullIndexSaysWhatIsLeftOut, and only where something is: the walk finds keys, and a reader remembers them.
+func TestAFullIndexSaysWhatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	ctx := t.Context()
+	for i := range 5 {
+		key := fmt.Sprint("pulse:queues:shop-", i)
+		server.Client.Set(ctx, key, text, 0)
+		server.Client.ZAdd(ctx, protocol.IndexKey, redis.Z{Score: float64(noon.Add(time.Duration(i-5) * time.Minute).UnixMilli()), Member: key})
+	}
+	r := New(server.Client, "redis", 4)
+	for i, when := range []string{"while all live", "when the oldest has gone"} {
+		docs := read(t, r, noon.Add(time.Duration(i)*time.Second))
+		if len(docs) != 5 || docs[protocol.IndexKey].Err != nil {
+			t.Errorf("%s there are %d of 5, and it says %v", when, len(docs), docs[protocol.IndexKey].Err)
+		}
+		server.Client.Del(ctx, "pulse:queues:shop-0")
+	}
+	docs := read(t, New(server.Client, "redis", 4), noon)
+	at := noon.UTC().Format("15:04:05 UTC") // the first reader has noted all of them then
+	want := "it holds more than 4 keys: of what was seen before " + at + " not all is shown"
+	if err := docs[protocol.IndexKey].Err; len(docs) != 5 || err == nil || err.Error() != want {
+		t.Errorf("another reader has %d, and says %v, want %s", len(docs), err, want)
+	}
+}
+
 func TestTheIndexIsTrimmedByItsReaderToo(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)

@@ -630,7 +630,7 @@ func TestTwoReportersOfOneKeyAreSaid(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	server := servertest.Redis(t)
-	new := func(name string) (*Reporter, *logs) {
+	reporting := func(name string) (*Reporter, *logs) {
 		said := &logs{}
 		return &Reporter{
 			App: "shop", Source: "redis", Interval: time.Minute, Pollers: []*poll.Poller{poller(name)}, Log: said.logger(),
@@ -649,10 +649,10 @@ func TestTwoReportersOfOneKeyAreSaid(t *testing.T) {
 	shown := func() bool {
 		return strings.Contains(server.Client.Get(ctx, protocol.QueuesKey("shop", "redis")).Val(), want)
 	}
-	a, saidA := new("a")
+	a, saidA := reporting("a")
 	for range 4 { // a restart, and another one
 		step(a)
-		b, saidB := new("b")
+		b, saidB := reporting("b")
 		step(a)
 		step(b)
 		step(a)
@@ -664,7 +664,7 @@ func TestTwoReportersOfOneKeyAreSaid(t *testing.T) {
 		step(b)
 		a, saidA = b, saidB
 	}
-	b, saidB := new("b")
+	b, saidB := reporting("b")
 	for range 8 {
 		step(a)
 		step(b)
