@@ -75,7 +75,7 @@ const (
 	maxText     = 1 << 10
 	// keyCost, queueCost, verdictCost and serverCost are about what a document, a queue, a verdict and a server
 	// take beside their texts, in bytes, and numberCost what each number of a trend does; TestCostIsWhatItTakes measures it.
-	keyCost, queueCost, verdictCost, serverCost, numberCost = 400, 272, 130, 550, 16
+	keyCost, queueCost, verdictCost, serverCost, numberCost = 400, 272, 145, 550, 16
 )
 
 // Build makes the view of docs at now. docs are all documents that there are.

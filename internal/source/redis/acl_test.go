@@ -271,11 +271,11 @@ func TestTheDocumentedRecorderNeedsEachOfItsCommands(t *testing.T) {
 	server := servertest.Redis(t)
 	as := documented(t, server)
 	now := time.Now()
-	report := func(app string) {
-		server.Client.Set(ctx, "pulse:queues:"+app, fmt.Sprintf(`{"timestamp":%d,"app":%q,"queues":[{"name":"mail","driver":"other","metrics":{"waiting":2}}]}`, now.UnixMilli(), app), time.Minute)
+	report := func(app string, waiting int) {
+		server.Client.Set(ctx, "pulse:queues:"+app, fmt.Sprintf(`{"timestamp":%d,"app":%q,"queues":[{"name":"mail","driver":"other","metrics":{"waiting":%d}}]}`, now.UnixMilli(), app, waiting), time.Minute)
 	}
-	report("shop")
-	report("bank")
+	report("shop", 2)
+	report("bank", 2)
 	// Of the shop there is history that is older than history lives, of the bank an entry of the future.
 	before := now.Add(-2 * time.Hour).UnixMilli()
 	entry, _ := history.NewEncoder(time.Hour, &history.Decoder{}).Encode(before, nil)
@@ -301,11 +301,11 @@ func TestTheDocumentedRecorderNeedsEachOfItsCommands(t *testing.T) {
 		}
 	}
 	look(with("waiting>1 10m"))
-	// A minute later, by other rules: the alerts of the old ones are forgotten. What the test itself does here no
-	// recorder does.
+	// A minute later nothing waits: the alerts are forgotten. What the test itself does here no recorder does.
 	server.Client.HIncrBy(ctx, protocol.AlertsKey, "look", -time.Minute.Milliseconds())
 	server.Client.Unlink(ctx, "pulse:history:shop")
-	look(with("lost"))
+	report("shop", 0)
+	look(with("waiting>1 10m"))
 	// A day after an app's last queue was lost it is no more in the view.
 	names := []string{"bank", "shop"}
 	later := &pulserecorder.Recorder{Store: pulserecorder.NewStore(as("recorder"), "redis", time.Hour), Log: slog.New(slog.DiscardHandler)}
@@ -322,6 +322,9 @@ func TestTheDocumentedRecorderNeedsEachOfItsCommands(t *testing.T) {
 	look(later)
 	if ok, err := publish.New(as("recorder"), "redis", protocol.TrendTTL).Renew(ctx, "recorder", "request-1", time.Minute); !ok || err != nil {
 		t.Errorf("its renewal: %v, %v", ok, err)
+	}
+	if ok, err := publish.New(as("recorder"), "redis", protocol.TrendTTL).Renew(ctx, "recorder", "request-2", time.Minute); ok || err != nil {
+		t.Errorf("the renewal of another: %v, %v", ok, err)
 	}
 	refused := slices.DeleteFunc(denials(t, server), func(d string) bool {
 		return strings.HasSuffix(d, " ping") // every program tries that, to find out whether it is a cluster

@@ -499,7 +499,7 @@ func TestOnceThatReadsNothingSaysWhyInOneLine(t *testing.T) {
 			if status := p.Wait(); status != 1 || p.Stdout() != "" {
 				t.Errorf("status %d, printed %q", status, p.Stdout())
 			}
-			if got := p.Stderr(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "sqs-reporter: "+c.says) {
+			if got := p.Stderr(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "sqs-reporter: sqs: "+c.says) {
 				t.Errorf("it says\n%s\nwant one line with %q", got, c.says)
 			}
 		})
