@@ -25,14 +25,14 @@ func (p *Store) Claim(ctx context.Context, reporter, id string, interval time.Du
 	return nil
 }
 
-// renew refreshes a claim if it is still ours, or takes it if it has run out. One that would never run out, or later than any
-// of ours, is no claim: nobody renews it. Where Redis refuses to say when, it is one.
+// renew refreshes a claim if it is still ours, or takes it if it has run out. One that would never run out is no claim:
+// nobody renews it. Where Redis refuses to say when, it is one.
 const renew = try + `
 local owner = try('GET', KEYS[1])
 if type(owner) == 'table' then return owner end
 if owner and owner ~= ARGV[1] then
   local left = try('PTTL', KEYS[1])
-  if type(left) == 'table' or left >= 0 and left <= tonumber(ARGV[2]) then return 0 end
+  if type(left) == 'table' or left >= 0 then return 0 end
 end
 local set = try('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if set.err then return set end
