@@ -60,9 +60,9 @@ const (
 	marking = 3
 )
 
-// Look moves each alert on by what v shows with newer verdicts on some apps, and tells the channels what is due. It does nothing where there was a
-// look within half a minute: another manager's. An error is that the states could not be read or kept; nothing was
-// sent then.
+// Look moves each alert on by what v shows, and tells the channels what is due. Of the apps in judged it takes the verdicts
+// there, which are newer. It does nothing where there was a look within half a minute: another manager's. An error is that
+// the states could not be read or kept; nothing was sent then.
 func (m *Manager) Look(ctx context.Context, v *view.View, judged map[string]*protocol.Trends) error {
 	now := v.GeneratedAt
 	states, mark, err := m.load(ctx)
