@@ -236,21 +236,31 @@ func (r *Recorder) choose(v *view.View) (names []string, more int) {
 	if more <= 0 {
 		return names, 0
 	}
-	rank := func(name string) int {
-		if r.apps[name] != nil {
-			return 0
+	ranks := make(map[string]int, len(names))
+	for _, name := range names {
+		switch {
+		case r.apps[name] != nil:
+			ranks[name] = 0
+		case hasCurrent(v.Apps[name]):
+			ranks[name] = 1
+		default:
+			ranks[name] = 2
 		}
-		for _, q := range v.Apps[name].Queues {
-			if q.IsCurrent() {
-				return 1
-			}
-		}
-		return 2
 	}
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(ranks[a], ranks[b]) })
 	names = names[:maxApps]
 	slices.Sort(names)
 	return names, more
+}
+
+// hasCurrent reports whether an app has a queue with numbers of now.
+func hasCurrent(a *view.App) bool {
+	for _, q := range a.Queues {
+		if q.IsCurrent() {
+			return true
+		}
+	}
+	return false
 }
 
 // setProblems says with the verdicts on each app what could not be done for it. bad is why there is no history of an app.
