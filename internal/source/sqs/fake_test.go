@@ -227,8 +227,11 @@ func on(call string, answer http.HandlerFunc) func(http.ResponseWriter, *http.Re
 	}
 }
 
-// hang answers when the caller has gone.
-func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+// hang never answers. A return when the caller has gone would make an answer, which can overtake the caller's giving up.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
+}
 
 // client is the SDK's, at an endpoint. Its connections end with the test.
 func client(t testing.TB, endpoint string) *awssqs.Client {
