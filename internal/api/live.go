@@ -30,8 +30,9 @@ const (
 	maxRetryDelay = 5 * time.Second
 	// oldAfter is how old a view may be and still be an answer where a reading takes long.
 	oldAfter = 10 * time.Second
-	// readTimeout bounds one reading.
-	readTimeout = 8 * time.Second
+	// readTimeout bounds one reading, with what is made of what was read: on a fraction of a processor that takes most of
+	// the time. How long Redis may take is up to the Read.
+	readTimeout = 2 * time.Minute
 )
 
 const (

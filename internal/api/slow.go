@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,6 +38,8 @@ const (
 	// maxSlowApps is of how many apps entries are read for the newest of all, and slowAtOnce how many entries at once.
 	maxSlowApps = 100
 	slowAtOnce  = 5 * slowPage
+	// slowTimeout bounds one answer.
+	slowTimeout = 8 * time.Second
 	// maxSlowProblems bounds the list of them.
 	maxSlowProblems = 50
 )
@@ -108,7 +111,7 @@ func (s *Server) slow(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer room.leave()
-	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), slowTimeout)
 	defer cancel()
 	var log *slowLog
 	if app == "" {

@@ -40,6 +40,9 @@ const (
 	// noteEvery is how old a key's time in the index may become before a reader notes the key again. A
 	// reporter that keeps the index up to date notes its own keys sooner.
 	noteEvery = 15 * time.Second
+	// waitLimit is how long a reading waits for Redis, all its answers together. What add does with them takes
+	// no part of it: on a fraction of a processor it may take longer than that.
+	waitLimit = 8 * time.Second
 	// writeLimit is how long Redis may take for what a reading writes, notAgainFor how long we write nothing
 	// after it took longer. While writes are paused it answers those who read as ever.
 	writeLimit  = 2 * time.Second
@@ -53,6 +56,7 @@ type Reader struct {
 	// maxKeys bounds how many keys are known of the index, and how many that it doesn't hold.
 	maxKeys int
 	clock   func(cmd *redis.TimeCmd) (time.Time, error) // what Redis answers to TIME
+	limit   time.Duration                               // waitLimit
 	walk    walk
 	known   map[string]*knownKey // the keys of the last day, by name: others may remove them from the index
 	reading int64                // the number of this reading; the first is 1
@@ -60,6 +64,7 @@ type Reader struct {
 	skew    publish.Skew
 	hungAt  time.Time // when Redis last did not take our notes in time; zero if it has since
 	// Of one reading:
+	left     time.Duration           // of limit
 	isFull   bool                    // the index holds as many keys as one reading takes, or more
 	client   redis.UniversalClient   // of one server or of a cluster, as it was when the reading began
 	notes    []func(redis.Pipeliner) // what it writes, at its end
@@ -84,7 +89,7 @@ type knownKey struct {
 func New(client redis.UniversalClient, name string, maxKeys int) *Reader {
 	return &Reader{
 		redis: client, name: name, maxKeys: maxKeys, known: map[string]*knownKey{}, walk: walk{clock: time.Now},
-		clock: (*redis.TimeCmd).Result,
+		clock: (*redis.TimeCmd).Result, limit: waitLimit,
 	}
 }
 
@@ -95,11 +100,14 @@ func New(client redis.UniversalClient, name string, maxKeys int) *Reader {
 // reached, and for the first walk of a large Redis while it lasts. err means that Redis could not be asked.
 func (r *Reader) Read(ctx context.Context, local time.Time, add func(view.Document) bool) (ahead time.Duration, err error) {
 	r.lost, r.problems, r.notes, r.living = nil, map[string]string{}, nil, nil
-	r.client = redisconn.Current(r.redis)
+	r.client, r.left = redisconn.Current(r.redis), r.limit
 	r.reading++
 	if r.reading == 1 {
 		sent := time.Now()
-		_, err = r.time(ctx, local, sent, r.client.Time(ctx))
+		err = r.asking(ctx, func(ctx context.Context) (err error) {
+			_, err = r.time(ctx, local, sent, r.client.Time(ctx))
+			return err
+		})
 		local = local.Add(time.Since(sent))
 	}
 	if err == nil {
@@ -137,23 +145,37 @@ func (r *Reader) time(ctx context.Context, local, sent time.Time, cmd *redis.Tim
 	return local.Add(r.ahead), err
 }
 
+// asking runs ask with what is left of the time that Redis may take.
+func (r *Reader) asking(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, r.left)
+	defer cancel()
+	began := time.Now()
+	err := ask(ctx)
+	r.left -= time.Since(began)
+	return err
+}
+
 func (r *Reader) read(ctx context.Context, local time.Time, add func(view.Document) bool) error {
-	now, index, err := r.index(ctx, local)
+	var now time.Time
+	var index, found map[string]int64
+	err := r.asking(ctx, func(ctx context.Context) (err error) {
+		if now, index, err = r.index(ctx, local); err != nil {
+			return err
+		}
+		if found, err = r.find(ctx, now, index); err != nil {
+			return err
+		}
+		maps.Copy(index, found)
+		if r.isFull {
+			err = r.sayWhatIsLeftOut(ctx, now, index)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	if problem := r.skew.Problem("this server", r.name); problem != "" {
 		r.problems[problem] = "aggregator"
-	}
-	found, err := r.find(ctx, now, index)
-	if err != nil {
-		return err
-	}
-	maps.Copy(index, found)
-	if r.isFull {
-		if err := r.sayWhatIsLeftOut(ctx, now, index); err != nil {
-			return err
-		}
 	}
 	var names []string
 	err = r.values(ctx, index, func(d view.Document) {
@@ -235,7 +257,7 @@ func (r *Reader) forget(key string) {
 // isPart reports whether err is about one node of a cluster, and notes that node as lost. It is false of an
 // error that is about the Redis as a whole.
 func (r *Reader) isPart(ctx context.Context, err error) bool {
-	if _, isCluster := r.client.(*redis.ClusterClient); !isCluster || ctx.Err() != nil || redisconn.IsRefusal(err) {
+	if _, isCluster := r.client.(*redis.ClusterClient); !isCluster || ctx.Err() != nil || r.left <= 0 || redisconn.IsRefusal(err) {
 		return false
 	}
 	if r.lost == nil {

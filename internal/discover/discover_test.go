@@ -744,6 +744,65 @@ func TestARedisThatCannotBeAskedIsAnErrorAndNoEmptyView(t *testing.T) {
 	}
 }
 
+// TestTimeForTheDocumentsIsNotRedis: on a fraction of a processor to read the JSON takes longer than Redis may take.
+func TestTimeForTheDocumentsIsNotRedis(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	const documents = 2*batch + 1
+	for i := range documents {
+		server.Client.Set(t.Context(), fmt.Sprint("pulse:queues:shop:s", i), text, 0)
+	}
+	r := New(server.Client, "redis", manyKeys)
+	r.limit = 2 * time.Second
+	added := 0
+	if _, err := r.Read(t.Context(), time.Now(), func(view.Document) bool {
+		if added++; added%batch == 0 {
+			time.Sleep(r.limit)
+		}
+		return true
+	}); err != nil || added != documents {
+		t.Errorf("%d documents of %d were read, %v", added, documents, err)
+	}
+}
+
+// delay holds each answer of a Redis back.
+type delay struct{ by time.Duration }
+
+func (delay) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (d delay) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		time.Sleep(d.by)
+		return next(ctx, cmd)
+	}
+}
+
+func (d delay) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		time.Sleep(d.by)
+		return next(ctx, cmds)
+	}
+}
+
+// TestAllAnswersTogetherAreWaitedForSoLong: each comes in time, and all together do not.
+func TestAllAnswersTogetherAreWaitedForSoLong(t *testing.T) {
+	t.Parallel()
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: servertest.Cluster(t), Protocol: 2, DisableIdentity: true})
+	defer cluster.Close()
+	for name, client := range map[string]redis.UniversalClient{"single": servertest.Redis(t).Client, "cluster": cluster} {
+		client.Set(t.Context(), "pulse:queues:shop", text, 0)
+		r := New(client, "redis", manyKeys)
+		if docs, err := readAll(t.Context(), r, noon); err != nil || len(docs) != 1 {
+			t.Fatalf("%s: %v, %v", name, docs, err)
+		}
+		r.limit = 150 * time.Millisecond
+		client.AddHook(delay{100 * time.Millisecond})
+		if docs, err := readAll(t.Context(), r, noon); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v, %v", name, docs, err)
+		}
+	}
+}
+
 // TestADeadNodeHidesOnlyWhatIsThere: of three masters one dies, and has no replica.
 func TestADeadNodeHidesOnlyWhatIsThere(t *testing.T) {
 	t.Parallel()

@@ -117,7 +117,7 @@ func (r *Reader) ask(ctx context.Context, read, measure []candidate, add func(vi
 		for i, c := range measure[:m] {
 			sizes[i] = pipe.StrLen(ctx, c.key)
 		}
-		if err := redisconn.Exec(ctx, pipe); err != nil {
+		if err := r.asking(ctx, func(ctx context.Context) error { return redisconn.Exec(ctx, pipe) }); err != nil {
 			return nil, err
 		}
 		for i, c := range read[:n] {

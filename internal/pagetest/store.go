@@ -19,12 +19,16 @@ type Store struct {
 	docs  map[string]string
 	err   error
 	reads int
-	Hangs atomic.Bool // until its reader has had enough
+	Hangs atomic.Bool // for hangsFor, which is how long discover waits for Redis
 }
+
+const hangsFor = 8 * time.Second
 
 // Read is Live's Read.
 func (s *Store) Read(ctx context.Context, now time.Time, add func(view.Document) bool) (ahead time.Duration, err error) {
 	if s.Hangs.Load() {
+		ctx, cancel := context.WithTimeout(ctx, hangsFor)
+		defer cancel()
 		<-ctx.Done()
 		return 0, ctx.Err()
 	}

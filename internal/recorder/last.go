@@ -24,8 +24,10 @@ func (s *Store) WithLastNumbers(read Read) Read {
 			if address, ok := protocol.ParseKey(d.Key); ok && d.Data == nil && d.Err == nil && address.Kind == protocol.KindQueues {
 				if _, isRead := known[address.App]; !isRead && left > 0 {
 					left--
-					if last, err := s.lastNumbers(ctx, address.App); err == nil { // else at the next reading
+					if last, err := s.lastNumbers(ctx, address.App); err == nil {
 						known[address.App] = last
+					} else {
+						left = 0 // the next reading asks again: each that fails may take seconds
 					}
 				}
 				d.Last = known[address.App][address.Rest]
