@@ -40,6 +40,8 @@ type Description struct {
 	Version  string
 	Source   Source
 	Commands []string // the Redis commands or SQS operations it asks; it may ask no other
+	// IsStranger says that nobody here knows what it asks: [Drive] then asks such that a Redis with large values bears it.
+	IsStranger bool
 }
 
 // Source is the kind of server an adapter's requests are for.

@@ -3,6 +3,8 @@ package adapter
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gravito-framework/pulse/protocol"
@@ -10,7 +12,8 @@ import (
 
 // Drive makes one poll of a session, and returns its snapshot or the error why there is none. It calls ask with the
 // requests of each round; ask returns one reply each, in order, or an error that ends the poll. Requests that
-// [Guard] refuses are not asked. about is the adapter's description, unless the session has one of its own.
+// [Guard] refuses are not asked. For a stranger ([Description]) ask is called several times a round: with what has small
+// answers, and then with each other request alone. about is the adapter's description, unless the session has one of its own.
 func Drive(ctx context.Context, about Description, s Session, now time.Time, ask func([]Request) ([]Reply, error)) (*protocol.QueueSnapshot, error) {
 	step := s.Poll(ctx, now)
 	guard := Guard{Adapter: DescriptionOf(s, about)}
@@ -18,7 +21,11 @@ func Drive(ctx context.Context, about Description, s Session, now time.Time, ask
 		if err := guard.Check(step.Requests); err != nil {
 			return nil, errors.New("the adapter " + guard.Adapter.Name + " " + err.Error())
 		}
-		replies, err := ask(step.Requests)
+		answer := ask
+		if guard.Adapter.IsStranger && guard.Adapter.Source == Redis {
+			answer = guard.apart(ask)
+		}
+		replies, err := answer(step.Requests)
 		if err != nil {
 			return nil, err
 		}
@@ -28,4 +35,54 @@ func Drive(ctx context.Context, about Description, s Session, now time.Time, ask
 		return nil, errors.New("the adapter ended its poll with neither a snapshot nor a reason")
 	}
 	return step.Snapshot, step.Err
+}
+
+// maxReplyBytes is about how much a stranger's round may be answered.
+const maxReplyBytes = 16 << 20
+
+// apart asks what has small answers at once, and each other request alone: Redis keeps all answers to what it is asked
+// at once, and where its memory is bounded it removes keys for them. Where the answers are too large in all, apart asks no more.
+func (g *Guard) apart(ask func([]Request) ([]Reply, error)) func([]Request) ([]Reply, error) {
+	return func(requests []Request) ([]Reply, error) {
+		replies := make([]Reply, len(requests))
+		left := maxReplyBytes
+		askFor := func(at ...int) error {
+			part := make([]Request, len(at))
+			for i, j := range at {
+				part[i] = requests[j]
+			}
+			answers, err := ask(part)
+			if err != nil {
+				return err
+			}
+			for i, r := range answers[:min(len(answers), len(at))] {
+				replies[at[i]] = r
+				left -= r.size()
+			}
+			if left < 0 {
+				return errors.New("the adapter " + g.Adapter.Name + " asked for more than it may be answered in a round, which is " +
+					strconv.Itoa(maxReplyBytes) + " bytes: " + Quote(strings.Join(part[len(part)-1], " "), 80))
+			}
+			return nil
+		}
+		var small, others []int
+		for i, r := range requests {
+			if command, _ := r.ReadOnly(); command.IsSized { // Check has seen that it is one
+				small = append(small, i)
+			} else {
+				others = append(others, i)
+			}
+		}
+		if len(small) > 0 {
+			if err := askFor(small...); err != nil {
+				return nil, err
+			}
+		}
+		for _, i := range others {
+			if err := askFor(i); err != nil {
+				return nil, err
+			}
+		}
+		return replies, nil
+	}
 }

@@ -1,6 +1,7 @@
 package adapter_test
 
 import (
+	"bytes"
 	"os"
 	"regexp"
 	"strconv"
@@ -24,9 +25,21 @@ func TestNodeSendsTheSameCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ours := map[string]int{}
+	_, sizedSource, _ := bytes.Cut(source, []byte("export const sized"))
+	sizedSource, _, _ = bytes.Cut(sizedSource, []byte("])"))
+	theirSized := map[string]bool{}
+	for _, m := range regexp.MustCompile(`'([A-Z ]+)'`).FindAllSubmatch(sizedSource, -1) {
+		theirSized[string(m[1])] = true
+	}
+	ours, ourSized := map[string]int{}, map[string]bool{}
 	for _, c := range adapter.ReadCommands() {
 		ours[c.Name] = c.Key
+		if c.IsSized {
+			ourSized[c.Name] = true
+		}
+	}
+	if diff := cmp.Diff(ourSized, theirSized); diff != "" {
+		t.Errorf("-here +in %s, those with a small answer:\n%s", path, diff)
 	}
 	if diff := cmp.Diff(ours, theirs); diff != "" {
 		t.Errorf("-here +in %s, each with the word that is its key:\n%s", path, diff)

@@ -86,6 +86,7 @@ func Load(ctx context.Context, wasm []byte, o Options) (*Module, error) {
 	guest, err := m.start(ctx)
 	if err == nil {
 		m.about, err = guest.describe(ctx)
+		m.about.IsStranger = !o.Trusted
 		guest.instance.close(ctx)
 	}
 	if err != nil {

@@ -3,6 +3,9 @@ import type { Limits } from './limits.js'
 import { readCommands, readOperations, withSubcommands } from './read-commands.js'
 import type { Description } from './description.js'
 
+/** The most that SCAN and its kind may be told to look at in one step: Redis serves nobody else meanwhile. */
+const maxScanCount = 10_000
+
 /**
  * Checks what an adapter asks in one poll, before any of it is sent: that it only reads, that the
  * adapter described it, and that it is not too much. Each poll has a new one.
@@ -39,6 +42,9 @@ export class Guard {
       if (key > 0 && !request[key]?.length) {
         throw new Broken(`asked ${nameOf(request)} without a key: nothing of its round is sent`)
       }
+      if (first.length <= 5 && /SCAN$/i.test(first.toString('latin1')) && countsMany(request.slice(key + 2))) {
+        throw new Broken(`asked ${nameOf(request)} with a COUNT over ${maxScanCount}, while Redis serves nobody else: nothing of its round is sent`)
+      }
       for (const word of request) size += word.length
     }
     if (size > requestBytes) {
@@ -63,8 +69,14 @@ export class Guard {
   }
 }
 
+/** Whether a COUNT in the options of a SCAN is more than it may be. */
+function countsMany(options: readonly Buffer[]): boolean {
+  const words = options.map((word) => word.toString('latin1'))
+  return words.some((word, i) => words[i - 1]?.toUpperCase() === 'COUNT' && /^\+?\d+$/.test(word) && Number(word) > maxScanCount)
+}
+
 /** The name that a request goes by in a description: its first word in capitals, or its first two. */
-function nameOf(request: readonly Buffer[]): string {
+export function nameOf(request: readonly Buffer[]): string {
   const first = (request[0] as Buffer).toString().toUpperCase()
   return withSubcommands.has(first) && request[1] ? `${first} ${request[1].toString().toUpperCase()}` : first
 }

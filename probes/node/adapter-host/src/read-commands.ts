@@ -38,6 +38,12 @@ export const readCommands: ReadonlyMap<string, number> = new Map([
   ['ZSCORE', 1],
 ])
 
+/** Those of them whose answer is small whatever is in the key. The Go host has the same: a test there compares. */
+export const sized: ReadonlySet<string> = new Set([
+  'CLIENT INFO', 'CLUSTER INFO', 'EXISTS', 'HEXISTS', 'HLEN', 'LLEN', 'PTTL', 'SCARD', 'SISMEMBER', 'STRLEN', 'TTL', 'TYPE',
+  'XLEN', 'ZCARD', 'ZCOUNT', 'ZSCORE',
+])
+
 /** The commands that have subcommands: their name is their first two words. */
 export const withSubcommands: ReadonlySet<string> = new Set(['CLIENT', 'CLUSTER', 'XINFO'])
 

@@ -256,6 +256,21 @@ test('requests that are not RESP', async () => {
   }
 })
 
+test('a SCAN that looks at all keys in one step', async () => {
+  const about = JSON.stringify({ ...description, commands: ['HSCAN', 'SCAN'] })
+  for (const [words, refused] of [
+    [['SCAN', '0', 'COUNT', '10001'], true],
+    [['scan', '0', 'match', 'x', 'count', '99999999999999999999'], true],
+    [['HSCAN', 'h', '0', 'COUNT', '10001'], true],
+    [['HSCAN', 'COUNT', '99999'], false],
+    [['SCAN', '0', 'COUNT', '10000'], false],
+  ]) {
+    const module = adapter({ describe: about, poll: `R${request(...words)}` })
+    if (refused) await broken(module, /with a COUNT over 10000/)
+    else assert.equal((await (await session(module)).poll(three, now)).snapshot.queues[0].metrics.waiting, 3)
+  }
+})
+
 test('65 rounds', async () => {
   await broken(adapter({ next: `R${request('LLEN', 'k')}` }), /asked 1 requests in round 65: a poll may take 64 rounds of 200000 requests/, { sent: 64 })
 })
