@@ -136,9 +136,12 @@ func (c clusterDownError) Error() string { return "CLUSTERDOWN " + string(c) }
 // RedisError makes it one of go-redis' [redis.Error].
 func (clusterDownError) RedisError() {}
 
+// skippedOne ends the cursor of a walk that left a master out.
+const skippedOne = "!"
+
 // scanCluster scans the masters one after another. Its cursor is the master's place and, after a dot, that master's
 // own cursor; "0" is the beginning and the end, as in Redis. It notes a master that cannot be reached as lost, and
-// goes on with the next.
+// goes on with the next. Such a walk has no end but a refusal: at an end an adapter forgets the queues that it did not see.
 func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request, out *redis.Cmd, lost *lostNodes) error {
 	masters, err := redisconn.Masters(ctx, c)
 	if err != nil {
@@ -147,10 +150,15 @@ func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request,
 	if len(r) < 2 {
 		return masters[0].Do(ctx, arguments(r)...).Err() // no cursor: let Redis say so
 	}
-	place, cursor := 0, r[1]
+	place, cursor, skipped := 0, r[1], ""
 	if before, after, ok := strings.Cut(r[1], "."); ok {
 		place, _ = strconv.Atoi(before)
-		cursor = after
+		if cursor, ok = strings.CutSuffix(after, skippedOne); ok {
+			skipped = skippedOne
+		}
+	}
+	if skipped != "" && place >= len(masters) {
+		return clusterDownError("a node could not be reached while keys were looked for, so what is there stays as it is known")
 	}
 	if place < 0 || place >= len(masters) {
 		place, cursor = 0, "0" // the cluster has fewer masters than before
@@ -164,7 +172,7 @@ func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request,
 		return err
 	default:
 		lost.add(err)
-		reply = []any{"0", []any{}}
+		reply, skipped = []any{"0", []any{}}, skippedOne
 	}
 	if len(reply) != 2 {
 		return fmt.Errorf("SCAN answered %d values, not a cursor and keys", len(reply))
@@ -175,8 +183,8 @@ func scanCluster(ctx context.Context, c *redis.ClusterClient, r adapter.Request,
 	} else {
 		cursor = next
 	}
-	reply[0] = fmt.Sprintf("%d.%s", place, cursor)
-	if place == len(masters) {
+	reply[0] = fmt.Sprintf("%d.%s%s", place, cursor, skipped)
+	if place == len(masters) && skipped == "" {
 		reply[0] = "0"
 	}
 	out.SetVal(reply)
