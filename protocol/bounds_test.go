@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +108,42 @@ func TestQueuesThatTogetherAreTooLargeLeaveRoomForTheirProblems(t *testing.T) {
 	want := fmt.Sprintf("%d queues are left out: all together are more than 8388608 bytes", all-len(s.Queues))
 	if got := s.Problems[51].Reason; !strings.HasPrefix(got, want) {
 		t.Errorf("%.200s: want %s", got, want)
+	}
+}
+
+// TestLargeQueuesDoNotCrowdOutTheSmall, which would fit without them.
+func TestLargeQueuesDoNotCrowdOutTheSmall(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		large []int // bytes of each
+		left  int   // of them
+		named int
+		more  string // in a problem
+	}{
+		{[]int{5 << 20, 2 << 20, 1 << 20}, 2, 1, ""},
+		{[]int{7 << 20, 8 << 20, 7 << 20}, 0, 3, ""},
+		{slices.Repeat([]int{300 << 10}, 60), 23, 20, "17 more queues are left out that are as large"},
+	} {
+		s := &QueueSnapshot{Timestamp: noon, App: "shop"}
+		for i, size := range append(tc.large, make([]int, 100)...) {
+			s.Queues = append(s.Queues, Queue{Name: fmt.Sprint(i), Driver: DriverSQS})
+			s.Queues[i].Meta.SetText("x", strings.Repeat("x", size))
+		}
+		if _, err := s.EncodeUsable(); err != nil {
+			t.Fatal(err)
+		}
+		named, more := 0, ""
+		for _, p := range s.Problems {
+			switch {
+			case p.Queue == "":
+				more = p.Reason
+			case strings.HasPrefix(p.Reason, "it is left out: it has "):
+				named++
+			}
+		}
+		if left := len(s.Queues) - 100; left != tc.left || named != tc.named || more != tc.more {
+			t.Errorf("%d large ones are left, %d are named, and %q", left, named, more)
+		}
 	}
 }
 

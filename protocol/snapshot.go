@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -121,14 +122,24 @@ func (s *QueueSnapshot) EncodeUsable() ([]byte, error) {
 		}
 	}
 	usable := make([]Queue, 0, len(s.Queues)-len(bad))
+	sizes := s.rowSizes(bad)
+	large := tooLarge(sizes, MaxDocument-spareBytes)
+	for n, i := range large {
+		bad[i] = true
+		if n < mostNamed {
+			ps.add(s.Queues[i].Name, "it is left out: it has "+strconv.Itoa(sizes[i])+" bytes, and all queues together more than "+
+				strconv.Itoa(MaxDocument-spareBytes))
+		}
+	}
+	if more := len(large) - mostNamed; more > 0 {
+		ps.add("", strconv.Itoa(more)+" more queues are left out that are as large")
+	}
 	size := 0
-	var row []byte
 	for i := range s.Queues {
 		if bad[i] {
 			continue
 		}
-		row = s.Queues[i].AppendJSON(row[:0])
-		if size += len(row); size > MaxDocument-spareBytes {
+		if size += sizes[i]; size > MaxDocument-spareBytes {
 			ps.add("", strconv.Itoa(len(s.Queues)-i)+" queues are left out: all together are more than "+strconv.Itoa(MaxDocument)+
 				" bytes; give each reporter fewer, with a source of its own")
 			break
@@ -138,6 +149,48 @@ func (s *QueueSnapshot) EncodeUsable() ([]byte, error) {
 	s.Queues, s.Problems = usable, ps.list
 	return s.Encode()
 }
+
+// rowSizes are how many bytes each queue takes; 0 is that of a bad one.
+func (s *QueueSnapshot) rowSizes(bad map[int]bool) []int {
+	sizes := make([]int, len(s.Queues))
+	var row []byte
+	for i := range s.Queues {
+		if !bad[i] {
+			row = s.Queues[i].AppendJSON(row[:0])
+			sizes[i] = len(row)
+		}
+	}
+	return sizes
+}
+
+// tooLarge are the rows that are left out first where all have more than so many bytes together: those of more than twice
+// their share, the largest first, until the others fit. So a few large ones do not crowd out many small ones.
+func tooLarge(sizes []int, most int) (out []int) {
+	const times = 2
+	total := 0
+	for _, size := range sizes {
+		total += size
+	}
+	if total <= most {
+		return nil
+	}
+	for i, size := range sizes {
+		if size > times*(most/len(sizes)) {
+			out = append(out, i)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b int) int { return sizes[b] - sizes[a] })
+	for n, i := range out {
+		if total <= most {
+			return out[:n]
+		}
+		total -= sizes[i]
+	}
+	return out
+}
+
+// mostNamed is of how many of those the problems name each.
+const mostNamed = 20
 
 // spareBytes is what a snapshot may take beside its queues: its problems, mostly, and a comma a queue.
 const spareBytes = 1 << 20

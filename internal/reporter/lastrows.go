@@ -71,3 +71,14 @@ func unreadNames(s *protocol.QueueSnapshot) map[string]bool {
 	}
 	return names
 }
+
+// isNamed reports whether names has name, or what stands before a '/' in it: a stream that cannot be read is named alone, and its
+// rows are {stream}/{group}.
+func isNamed(names map[string]bool, name string) bool {
+	for i, c := range name {
+		if c == '/' && names[name[:i]] {
+			return true
+		}
+	}
+	return names[name]
+}

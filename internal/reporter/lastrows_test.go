@@ -89,8 +89,13 @@ func TestWhatOneAdapterCannotReadStaysWithItsTime(t *testing.T) {
 		check("it fails for a queue", "orders 5", fmt.Sprintf("mail 4 of 1s before: "+last, 4), "list 9", `queue "mail": bullmq: NOPERM`, `queue "orders": bullmq: a hint`)
 		bull.err = errors.New("NOPERM")
 		check("it fails for all after it failed for one", fmt.Sprintf("mail 4 of 2s before: "+last, 4), fmt.Sprintf("orders 5 of 1s before: "+last, 5), "list 9", "bullmq: NOPERM")
-		bull.err, bull.problems = nil, nil
-		check("the queue has been deleted", "orders 5", "list 9")
+		bull.err, bull.rows = nil, []protocol.Queue{row("events/a/b", 6), row("events-2/a", 7)}
+		bull.problems = nil
+		check("there are groups of streams", "events/a/b 6", "events-2/a 7", "list 9")
+		bull.rows, bull.problems = nil, []protocol.Problem{{Queue: "events", Reason: "NOPERM"}}
+		check("a stream cannot be read", fmt.Sprintf("events/a/b 6 of 1s before: "+last, 7), "list 9", `queue "events": bullmq: NOPERM`)
+		bull.rows, bull.problems = []protocol.Queue{orders}, nil
+		check("the queues have been deleted", "orders 5", "list 9")
 		bull.err = errors.New("NOPERM")
 		time.Sleep(protocol.IndexLife)
 		check("a day later", "list 9", "bullmq: NOPERM")

@@ -261,7 +261,7 @@ func (r *Reporter) share(out *protocol.QueueSnapshot, read []*protocol.QueueSnap
 		isUnread := func(string) bool { return true }
 		if s != nil {
 			names := unreadNames(s)
-			isUnread = func(name string) bool { return names[name] }
+			isUnread = func(name string) bool { return isNamed(names, name) }
 			queues += len(s.Queues)
 			problems += len(s.Problems)
 		}
