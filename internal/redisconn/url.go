@@ -16,6 +16,8 @@ import (
 
 const takes = "it takes redis://host:6379, rediss:// for TLS, unix:///path, several comma-separated hosts for Redis Cluster, or redis+sentinel:// or rediss+sentinel://host:26379/master"
 
+const escapes = "In a user or password write % as %25, / as %2F, ? as %3F, # as %23, @ as %40 and a space as %20, in a path @ as %40"
+
 // Parse reads a Redis URL. Its error goes on after "PULSE_REDIS_URL is" and never holds the
 // password.
 func Parse(text string) (*Address, error) {
@@ -27,9 +29,17 @@ func Parse(text string) (*Address, error) {
 	if strings.Contains(rest, "#") { // a URL ends there: we would connect to the host before it
 		return nil, wrong("write a # as %23, in a password too")
 	}
+	takes := takes
+	if strings.Contains(rest, "@") {
+		takes += ". " + escapes
+	}
 	u, err := splitURL(scheme, rest)
 	if err != nil {
 		return nil, wrong(err.Error())
+	}
+	// A password of digits that goes on with a '/' or '?' looks like a port with a path: we would dial it, and log the path.
+	if path, query, _ := strings.Cut(u.path, "?"); strings.Contains(path, "@") || u.login == "" && strings.Contains(query, "@") {
+		return nil, wrong("there is an @ behind the host. " + escapes)
 	}
 	var o redis.UniversalOptions
 	each, isSentinel := strings.CutSuffix(scheme, "+sentinel")
@@ -74,7 +84,7 @@ var schemes = []string{"redis", "rediss", "unix", "redis+sentinel", "rediss+sent
 // cutSentinelLogin moves the Sentinels' own login from the query of a path into o.
 func cutSentinelLogin(o *redis.UniversalOptions, path string) (rest string, err error) {
 	rest, query, _ := strings.Cut(path, "?")
-	values, err := url.ParseQuery(query)
+	values, err := url.ParseQuery(strings.ReplaceAll(query, "+", "%2B")) // no form writes it, so a + is no space
 	o.SentinelUsername, o.SentinelPassword = values.Get("sentinel_username"), values.Get("sentinel_password")
 	values.Del("sentinel_username")
 	values.Del("sentinel_password")
