@@ -1,6 +1,7 @@
 package sqs_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,6 +197,29 @@ func TestAnswersThatAreNotOfSQSAreNamedByTheirStatus(t *testing.T) {
 		if said[0] != said[1] {
 			t.Errorf("the same trouble reads\n%s\n%s", said[0], said[1])
 		}
+	}
+}
+
+// TestAnAnswerWithoutEndIsNotReadToIt, nor asked for again and again.
+func TestAnAnswerWithoutEndIsNotReadToIt(t *testing.T) {
+	f := newFake(t)
+	var sent atomic.Int64
+	f.hook = func(w http.ResponseWriter, _ *http.Request, _, _ string) bool {
+		part := bytes.Repeat([]byte(" "), 1<<20)
+		for {
+			if _, err := w.Write(part); err != nil {
+				return true
+			}
+			sent.Add(int64(len(part)))
+		}
+	}
+	replies, err := newSource(t, f.url).Do(t.Context(), []adapter.Request{{"ListQueues", `{"MaxResults":1000}`}})
+	if err != nil || replies[0].Code() != "TooLarge" {
+		t.Errorf("the reply is %v, %v", adaptertest.Value(replies[0]), err)
+	}
+	const most = 20 << 20 // what is read, and what the connection holds
+	if tries := f.count("ListQueues"); sent.Load() > int64(tries*most) {
+		t.Errorf("%d bytes were sent in %d tries", sent.Load(), tries)
 	}
 }
 

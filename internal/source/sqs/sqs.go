@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -49,7 +50,41 @@ func New(client *sqs.Client) *Source {
 		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
 			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = atOnce })
 		}
+		o.HTTPClient = bounded{o.HTTPClient}
 	})}
+}
+
+// maxAnswer is how much of an answer is read. SQS' largest is a page of ListQueues, of 1,000 addresses.
+const maxAnswer = 4 << 20
+
+var errTooLarge = fmt.Errorf("the answer has more than %d MiB, so it is not one of SQS: look at AWS_ENDPOINT_URL and at proxies", maxAnswer>>20)
+
+// bounded is a client that reads no more than maxAnswer of an answer.
+type bounded struct{ sqs.HTTPClient }
+
+// Do sends a request.
+func (b bounded) Do(r *http.Request) (*http.Response, error) {
+	answer, err := b.HTTPClient.Do(r)
+	if answer != nil {
+		answer.Body = &boundedBody{answer.Body, maxAnswer}
+	}
+	return answer, err
+}
+
+type boundedBody struct {
+	io.ReadCloser
+
+	left int
+}
+
+// Read reads what is left, and is errTooLarge where there is more.
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
 }
 
 // Do answers each request, in order. A call that failed, or for which there was no time, has a refusal as its reply,
@@ -127,6 +162,8 @@ func refusal(err error) adapter.Reply {
 		operation *smithy.OperationError
 	)
 	switch {
+	case errors.Is(err, errTooLarge):
+		return adapter.Refusal("TooLarge " + errTooLarge.Error())
 	case strings.Contains(err.Error(), unsigned):
 		return withoutCredentials(err)
 	case errors.As(err, &api) && strings.HasPrefix(api.ErrorMessage(), "Signature expired"):
