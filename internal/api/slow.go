@@ -205,6 +205,22 @@ func readAllSlow(ctx context.Context, client redis.UniversalClient, apps []strin
 		apps = apps[:maxSlowApps]
 		all.problem(fmt.Sprintf("those of %d more apps are not read", more))
 	}
+	err := all.readEach(ctx, client, apps, limit)
+	if err != nil && (ctx.Err() == nil || len(all.Entries) == 0) {
+		return nil, err
+	}
+	if err != nil {
+		all.problem(fmt.Sprintf("not all is read: it would take longer than %v. Ask for one app's", slowTimeout))
+	}
+	if all.isCut {
+		all.problem(tooLargeInAll)
+	}
+	all.count()
+	return all, nil
+}
+
+// readEach reads the newest entries of these apps into l. Where it ends early l has those of some of them.
+func (l *slowLog) readEach(ctx context.Context, client redis.UniversalClient, apps []string, limit int) error {
 	n := min(limit, slowPage)
 	last := map[string]string{} // the id of the last entry of each page that was full
 	for apps := range slices.Chunk(apps, slowAtOnce/n) {
@@ -214,13 +230,13 @@ func readAllSlow(ctx context.Context, client redis.UniversalClient, apps []strin
 			pages[i] = pipe.XRevRangeN(ctx, protocol.SlowKey(app), "+", "-", int64(n))
 		}
 		if err := redisconn.Exec(ctx, pipe); err != nil {
-			return nil, err
+			return err
 		}
 		for i, app := range apps {
 			page, err := pages[i].Result()
 			if err != nil || hasGaps(page) { // together they may be too large: alone it is known what is wrong
-				if err := all.read(ctx, client, app, "+", 0, limit); err != nil {
-					return nil, err
+				if err := l.read(ctx, client, app, "+", 0, limit); err != nil {
+					return err
 				}
 				continue
 			}
@@ -228,24 +244,20 @@ func readAllSlow(ctx context.Context, client redis.UniversalClient, apps []strin
 			for _, m := range page {
 				log.add(m)
 			}
-			all.merge(app, log, limit)
+			l.merge(app, log, limit)
 			if len(page) == n && n < limit {
 				last[app] = page[n-1].ID
 			}
 		}
 	}
 	for _, app := range apps {
-		if id, isFull := last[app]; isFull && all.takes(id, limit) {
-			if err := all.read(ctx, client, app, "("+id, n, limit); err != nil {
-				return nil, err
+		if id, isFull := last[app]; isFull && l.takes(id, limit) {
+			if err := l.read(ctx, client, app, "("+id, n, limit); err != nil {
+				return err
 			}
 		}
 	}
-	if all.isCut {
-		all.problem(tooLargeInAll)
-	}
-	all.count()
-	return all, nil
+	return nil
 }
 
 // read reads an app's entries alone, from one on before which there are so many, and keeps the newest of all.

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/discover"
 	"github.com/gravito-framework/pulse/internal/pagetest"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/probes/recorder"
@@ -149,6 +151,54 @@ func TestLargeSlowEntriesOfManyAppsAreAShortAnswer(t *testing.T) {
 	}
 	if n["app-001"] < 30 || n["app-099"] < 30 || n["app-099"] > 40 || len(n) != 2 {
 		t.Errorf("the entries are of %v", n)
+	}
+}
+
+// late is a Redis that has no time for the slow entries of one app.
+type late struct{ app string }
+
+func (late) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (late) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (l late) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if cmd.Name() == "xrevrange" && cmd.Args()[1] == "pulse:slow:"+l.app {
+				<-ctx.Done()
+				for _, cmd := range cmds {
+					cmd.SetErr(ctx.Err())
+				}
+				return ctx.Err()
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// TestWhatIsReadInTimeIsShown: of many apps with large entries the time may be enough for some.
+func TestWhatIsReadInTimeIsShown(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[string]int{"app-09": http.StatusOK, "app-00": http.StatusServiceUnavailable} {
+		server := servertest.Redis(t)
+		for i := range 10 {
+			report(t, server, fmt.Sprintf("app-%02d", i))
+			add(t, server, fmt.Sprintf("app-%02d", i), good("x")...)
+		}
+		server.Client.AddHook(late{at})
+		s := &api.Server{
+			Live:  api.NewLive(discover.New(server.Client, "redis", 1000).Read, 0, slog.New(slog.DiscardHandler)),
+			Redis: server.Client, Log: slog.New(slog.DiscardHandler),
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, request(ctx, http.MethodGet, "/api/v1/slow?limit=100"))
+		body := w.Body.String()
+		if w.Code != want || (want == http.StatusOK) != strings.Contains(body, "not all is read: it would take longer than 8s. Ask for one app's") ||
+			want == http.StatusOK && strings.Count(body, `"name":"x"`) == 0 {
+			t.Errorf("%s: %d %s", at, w.Code, body)
+		}
 	}
 }
 
