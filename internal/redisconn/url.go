@@ -29,13 +29,13 @@ func Parse(text string) (*Address, error) {
 	if strings.Contains(rest, "#") { // a URL ends there: we would connect to the host before it
 		return nil, wrong("write a # as %23, in a password too")
 	}
-	takes := takes
-	if strings.Contains(rest, "@") {
-		takes += ". " + escapes
-	}
 	u, err := splitURL(scheme, rest)
 	if err != nil {
 		return nil, wrong(err.Error())
+	}
+	takes := takes
+	if _, err := url.Parse(scheme + "://" + u.login + "host"); err != nil {
+		takes = escapes
 	}
 	// A password of digits that goes on with a '/' or '?' looks like a port with a path: we would dial it, and log the path.
 	if path, query, _ := strings.Cut(u.path, "?"); strings.Contains(path, "@") || u.login == "" && strings.Contains(query, "@") {
