@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -590,6 +591,108 @@ func TestWorkWithoutALoopIsStopped(t *testing.T) {
 	m := wasmhosttest.Module{Pages: 1024, Poll: append(bytes.Repeat(fill, 1900), wasmhosttest.OpUnreachable)}
 	step := open(t, m, wasmhost.Options{RunTime: 3 * time.Second}).Poll(t.Context(), noon)
 	if step.Err == nil || !strings.Contains(step.Err.Error(), "pulse_poll failed: it ran until its time was over") {
+		t.Errorf("%+v", step)
+	}
+}
+
+// slowLog counts its lines, each of which takes half a second: a host call that takes as long.
+type slowLog struct {
+	slog.Handler
+	lines *atomic.Int32
+}
+
+func (slowLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l slowLog) Handle(context.Context, slog.Record) error {
+	l.lines.Add(1)
+	time.Sleep(500 * time.Millisecond)
+	return nil
+}
+
+// printing is the start of a module that may call fd_write as 0 and poll_oneoff as 1. Of the two bodies the first prints a
+// line and the second has one event happen, and each leaves the error's number.
+func printing(pages uint64) (m wasmhosttest.Module, write, wait func(count int32) []byte) {
+	m.Pages = pages
+	for _, name := range []string{"fd_write", "poll_oneoff"} {
+		m.Imports = append(m.Imports, wasmhosttest.Import{Module: wasmhost.WASI, Name: name, Of: []byte{wasmhosttest.TypeFourToI32}})
+	}
+	m.Texts = binary.LittleEndian.AppendUint32(m.Texts, wasmhosttest.TextsAt+8)
+	m.Texts = append(binary.LittleEndian.AppendUint32(m.Texts, 6), "hello\n"...)
+	call := func(function byte, arguments ...int32) (body []byte) {
+		for _, n := range arguments {
+			body = append(body, wasmhosttest.ConstI32(n)...)
+		}
+		return append(body, wasmhosttest.OpCall, function)
+	}
+	const in, out = 1 << 17, 1 << 18 // both are zeros
+	write = func(count int32) []byte {
+		if count == 1 {
+			return call(0, 1, wasmhosttest.TextsAt, 1, 0)
+		}
+		return call(0, 1, in, count, 0)
+	}
+	return m, write, func(count int32) []byte { return call(1, in, out, count, 0) }
+}
+
+// TestHostCallsInARowAreStopped has a module print a line, in which its time ends, and then make calls without a loop. The last of
+// them prints another line, which nobody is to see.
+func TestHostCallsInARowAreStopped(t *testing.T) {
+	t.Parallel()
+	m, write, wait := printing(8)
+	drop := []byte{wasmhosttest.OpDrop}
+	for name, second := range map[string][]byte{"fd_write": write(1024), "poll_oneoff": wait(1024)} {
+		body := slices.Concat(write(1), drop, second, drop, write(1), drop)
+		started, polled := m, m
+		started.Start = body
+		polled.Poll = append(body, polled.Answer(wasmhosttest.GoodSnapshot)...)
+		slow := func() (wasmhost.Options, *atomic.Int32) {
+			lines := new(atomic.Int32)
+			return wasmhost.Options{RunTime: 300 * time.Millisecond, Log: slog.New(slowLog{lines: lines})}, lines
+		}
+		t.Run(name+" in pulse_poll", func(t *testing.T) {
+			t.Parallel()
+			o, lines := slow()
+			step := open(t, polled, o).Poll(t.Context(), noon)
+			if step.Err == nil || !strings.Contains(step.Err.Error(), "pulse_poll failed: it ran until its time was over") || lines.Load() != 1 {
+				t.Errorf("%+v, %d lines", step, lines.Load())
+			}
+		})
+		t.Run(name+" in the start section", func(t *testing.T) {
+			t.Parallel()
+			o, lines := slow()
+			_, err := load(t, started, o)
+			if err == nil || err.Error() != "it cannot be started: it ran until its time was over" || lines.Load() != 1 {
+				t.Errorf("%v, %d lines", err, lines.Load())
+			}
+		})
+		t.Run(name+" of a trusted module", func(t *testing.T) {
+			t.Parallel()
+			o, lines := slow()
+			o.Trusted = true
+			if step := open(t, polled, o).Poll(t.Context(), noon); step.Snapshot == nil || lines.Load() != 2 {
+				t.Errorf("%+v, %d lines", step, lines.Load())
+			}
+		})
+	}
+}
+
+// TestAHostCallHasABoundedNumberOfParts: 8 million texts of no bytes take the host a tenth of a second.
+func TestAHostCallHasABoundedNumberOfParts(t *testing.T) {
+	t.Parallel()
+	const success, invalid = 0, 28
+	m, write, wait := printing(8)
+	for _, c := range []struct {
+		call  []byte
+		errno int32
+	}{
+		{write(1), success}, {write(1024), success}, {write(1025), invalid}, {write(-1), invalid},
+		{wait(1), success}, {wait(1024), success}, {wait(1025), invalid}, {wait(-1), invalid}, {wait(0), invalid},
+	} {
+		mustBe := slices.Concat(wasmhosttest.ConstI32(c.errno), []byte{0x47, 0x04, 0x40, wasmhosttest.OpUnreachable, 0x0b}) // i32.ne, if
+		m.Poll = slices.Concat(m.Poll, c.call, mustBe)
+	}
+	m.Poll = append(m.Poll, m.Answer(wasmhosttest.GoodSnapshot)...)
+	if step := open(t, m, limits).Poll(t.Context(), noon); step.Snapshot == nil {
 		t.Errorf("%+v", step)
 	}
 }

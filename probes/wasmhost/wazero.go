@@ -83,7 +83,7 @@ func compileWith(ctx context.Context, wasm []byte, o Options, cache wazero.Compi
 	if err != nil {
 		return nil, errors.New(firstLine(err))
 	}
-	if err := makeWASI(ctx, runtime); err != nil {
+	if err := makeWASI(ctx, runtime, !o.Trusted); err != nil {
 		return nil, fmt.Errorf("make WASI: %w", err)
 	}
 	return &engine{runtime, cache, module}, nil
