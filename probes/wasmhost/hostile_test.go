@@ -563,6 +563,107 @@ func TestACallerThatIsOutOfTimeDoesNotStopTheModule(t *testing.T) {
 	}
 }
 
+// forever is a module that never returns from a poll.
+func forever() wasmhosttest.Module {
+	return wasmhosttest.Module{Poll: []byte{wasmhosttest.OpLoop, 0x40, wasmhosttest.OpBr, 0, 0x0b, wasmhosttest.OpUnreachable}}
+}
+
+// TestACallersDeadlineIsTheModulesFaultOnlyWhereItUsedHalfOfItsTime polls twice: a module at fault says the second time why it
+// waits, and one that is not is started again at once.
+func TestACallersDeadlineIsTheModulesFaultOnlyWhereItUsedHalfOfItsTime(t *testing.T) {
+	t.Parallel()
+	const deadline = time.Second
+	for _, c := range []struct {
+		runTime time.Duration
+		want    string
+	}{
+		{time.Hour, "stopped by the caller: context deadline exceeded"},
+		{deadline, "it was closed, and will be started again: pulse_poll failed: it ran until its time was over"},
+	} {
+		s := open(t, forever(), wasmhost.Options{RunTime: c.runTime})
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			step := s.Poll(ctx, noon)
+			cancel()
+			if step.Err == nil || step.Err.Error() != c.want || errors.Is(step.Err, context.DeadlineExceeded) != (c.runTime == time.Hour) {
+				t.Errorf("run time %v: %v, want %s", c.runTime, step.Err, c.want)
+			}
+			if used := s.(*wasmhost.Session).Usage(); used.Memory != 0 {
+				t.Errorf("run time %v: it was stopped within a call, and still holds %d bytes", c.runTime, used.Memory)
+			}
+		}
+	}
+}
+
+func TestACallerThatStoppedReadsWhy(t *testing.T) {
+	t.Parallel()
+	why := errors.New("the program ends")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	over, cancelOver := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancelOver()
+	module, err := load(t, wasmhosttest.Module{}, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		ctx  context.Context
+		is   []error
+		want string
+	}{
+		{ctx, []error{why, context.Canceled}, "stopped by the caller: context canceled: the program ends"},
+		{over, []error{context.DeadlineExceeded}, "stopped by the caller: context deadline exceeded"},
+	} {
+		_, loaded := wasmhost.Load(c.ctx, wasmhosttest.Module{}.Bytes(), limits)
+		_, opened := module.Open(c.ctx, adapter.Settings{"app": "shop"})
+		for _, err := range []error{loaded, opened} {
+			if err == nil || err.Error() != c.want {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+			for _, is := range c.is {
+				if !errors.Is(err, is) {
+					t.Errorf("%v is not %v", err, is)
+				}
+			}
+		}
+	}
+}
+
+// TestAModuleThatIsClosedIsNotStartedAgain closes it before a poll, within one, and while it computes.
+func TestAModuleThatIsClosedIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	const want = "its module is closed: load it again"
+	for name, made := range map[string]wasmhosttest.Module{"good": {}, "endless": forever()} {
+		module, err := load(t, made, wasmhost.Options{RunTime: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := module.Open(t.Context(), adapter.Settings{"app": "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		if name == "good" {
+			s.Poll(t.Context(), noon)
+			_ = module.Close(t.Context())
+			if step := s.Next(t.Context(), []adapter.Reply{adapter.Int(3)}); step.Err == nil || step.Err.Error() != want {
+				t.Errorf("%s: within a poll: %+v", name, step)
+			}
+		} else {
+			group.Go(func() { _ = module.Close(context.Background()) })
+		}
+		for range 2 {
+			if step := s.Poll(t.Context(), noon); step.Err == nil || step.Err.Error() != want {
+				t.Errorf("%s: %+v", name, step)
+			}
+		}
+		group.Wait()
+		if _, err := module.Open(t.Context(), adapter.Settings{"app": "shop"}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestWhatItSaysOnceItIsOpenIsCheckedToo: the module of the built-in adapters describes another adapter
 // then, and a hostile one could another source.
 func TestWhatItSaysOnceItIsOpenIsCheckedToo(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -65,7 +66,10 @@ type Module struct {
 	engine  *engine
 	about   adapter.Description
 	options Options
+	closed  atomic.Bool
 }
+
+var errModuleClosed = errors.New("its module is closed: load it again")
 
 // Load compiles a module and asks it for its description. The error says what is wrong with the module.
 func Load(ctx context.Context, wasm []byte, o Options) (*Module, error) {
@@ -112,11 +116,17 @@ func (m *Module) Open(ctx context.Context, settings adapter.Settings) (adapter.S
 	return s, nil
 }
 
-// Close frees the module. Its sessions must not be used any more.
-func (m *Module) Close(ctx context.Context) error { return m.engine.close(ctx) }
+// Close frees the module. A poll of its sessions then only says so.
+func (m *Module) Close(ctx context.Context) error {
+	m.closed.Store(true)
+	return m.engine.close(ctx)
+}
 
 func (m *Module) start(ctx context.Context) (*guest, error) {
-	g := &guest{log: &lines{log: m.options.Log, name: m.about.Name}, left: m.options.runTime()}
+	if m.closed.Load() {
+		return nil, errModuleClosed
+	}
+	g := &guest{log: &lines{log: m.options.Log, name: m.about.Name}, left: m.options.runTime(), most: m.options.runTime()}
 	err := g.timed(ctx, func(ctx context.Context) (err error) {
 		g.instance, err = m.engine.start(ctx)
 		return err
