@@ -169,10 +169,10 @@ func (l *lines) say(line []byte) {
 	}
 }
 
-// oneLine is a foreign text as one line of UTF-8 without control characters.
+// oneLine is a foreign text as one line of UTF-8 without control characters, and without those that turn what follows around.
 func oneLine(text []byte) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= '\u2028' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
 			return ' '
 		}
 		return r

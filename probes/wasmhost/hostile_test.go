@@ -664,6 +664,26 @@ func TestAModuleThatIsClosedIsNotStartedAgain(t *testing.T) {
 	}
 }
 
+func TestADescriptionHasNoControlCharacters(t *testing.T) {
+	t.Parallel()
+	var m wasmhosttest.Module
+	m.Describe = m.Answer(`{"name":"test","version":"\u001b[31m1.2\n\u0007\u009b\u007f\u202e","source":"redis","commands":["LLEN"]}`)
+	module, err := load(t, m, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := module.Describe().Version, " [31m1.2     "; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	session, err := module.Open(t.Context(), adapter.Settings{"app": "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := session.(*wasmhost.Session).Describe().Version, " [31m1.2     "; got != want {
+		t.Errorf("once it is open %q, want %q", got, want)
+	}
+}
+
 // TestWhatItSaysOnceItIsOpenIsCheckedToo: the module of the built-in adapters describes another adapter
 // then, and a hostile one could another source.
 func TestWhatItSaysOnceItIsOpenIsCheckedToo(t *testing.T) {

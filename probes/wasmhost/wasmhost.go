@@ -37,7 +37,7 @@ type Options struct {
 	// Strict is for an author's tests: a snapshot of which a reader would leave something out is an error
 	// that says what. Without it the rest is used, and what is left out is among the snapshot's problems.
 	Strict bool
-	// Log takes what instances print, 8 KiB a minute; nil drops it.
+	// Log takes what instances print, of a minute 8 KiB in 100 lines; nil drops it.
 	Log *slog.Logger
 }
 
@@ -176,7 +176,7 @@ func (g *guest) describe(ctx context.Context) (adapter.Description, error) {
 	if err != nil {
 		return adapter.Description{}, fmt.Errorf("of its description %w", err)
 	}
-	d.Version = protocol.Shorten(d.Version, 80)
+	d.Version = protocol.Shorten(oneLine([]byte(d.Version)), 80) // the other texts take no such characters
 	return d, nil
 }
 
