@@ -175,24 +175,8 @@ func (r *reader) pluginFiles() []plugin {
 	}
 	var files []plugin
 	for _, path := range paths {
-		info, err := os.Stat(path)
-		var wasm []byte
-		if err == nil && info.IsDir() {
-			err = errors.New("it is a directory: name it alone, or name its .wasm files")
-		}
-		if err == nil && !info.Mode().IsRegular() { // a pipe would be waited for, for ever
-			err = errors.New("it is no file")
-		}
-		if err == nil && info.Size() > wasmhost.MaxModule {
-			err = fmt.Errorf("it has %d bytes: at most %d are loaded", info.Size(), wasmhost.MaxModule)
-		}
-		if err == nil {
-			wasm, err = os.ReadFile(path)
-		}
+		wasm, err := wasmhost.ReadFile(path)
 		if err != nil {
-			if wrapped := errors.Unwrap(err); wrapped != nil {
-				err = wrapped // the path is said already
-			}
 			r.add("%s has %s, which cannot be read: %w", adaptersVariable, shown(path), err)
 			continue
 		}

@@ -108,7 +108,7 @@ func TestAModuleThatCannotBeRunIsSaidByItsVariable(t *testing.T) {
 		`PULSE_ADAPTERS is ",": it takes a directory, or paths of .wasm files, comma-separated`:                                                                      {"PULSE_ADAPTERS": ","},
 		"PULSE_ADAPTERS has " + text + `: it is not WebAssembly: it begins with "hello"`:                                                                             {"PULSE_ADAPTERS": text},
 		"PULSE_ADAPTERS has " + large + ", which cannot be read: it has 16777217 bytes: at most 16777216 are loaded":                                                 {"PULSE_ADAPTERS": large},
-		"PULSE_ADAPTERS has " + dir + "/folder.wasm, which cannot be read: it is a directory: name it alone, or name its .wasm files":                                {"PULSE_ADAPTERS": dir + "/folder.wasm,"},
+		"PULSE_ADAPTERS has " + dir + "/folder.wasm, which cannot be read: it is a directory: name its .wasm files":                                                  {"PULSE_ADAPTERS": dir + "/folder.wasm,"},
 		"PULSE_ADAPTERS has " + foreign + `: it imports the function "abort" of "env": the host gives functions of wasi_snapshot_preview1 only, and none of sockets`: {"PULSE_ADAPTERS": foreign},
 		"PULSE_ADAPTERS has " + twin + ", which calls itself good as " + good + " does: leave one of them out":                                                       {"PULSE_ADAPTERS": good + "," + twin},
 		"PULSE_ADAPTERS has " + builtin + ", which calls itself bullmq as the built-in adapter does: leave one of them out":                                          {"PULSE_ADAPTERS": builtin},
