@@ -6,7 +6,8 @@
 // A module only computes. It has no clock, no files, no network and no environment; it asks the host for data, and
 // the host sends only commands that read. No instance can stop its host: memory, run time, requests and log lines are
 // bounded. The host closes an instance that breaks a bound, and starts it again later. What is not bounded is what
-// compiling a module takes: of 15 MB that were made for it, 20 s and 1 GB.
+// compiling a module takes: of 15 MB that were made for it, 20 s and 1 GB. Nor is the stack of an instance's calls within
+// its memory: a recursion of 478 bytes takes 300 MB, until the engine ends it or it returns.
 package wasmhost
 
 import (
@@ -24,7 +25,7 @@ import (
 
 // Options are the limits of a module and the places it uses. The zero value has the adapter ABI's own limits.
 type Options struct {
-	Memory  int64         // the most memory in bytes that an instance has, at most 4 GiB; 0 is 64 MiB
+	Memory  int64         // the most memory in bytes that an instance has beside its stack, at most 4 GiB; 0 is 64 MiB
 	RunTime time.Duration // the longest that an instance computes in one poll; 0 is 5 s
 
 	// Trusted is for a module that you built yourself: it runs several times faster, because nothing
