@@ -324,7 +324,7 @@ func linkCompiled(dir, module string) {
 // stands there already.
 func private(dir string, user int) (string, error) {
 	if os.MkdirAll(dir, 0o700) != nil {
-		return "", nil // such as on a disk that nothing can be written to
+		return "", nil //nolint:nilerr // such as on a disk that nothing can be written to
 	}
 	info, err := os.Lstat(dir)
 	switch {
@@ -381,6 +381,6 @@ func anothers(info os.FileInfo, user int) (owner int, is bool) {
 func othersWrite(info os.FileInfo) bool {
 	mode := info.Mode()
 	owner, group, known := ownerOf(info)
-	byGroup := mode.Perm()&0o020 != 0 && !(known && group == owner)
+	byGroup := mode.Perm()&0o020 != 0 && (!known || group != owner)
 	return mode&os.ModeSticky == 0 && (byGroup || mode.Perm()&0o002 != 0)
 }

@@ -79,21 +79,21 @@ func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
 		return adapter.Step{Err: errors.New("the session is closed: open another one")}
 	}
 	if s.module.closed.Load() {
-		return s.failed(errModuleClosed)
+		return s.failed(ctx, errModuleClosed)
 	}
 	if s.guest == nil {
 		if now.Before(s.retryAt) {
 			return adapter.Step{Err: s.failure}
 		}
 		if err := s.open(ctx); err != nil {
-			return s.failed(err)
+			return s.failed(ctx, err)
 		}
 	}
 	s.guard = adapter.Guard{Adapter: s.about}
 	s.guest.left = s.guest.most
 	s.guest.log.begin(now)
 	tag, data, err := s.guest.tagged(ctx, "pulse_poll", uint64(now.UnixMilli()))
-	return s.step(tag, data, err)
+	return s.step(ctx, tag, data, err)
 }
 
 // Next hands the replies to the instance.
@@ -103,11 +103,11 @@ func (s *Session) Next(ctx context.Context, replies []adapter.Reply) adapter.Ste
 	}
 	s.asked = 0
 	if s.module.closed.Load() {
-		return s.failed(errModuleClosed)
+		return s.failed(ctx, errModuleClosed)
 	}
 	s.guest.buffer = adapter.AppendReplies(s.guest.buffer[:0], replies)
 	tag, data, err := s.guest.give(ctx, "pulse_next", s.guest.buffer)
-	return s.step(tag, data, err)
+	return s.step(ctx, tag, data, err)
 }
 
 // Close closes the instance.
@@ -121,9 +121,9 @@ func (s *Session) Close() error {
 }
 
 // step is a result as a step.
-func (s *Session) step(tag byte, data []byte, err error) adapter.Step {
+func (s *Session) step(ctx context.Context, tag byte, data []byte, err error) adapter.Step {
 	if err != nil {
-		return s.failed(err)
+		return s.failed(ctx, err)
 	}
 	switch tag {
 	case adapter.TagRequests:
@@ -139,14 +139,14 @@ func (s *Session) step(tag byte, data []byte, err error) adapter.Step {
 			}
 		}
 		if err != nil {
-			return s.failed(err)
+			return s.failed(ctx, err)
 		}
 		s.asked = len(requests)
 		return adapter.Step{Requests: requests}
 	case adapter.TagSnapshot:
 		snapshot, err := s.snapshot(data)
 		if err != nil {
-			return s.failed(err)
+			return s.failed(ctx, err)
 		}
 		s.failures = 0
 		s.guest.log.flush()
@@ -156,7 +156,7 @@ func (s *Session) step(tag byte, data []byte, err error) adapter.Step {
 		s.guest.log.flush()
 		return adapter.Step{Err: errors.New(sentence(data))}
 	}
-	return s.failed(fmt.Errorf("its result has the tag %q: a poll takes R, S or E", tag))
+	return s.failed(ctx, fmt.Errorf("its result has the tag %q: a poll takes R, S or E", tag))
 }
 
 // snapshot reads a snapshot by the rules for documents of any program. The host sets its source and its time.
@@ -182,14 +182,14 @@ func (s *Session) snapshot(data []byte) (*protocol.QueueSnapshot, error) {
 }
 
 // failed closes the instance, and is the step that says why. The wait for the next one doubles each time.
-func (s *Session) failed(err error) adapter.Step {
+func (s *Session) failed(ctx context.Context, err error) adapter.Step {
 	byCaller := errors.Is(err, errStopped) // the module did nothing wrong
 	if byCaller && s.guest != nil && !s.guest.cut {
 		return adapter.Step{Err: err} // it stays as it is, and begins another poll when it is asked to
 	}
 	if s.guest != nil {
 		s.guest.log.flush()
-		s.guest.instance.close(context.Background())
+		s.guest.instance.close(ctx)
 		s.guest = nil
 	}
 	switch {

@@ -170,13 +170,14 @@ func printOut(ctx context.Context, m api.Module, p []uint64) uint64 {
 	if fd := uint32(p[0]); fd != 1 && fd != 2 {
 		return errnoBadFile
 	}
-	if uint32(p[2]) > maxParts {
+	count := uint32(p[2])
+	if count > maxParts {
 		return errnoInvalid
 	}
 	log, _ := ctx.Value(logKey{}).(io.Writer)
 	const part = 8 // bytes that say where a part is, and how long
 	total := uint32(0)
-	for i := range uint32(p[2]) {
+	for i := range count {
 		at, ok := m.Memory().Read(uint32(p[1])+i*part, part)
 		if !ok {
 			return errnoFault
