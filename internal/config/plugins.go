@@ -43,10 +43,21 @@ func (r *reader) plugins(ctx context.Context, reporting Reporting, log *slog.Log
 		named[d.Adapter.Describe().Name] = "the built-in adapter"
 	}
 	inLambda := InLambda(r.get)
-	for _, p := range r.pluginFiles() {
+	files := r.pluginFiles()
+	cache := ""
+	if len(files) > 0 {
+		var err error
+		if cache, err = cacheDir(inLambda); err != nil {
+			log.Warn("compiled modules are not kept, and each start compiles them: " + err.Error())
+		}
+	}
+	for _, p := range files {
 		base := shown(strings.TrimSuffix(filepath.Base(p.path), ".wasm"))
 		load := func(ctx context.Context) (*wasmhost.Module, error) {
-			return wasmhost.Load(ctx, p.wasm, wasmhost.Options{CacheDir: cacheDir(p.path, inLambda), Log: log})
+			if inLambda && cache != "" {
+				linkCompiled(cache, p.path)
+			}
+			return wasmhost.Load(ctx, p.wasm, wasmhost.Options{CacheDir: cache, Log: log})
 		}
 		if inLambda {
 			// The file's name stands for the adapter's, which is known only after compiling. Two modules of one
@@ -164,24 +175,8 @@ func (r *reader) pluginFiles() []plugin {
 	}
 	var files []plugin
 	for _, path := range paths {
-		info, err := os.Stat(path)
-		var wasm []byte
-		if err == nil && info.IsDir() {
-			err = errors.New("it is a directory: name it alone, or name its .wasm files")
-		}
-		if err == nil && !info.Mode().IsRegular() { // a pipe would be waited for, for ever
-			err = errors.New("it is no file")
-		}
-		if err == nil && info.Size() > wasmhost.MaxModule {
-			err = fmt.Errorf("it has %d bytes: at most %d are loaded", info.Size(), wasmhost.MaxModule)
-		}
-		if err == nil {
-			wasm, err = os.ReadFile(path)
-		}
+		wasm, err := wasmhost.ReadFile(path)
 		if err != nil {
-			if wrapped := errors.Unwrap(err); wrapped != nil {
-				err = wrapped // the path is said already
-			}
 			r.add("%s has %s, which cannot be read: %w", adaptersVariable, shown(path), err)
 			continue
 		}
@@ -284,20 +279,27 @@ func namesTwice(settings string) []string {
 // compiledDir is a directory of compiled modules beside the modules. A Lambda package may have one.
 const compiledDir = "compiled"
 
-// cacheDir is the directory that keeps modules compiled; "" is none. In Lambda it is below /tmp, with links to
-// the compiled modules of the package, because nothing can write to a package.
-func cacheDir(module string, inLambda bool) string {
-	if !inLambda {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return ""
-		}
-		return private(filepath.Join(dir, "gravito-pulse", "adapters"))
+// cacheDir is the directory that keeps modules compiled; "" is none, and err why it is not used. In Lambda it is below /tmp.
+func cacheDir(inLambda bool) (dir string, err error) {
+	if inLambda { // where nobody else is
+		return private(filepath.Join(os.TempDir(), "gravito-pulse-adapters"), os.Geteuid())
 	}
-	dir := private(filepath.Join(os.TempDir(), "gravito-pulse-adapters"))
-	if dir == "" {
-		return ""
+	caches, err := os.UserCacheDir()
+	if err != nil {
+		return "", nil //nolint:nilerr // a user without a place for it
 	}
+	dir, err = private(filepath.Join(caches, "gravito-pulse", "adapters"), os.Geteuid())
+	if dir != "" {
+		err = safeAbove(dir, os.Geteuid())
+	}
+	if err != nil {
+		return "", err
+	}
+	return dir, nil
+}
+
+// linkCompiled links the compiled modules of a Lambda package into dir, because nothing can write to a package.
+func linkCompiled(dir, module string) {
 	packaged := filepath.Join(filepath.Dir(module), compiledDir)
 	_ = filepath.WalkDir(packaged, func(path string, entry os.DirEntry, err error) error {
 		if err != nil {
@@ -316,16 +318,69 @@ func cacheDir(module string, inLambda bool) string {
 		}
 		return nil
 	})
-	return dir
 }
 
-// private makes a directory that only this user can write to. It returns "" where it cannot.
-func private(dir string) string {
+// private makes a directory that only this user can write to. Where it cannot, it returns "", and as err what is wrong with what
+// stands there already.
+func private(dir string, user int) (string, error) {
 	if os.MkdirAll(dir, 0o700) != nil {
-		return ""
+		return "", nil //nolint:nilerr // such as on a disk that nothing can be written to
 	}
-	if info, err := os.Lstat(dir); err != nil || !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
-		return ""
+	info, err := os.Lstat(dir)
+	switch {
+	case err != nil:
+		return "", err
+	case !info.IsDir():
+		return "", fmt.Errorf("%s is a link: put a directory in its place", shown(dir))
+	case info.Mode().Perm()&0o022 != 0:
+		return "", fmt.Errorf("others may write to %s: remove it, or take that right from them (chmod go-w)", shown(dir))
 	}
-	return dir
+	if owner, is := anothers(info, user); is {
+		return "", fmt.Errorf("%s belongs to user %d: remove it, or make it yours (chown)", shown(dir), owner)
+	}
+	return dir, nil
+}
+
+// safeAbove says which directory above dir lets another user put something else in dir's place.
+func safeAbove(dir string, user int) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	resolved, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	const instead = "which another user may replace: name another place by XDG_CACHE_HOME, or"
+	for _, path := range []string{dir, resolved} {
+		for path != filepath.Dir(path) {
+			path = filepath.Dir(path)
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			if owner, is := anothers(info, user); is {
+				return fmt.Errorf("%s is below %s of user %d, %s make that yours (chown)", shown(dir), shown(path), owner, instead)
+			}
+			if othersWrite(info) {
+				return fmt.Errorf("%s is below %s, where others may write, %s take that right from them (chmod go-w)", shown(dir), shown(path), instead)
+			}
+		}
+	}
+	return nil
+}
+
+// anothers says whether something belongs to another user. What is root's is everybody's: root may do anything.
+func anothers(info os.FileInfo, user int) (owner int, is bool) {
+	owner, _, known := ownerOf(info)
+	return owner, known && owner != user && owner != 0
+}
+
+// othersWrite says whether others may rename what is in a directory. With the sticky bit, as /tmp has it, they may rename only
+// what is theirs. A group with the number of the directory's owner is that user's own.
+func othersWrite(info os.FileInfo) bool {
+	mode := info.Mode()
+	owner, group, known := ownerOf(info)
+	byGroup := mode.Perm()&0o020 != 0 && (!known || group != owner)
+	return mode&os.ModeSticky == 0 && (byGroup || mode.Perm()&0o002 != 0)
 }

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,7 +108,7 @@ func TestAModuleThatCannotBeRunIsSaidByItsVariable(t *testing.T) {
 		`PULSE_ADAPTERS is ",": it takes a directory, or paths of .wasm files, comma-separated`:                                                                      {"PULSE_ADAPTERS": ","},
 		"PULSE_ADAPTERS has " + text + `: it is not WebAssembly: it begins with "hello"`:                                                                             {"PULSE_ADAPTERS": text},
 		"PULSE_ADAPTERS has " + large + ", which cannot be read: it has 16777217 bytes: at most 16777216 are loaded":                                                 {"PULSE_ADAPTERS": large},
-		"PULSE_ADAPTERS has " + dir + "/folder.wasm, which cannot be read: it is a directory: name it alone, or name its .wasm files":                                {"PULSE_ADAPTERS": dir + "/folder.wasm,"},
+		"PULSE_ADAPTERS has " + dir + "/folder.wasm, which cannot be read: it is a directory: name its .wasm files":                                                  {"PULSE_ADAPTERS": dir + "/folder.wasm,"},
 		"PULSE_ADAPTERS has " + foreign + `: it imports the function "abort" of "env": the host gives functions of wasi_snapshot_preview1 only, and none of sockets`: {"PULSE_ADAPTERS": foreign},
 		"PULSE_ADAPTERS has " + twin + ", which calls itself good as " + good + " does: leave one of them out":                                                       {"PULSE_ADAPTERS": good + "," + twin},
 		"PULSE_ADAPTERS has " + builtin + ", which calls itself bullmq as the built-in adapter does: leave one of them out":                                          {"PULSE_ADAPTERS": builtin},
@@ -189,22 +191,129 @@ func TestAModuleThatIsBeingCompiledIsNotWaitedForByAProgramThatEnds(t *testing.T
 	}
 }
 
-func TestACacheThatOthersWriteToIsNotUsed(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "shared")
-	if got := private(dir); got != dir {
-		t.Errorf("%q", got)
+// givenAway makes a directory another user's. Where only root may do that, it is of this user, and the caller another one.
+func givenAway(t *testing.T, dir string) (user int) {
+	t.Helper()
+	if me := os.Geteuid(); me != 0 {
+		return me + 1
 	}
-	if err := os.Chmod(dir, 0o777); err != nil {
+	const another = 65_534
+	if err := os.Chown(dir, another, another); err != nil {
 		t.Fatal(err)
 	}
-	if got := private(dir); got != "" {
-		t.Errorf("%q is used", got)
+	return 0
+}
+
+func TestACacheThatOthersWriteToIsNotUsed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "shared")
+	me := os.Geteuid()
+	refused := func(dir string, user int, want string) {
+		t.Helper()
+		if got, err := private(dir, user); got != "" || err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q, %v, want %s", got, err, want)
+		}
+	}
+	if got, err := private(dir, me); got != dir || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, mode := range []os.FileMode{0o777, 0o720, 0o777 | os.ModeSticky} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		refused(dir, me, "others may write to "+dir+": ")
 	}
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(t.TempDir(), link); err != nil {
 		t.Fatal(err)
 	}
-	if got := private(link); got != "" {
-		t.Errorf("%q is used", got)
+	refused(link, me, link+" is a link: ")
+	others := filepath.Join(t.TempDir(), "others")
+	if _, err := private(others, me); err != nil {
+		t.Fatal(err)
+	}
+	user := givenAway(t, others)
+	refused(others, user, others+" belongs to user ")
+	file := file(t, t.TempDir(), "file", nil)
+	if got, err := private(file, me); got != "" || err != nil {
+		t.Errorf("where nothing can be made: %q, %v", got, err)
+	}
+}
+
+// TestACacheThatOthersMayReplaceIsNotUsed has a directory of this user's own below one that is not.
+func TestACacheThatOthersMayReplaceIsNotUsed(t *testing.T) {
+	me := os.Geteuid()
+	made := func(mode os.FileMode) (above, dir string) {
+		above = filepath.Join(t.TempDir(), "above")
+		dir = filepath.Join(above, "between", "cache")
+		if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(above, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return above, dir
+	}
+	for mode, safe := range map[os.FileMode]bool{
+		0o700: true, 0o755: true, 0o777 | os.ModeSticky: true,
+		0o777: false, 0o702: false,
+	} {
+		above, dir := made(mode)
+		if err := safeAbove(dir, me); (err == nil) != safe || err != nil && !strings.HasPrefix(err.Error(), dir+" is below "+above+", where others may write, ") {
+			t.Errorf("%v: %v", mode, err)
+		}
+		link := filepath.Join(t.TempDir(), "link") // the way to it is safe, and where it is may not be
+		if err := os.Symlink(filepath.Join(above, "between"), link); err != nil {
+			t.Fatal(err)
+		}
+		if err := safeAbove(filepath.Join(link, "cache"), me); (err == nil) != safe {
+			t.Errorf("by a link, %v: %v", mode, err)
+		}
+		link = filepath.Join(above, "link")
+		if err := os.Symlink(t.TempDir(), link); err != nil {
+			t.Fatal(err)
+		}
+		if err := safeAbove(link, me); (err == nil) != safe {
+			t.Errorf("by a link that stands there, %v: %v", mode, err)
+		}
+	}
+	if os.Geteuid() == 0 { // only root has a group at hand that is not its own
+		above, dir := made(0o770)
+		if err := safeAbove(dir, me); err != nil {
+			t.Errorf("of this user's own group: %v", err)
+		}
+		if err := os.Chown(above, 0, 65_534); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(above, 0o770); err != nil {
+			t.Fatal(err)
+		}
+		if err := safeAbove(dir, me); err == nil {
+			t.Error("a group of others may write above it, and it is used")
+		}
+	}
+	above, dir := made(0o755)
+	user := givenAway(t, above)
+	if err := safeAbove(dir, user); err == nil || !strings.Contains(err.Error(), above+" of user ") && user == 0 {
+		t.Errorf("above it is another's: %v", err)
+	}
+}
+
+// TestWithoutACacheModulesStillRun: it is said once, whatever the modules.
+func TestWithoutACacheModulesStillRun(t *testing.T) {
+	dir := t.TempDir()
+	file(t, dir, "one.wasm", called("resque"))
+	file(t, dir, "two.wasm", called("rq"))
+	e := forModules(t, env{"PULSE_ADAPTERS": dir})
+	if err := os.Chmod(os.Getenv("XDG_CACHE_HOME"), 0o777); err != nil { //nolint:gosec // that is the matter
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	r := reader{get: e.get}
+	drivers := r.plugins(t.Context(), Reporting{App: "shop"}, slog.New(slog.NewTextHandler(&log, nil)))
+	if len(drivers) != 2 || len(r.problems) != 0 {
+		t.Errorf("%d drivers, %v", len(drivers), r.problems)
+	}
+	if said := strings.Count(log.String(), "compiled modules are not kept, and each start compiles them: "); said != 1 || !strings.Contains(log.String(), "chmod go-w") {
+		t.Errorf("it is said %d times: %s", said, log.String())
+	}
+	if found, _ := filepath.Glob(os.Getenv("XDG_CACHE_HOME") + "/*/*/*/*"); len(found) != 0 {
+		t.Errorf("the cache holds %v", found)
 	}
 }

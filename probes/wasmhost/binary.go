@@ -37,7 +37,7 @@ const (
 // debuggers. It makes a module that isn't trusted stoppable at any point.
 func bounded(wasm []byte, trusted bool) ([]byte, error) {
 	if len(wasm) > MaxModule {
-		return nil, fmt.Errorf("it has %d bytes: at most %d are loaded", len(wasm), MaxModule)
+		return nil, tooLarge(int64(len(wasm)))
 	}
 	out := append(make([]byte, 0, len(wasm)+16), header...)
 	entries := uint32(0)

@@ -14,24 +14,44 @@ import (
 type guest struct {
 	instance *instance
 	left     time.Duration // run time
+	most     time.Duration // run time of a poll
 	log      *lines
 	buffer   []byte // of the replies, kept from one round to the next
+	cut      bool   // the caller's time was over while it ran, and it cannot go on
 }
 
-// errStopped means that the caller's time was over before the instance ran.
+// errStopped means that the caller's time was over, before the instance ran or while it did.
 var errStopped = errors.New("stopped by the caller")
+
+// stopped is errStopped with what ended ctx.
+func stopped(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+		return fmt.Errorf("%w: %w: %w", errStopped, ctx.Err(), cause)
+	}
+	return fmt.Errorf("%w: %w", errStopped, context.Cause(ctx))
+}
 
 // timed runs the instance within what is left of its run time.
 func (g *guest) timed(ctx context.Context, run func(context.Context) error) error {
 	if ctx.Err() != nil {
-		return errStopped // before it ran
+		return stopped(ctx) // before it ran
 	}
 	began := time.Now()
 	limited, cancel := context.WithTimeout(withLog(ctx, g.log), max(g.left, 0))
 	defer cancel()
 	err := run(limited)
 	g.left -= time.Since(began)
+	if err != nil && g.stoppedByCaller(ctx) {
+		g.cut = true
+		return stopped(ctx)
+	}
 	return err
+}
+
+// stoppedByCaller says whether the caller ended a call that failed. A deadline is the instance's own fault where it had
+// computed for half of its time: a caller that waits no longer than that for each poll is to see it closed, too.
+func (g *guest) stoppedByCaller(ctx context.Context) bool {
+	return errors.Is(ctx.Err(), context.Canceled) || ctx.Err() != nil && g.left > g.most/2
 }
 
 func (g *guest) call(ctx context.Context, name string, arguments ...uint64) (result uint64, err error) {
@@ -149,10 +169,10 @@ func (l *lines) say(line []byte) {
 	}
 }
 
-// oneLine is a foreign text as one line of UTF-8 without control characters.
+// oneLine is a foreign text as one line of UTF-8 without control characters, and without those that turn what follows around.
 func oneLine(text []byte) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= '\u2028' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
 			return ' '
 		}
 		return r

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -562,6 +563,127 @@ func TestACallerThatIsOutOfTimeDoesNotStopTheModule(t *testing.T) {
 	}
 }
 
+// forever is a module that never returns from a poll.
+func forever() wasmhosttest.Module {
+	return wasmhosttest.Module{Poll: []byte{wasmhosttest.OpLoop, 0x40, wasmhosttest.OpBr, 0, 0x0b, wasmhosttest.OpUnreachable}}
+}
+
+// TestACallersDeadlineIsTheModulesFaultOnlyWhereItUsedHalfOfItsTime polls twice: a module at fault says the second time why it
+// waits, and one that is not is started again at once.
+func TestACallersDeadlineIsTheModulesFaultOnlyWhereItUsedHalfOfItsTime(t *testing.T) {
+	t.Parallel()
+	const deadline = time.Second
+	for _, c := range []struct {
+		runTime time.Duration
+		want    string
+	}{
+		{time.Hour, "stopped by the caller: context deadline exceeded"},
+		{deadline, "it was closed, and will be started again: pulse_poll failed: it ran until its time was over"},
+	} {
+		s := open(t, forever(), wasmhost.Options{RunTime: c.runTime})
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			step := s.Poll(ctx, noon)
+			cancel()
+			if step.Err == nil || step.Err.Error() != c.want || errors.Is(step.Err, context.DeadlineExceeded) != (c.runTime == time.Hour) {
+				t.Errorf("run time %v: %v, want %s", c.runTime, step.Err, c.want)
+			}
+			if used := s.(*wasmhost.Session).Usage(); used.Memory != 0 {
+				t.Errorf("run time %v: it was stopped within a call, and still holds %d bytes", c.runTime, used.Memory)
+			}
+		}
+	}
+}
+
+func TestACallerThatStoppedReadsWhy(t *testing.T) {
+	t.Parallel()
+	why := errors.New("the program ends")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	over, cancelOver := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancelOver()
+	module, err := load(t, wasmhosttest.Module{}, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		ctx  context.Context
+		is   []error
+		want string
+	}{
+		{ctx, []error{why, context.Canceled}, "stopped by the caller: context canceled: the program ends"},
+		{over, []error{context.DeadlineExceeded}, "stopped by the caller: context deadline exceeded"},
+	} {
+		_, loaded := wasmhost.Load(c.ctx, wasmhosttest.Module{}.Bytes(), limits)
+		_, opened := module.Open(c.ctx, adapter.Settings{"app": "shop"})
+		for _, err := range []error{loaded, opened} {
+			if err == nil || err.Error() != c.want {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+			for _, is := range c.is {
+				if !errors.Is(err, is) {
+					t.Errorf("%v is not %v", err, is)
+				}
+			}
+		}
+	}
+}
+
+// TestAModuleThatIsClosedIsNotStartedAgain closes it before a poll, within one, and while it computes.
+func TestAModuleThatIsClosedIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	const want = "its module is closed: load it again"
+	for name, made := range map[string]wasmhosttest.Module{"good": {}, "endless": forever()} {
+		module, err := load(t, made, wasmhost.Options{RunTime: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := module.Open(t.Context(), adapter.Settings{"app": "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		if name == "good" {
+			s.Poll(t.Context(), noon)
+			_ = module.Close(t.Context())
+			if step := s.Next(t.Context(), []adapter.Reply{adapter.Int(3)}); step.Err == nil || step.Err.Error() != want {
+				t.Errorf("%s: within a poll: %+v", name, step)
+			}
+		} else {
+			group.Go(func() { _ = module.Close(context.Background()) })
+		}
+		for range 2 {
+			if step := s.Poll(t.Context(), noon); step.Err == nil || step.Err.Error() != want {
+				t.Errorf("%s: %+v", name, step)
+			}
+		}
+		group.Wait()
+		if _, err := module.Open(t.Context(), adapter.Settings{"app": "shop"}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestADescriptionHasNoControlCharacters(t *testing.T) {
+	t.Parallel()
+	var m wasmhosttest.Module
+	m.Describe = m.Answer(`{"name":"test","version":"\u001b[31m1.2\n\u0007\u009b\u007f\u202e","source":"redis","commands":["LLEN"]}`)
+	module, err := load(t, m, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := module.Describe().Version, " [31m1.2     "; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	session, err := module.Open(t.Context(), adapter.Settings{"app": "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := session.(*wasmhost.Session).Describe().Version, " [31m1.2     "; got != want {
+		t.Errorf("once it is open %q, want %q", got, want)
+	}
+}
+
 // TestWhatItSaysOnceItIsOpenIsCheckedToo: the module of the built-in adapters describes another adapter
 // then, and a hostile one could another source.
 func TestWhatItSaysOnceItIsOpenIsCheckedToo(t *testing.T) {
@@ -590,6 +712,108 @@ func TestWorkWithoutALoopIsStopped(t *testing.T) {
 	m := wasmhosttest.Module{Pages: 1024, Poll: append(bytes.Repeat(fill, 1900), wasmhosttest.OpUnreachable)}
 	step := open(t, m, wasmhost.Options{RunTime: 3 * time.Second}).Poll(t.Context(), noon)
 	if step.Err == nil || !strings.Contains(step.Err.Error(), "pulse_poll failed: it ran until its time was over") {
+		t.Errorf("%+v", step)
+	}
+}
+
+// slowLog counts its lines, each of which takes half a second: a host call that takes as long.
+type slowLog struct {
+	slog.Handler
+	lines *atomic.Int32
+}
+
+func (slowLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l slowLog) Handle(context.Context, slog.Record) error {
+	l.lines.Add(1)
+	time.Sleep(500 * time.Millisecond)
+	return nil
+}
+
+// printing is the start of a module that may call fd_write as 0 and poll_oneoff as 1. Of the two bodies the first prints a
+// line and the second has one event happen, and each leaves the error's number.
+func printing(pages uint64) (m wasmhosttest.Module, write, wait func(count int32) []byte) {
+	m.Pages = pages
+	for _, name := range []string{"fd_write", "poll_oneoff"} {
+		m.Imports = append(m.Imports, wasmhosttest.Import{Module: wasmhost.WASI, Name: name, Of: []byte{wasmhosttest.TypeFourToI32}})
+	}
+	m.Texts = binary.LittleEndian.AppendUint32(m.Texts, wasmhosttest.TextsAt+8)
+	m.Texts = append(binary.LittleEndian.AppendUint32(m.Texts, 6), "hello\n"...)
+	call := func(function byte, arguments ...int32) (body []byte) {
+		for _, n := range arguments {
+			body = append(body, wasmhosttest.ConstI32(n)...)
+		}
+		return append(body, wasmhosttest.OpCall, function)
+	}
+	const in, out = 1 << 17, 1 << 18 // both are zeros
+	write = func(count int32) []byte {
+		if count == 1 {
+			return call(0, 1, wasmhosttest.TextsAt, 1, 0)
+		}
+		return call(0, 1, in, count, 0)
+	}
+	return m, write, func(count int32) []byte { return call(1, in, out, count, 0) }
+}
+
+// TestHostCallsInARowAreStopped has a module print a line, in which its time ends, and then make calls without a loop. The last of
+// them prints another line, which nobody is to see.
+func TestHostCallsInARowAreStopped(t *testing.T) {
+	t.Parallel()
+	m, write, wait := printing(8)
+	drop := []byte{wasmhosttest.OpDrop}
+	for name, second := range map[string][]byte{"fd_write": write(1024), "poll_oneoff": wait(1024)} {
+		body := slices.Concat(write(1), drop, second, drop, write(1), drop)
+		started, polled := m, m
+		started.Start = body
+		polled.Poll = append(body, polled.Answer(wasmhosttest.GoodSnapshot)...)
+		slow := func() (wasmhost.Options, *atomic.Int32) {
+			lines := new(atomic.Int32)
+			return wasmhost.Options{RunTime: 300 * time.Millisecond, Log: slog.New(slowLog{lines: lines})}, lines
+		}
+		t.Run(name+" in pulse_poll", func(t *testing.T) {
+			t.Parallel()
+			o, lines := slow()
+			step := open(t, polled, o).Poll(t.Context(), noon)
+			if step.Err == nil || !strings.Contains(step.Err.Error(), "pulse_poll failed: it ran until its time was over") || lines.Load() != 1 {
+				t.Errorf("%+v, %d lines", step, lines.Load())
+			}
+		})
+		t.Run(name+" in the start section", func(t *testing.T) {
+			t.Parallel()
+			o, lines := slow()
+			_, err := load(t, started, o)
+			if err == nil || err.Error() != "it cannot be started: it ran until its time was over" || lines.Load() != 1 {
+				t.Errorf("%v, %d lines", err, lines.Load())
+			}
+		})
+		t.Run(name+" of a trusted module", func(t *testing.T) {
+			t.Parallel()
+			o, lines := slow()
+			o.Trusted = true
+			if step := open(t, polled, o).Poll(t.Context(), noon); step.Snapshot == nil || lines.Load() != 2 {
+				t.Errorf("%+v, %d lines", step, lines.Load())
+			}
+		})
+	}
+}
+
+// TestAHostCallHasABoundedNumberOfParts: 8 million texts of no bytes take the host a tenth of a second.
+func TestAHostCallHasABoundedNumberOfParts(t *testing.T) {
+	t.Parallel()
+	const success, invalid = 0, 28
+	m, write, wait := printing(8)
+	for _, c := range []struct {
+		call  []byte
+		errno int32
+	}{
+		{write(1), success}, {write(1024), success}, {write(1025), invalid}, {write(-1), invalid},
+		{wait(1), success}, {wait(1024), success}, {wait(1025), invalid}, {wait(-1), invalid}, {wait(0), invalid},
+	} {
+		mustBe := slices.Concat(wasmhosttest.ConstI32(c.errno), []byte{0x47, 0x04, 0x40, wasmhosttest.OpUnreachable, 0x0b}) // i32.ne, if
+		m.Poll = slices.Concat(m.Poll, c.call, mustBe)
+	}
+	m.Poll = append(m.Poll, m.Answer(wasmhosttest.GoodSnapshot)...)
+	if step := open(t, m, limits).Poll(t.Context(), noon); step.Snapshot == nil {
 		t.Errorf("%+v", step)
 	}
 }

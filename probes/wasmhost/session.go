@@ -79,6 +79,9 @@ func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
 	if s.closed {
 		return adapter.Step{Err: errors.New("the session is closed: open another one")}
 	}
+	if s.module.closed.Load() {
+		return s.failed(ctx, errModuleClosed)
+	}
 	if s.guest == nil {
 		if now.Before(s.retryAt) {
 			return adapter.Step{Err: s.failure}
@@ -88,7 +91,7 @@ func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
 		}
 	}
 	s.guard = adapter.Guard{Adapter: s.about}
-	s.guest.left = s.module.options.runTime()
+	s.guest.left = s.guest.most
 	s.guest.log.begin(now)
 	tag, data, err := s.guest.tagged(ctx, "pulse_poll", uint64(now.UnixMilli()))
 	return s.step(ctx, tag, data, err)
@@ -100,6 +103,9 @@ func (s *Session) Next(ctx context.Context, replies []adapter.Reply) adapter.Ste
 		return adapter.Step{Err: adapter.ErrReplies}
 	}
 	s.asked = 0
+	if s.module.closed.Load() {
+		return s.failed(ctx, errModuleClosed)
+	}
 	s.guest.buffer = adapter.AppendReplies(s.guest.buffer[:0], replies)
 	tag, data, err := s.guest.give(ctx, "pulse_next", s.guest.buffer)
 	return s.step(ctx, tag, data, err)
@@ -178,16 +184,20 @@ func (s *Session) snapshot(data []byte) (*protocol.QueueSnapshot, error) {
 
 // failed closes the instance, and is the step that says why. The wait for the next one doubles each time.
 func (s *Session) failed(ctx context.Context, err error) adapter.Step {
-	if errors.Is(err, errStopped) { // it stays as it is, and begins another poll when it is asked to
-		return adapter.Step{Err: ctx.Err()}
+	byCaller := errors.Is(err, errStopped) // the module did nothing wrong
+	if byCaller && s.guest != nil && !s.guest.cut {
+		return adapter.Step{Err: err} // it stays as it is, and begins another poll when it is asked to
 	}
 	if s.guest != nil {
 		s.guest.log.flush()
 		s.guest.instance.close(ctx)
 		s.guest = nil
 	}
-	if errors.Is(ctx.Err(), context.Canceled) { // by the caller; the module did nothing wrong
-		return adapter.Step{Err: ctx.Err()}
+	switch {
+	case byCaller:
+		return adapter.Step{Err: err}
+	case s.module.closed.Load():
+		return adapter.Step{Err: errModuleClosed}
 	}
 	wait := lastRetry
 	if s.failures < 10 { // so that it does not overflow

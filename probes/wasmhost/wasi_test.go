@@ -21,7 +21,7 @@ func TestWASIIsAsWazeroHasIt(t *testing.T) {
 		}
 		return r.Module(WASI).ExportedFunctionDefinitions()
 	}
-	ours := functions(func(r wazero.Runtime) error { return makeWASI(t.Context(), r) })
+	ours := functions(func(r wazero.Runtime) error { return makeWASI(t.Context(), r, true) })
 	theirs := functions(func(r wazero.Runtime) error {
 		_, err := wasi_snapshot_preview1.Instantiate(t.Context(), r)
 		return err

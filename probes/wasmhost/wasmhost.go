@@ -6,7 +6,8 @@
 // A module only computes. It has no clock, no files, no network and no environment; it asks the host for data, and
 // the host sends only commands that read. No instance can stop its host: memory, run time, requests and log lines are
 // bounded. The host closes an instance that breaks a bound, and starts it again later. What is not bounded is what
-// compiling a module takes: of 15 MB that were made for it, 20 s and 1 GB.
+// compiling a module takes: of 15 MB that were made for it, 20 s and 1 GB. Nor is the stack of an instance's calls within
+// its memory: a recursion of 478 bytes takes 300 MB, until the engine ends it or it returns.
 package wasmhost
 
 import (
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -23,7 +25,7 @@ import (
 
 // Options are the limits of a module and the places it uses. The zero value has the adapter ABI's own limits.
 type Options struct {
-	Memory  int64         // the most memory in bytes that an instance has, at most 4 GiB; 0 is 64 MiB
+	Memory  int64         // the most memory in bytes that an instance has beside its stack, at most 4 GiB; 0 is 64 MiB
 	RunTime time.Duration // the longest that an instance computes in one poll; 0 is 5 s
 
 	// Trusted is for a module that you built yourself: it runs several times faster, because nothing
@@ -36,7 +38,7 @@ type Options struct {
 	// Strict is for an author's tests: a snapshot of which a reader would leave something out is an error
 	// that says what. Without it the rest is used, and what is left out is among the snapshot's problems.
 	Strict bool
-	// Log takes what instances print, 8 KiB a minute; nil drops it.
+	// Log takes what instances print, of a minute 8 KiB in 100 lines; nil drops it.
 	Log *slog.Logger
 }
 
@@ -65,7 +67,10 @@ type Module struct {
 	engine  *engine
 	about   adapter.Description
 	options Options
+	closed  atomic.Bool
 }
+
+var errModuleClosed = errors.New("its module is closed: load it again")
 
 // Load compiles a module and asks it for its description. The error says what is wrong with the module.
 func Load(ctx context.Context, wasm []byte, o Options) (*Module, error) {
@@ -113,11 +118,17 @@ func (m *Module) Open(ctx context.Context, settings adapter.Settings) (adapter.S
 	return s, nil
 }
 
-// Close frees the module. Its sessions must not be used any more.
-func (m *Module) Close(ctx context.Context) error { return m.engine.close(ctx) }
+// Close frees the module. A poll of its sessions then only says so.
+func (m *Module) Close(ctx context.Context) error {
+	m.closed.Store(true)
+	return m.engine.close(ctx)
+}
 
 func (m *Module) start(ctx context.Context) (*guest, error) {
-	g := &guest{log: &lines{log: m.options.Log, name: m.about.Name}, left: m.options.runTime()}
+	if m.closed.Load() {
+		return nil, errModuleClosed
+	}
+	g := &guest{log: &lines{log: m.options.Log, name: m.about.Name}, left: m.options.runTime(), most: m.options.runTime()}
 	err := g.timed(ctx, func(ctx context.Context) (err error) {
 		g.instance, err = m.engine.start(ctx)
 		return err
@@ -167,7 +178,7 @@ func (g *guest) describe(ctx context.Context) (adapter.Description, error) {
 	if err != nil {
 		return adapter.Description{}, fmt.Errorf("of its description %w", err)
 	}
-	d.Version = protocol.Shorten(d.Version, 80)
+	d.Version = protocol.Shorten(oneLine([]byte(d.Version)), 80) // the other texts take no such characters
 	return d, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -29,8 +30,14 @@ type instance struct {
 
 const pageSize = 64 << 10
 
+// warm has the engine find out its version. It keeps that in a variable which nothing guards, where later calls only read it.
+var warm = sync.OnceFunc(func() {
+	_ = wazero.NewRuntime(context.Background()).Close(context.Background())
+})
+
 // compile compiles a module. A cache that cannot be used is done without: it only saves time.
 func compile(ctx context.Context, wasm []byte, o Options) (*engine, error) {
+	warm()
 	if o.CacheDir != "" {
 		if e, err := compileCached(ctx, wasm, o); err == nil {
 			return e, nil
@@ -83,7 +90,7 @@ func compileWith(ctx context.Context, wasm []byte, o Options, cache wazero.Compi
 	if err != nil {
 		return nil, errors.New(firstLine(err))
 	}
-	if err := makeWASI(ctx, runtime); err != nil {
+	if err := makeWASI(ctx, runtime, !o.Trusted); err != nil {
 		return nil, fmt.Errorf("make WASI: %w", err)
 	}
 	return &engine{runtime, cache, module}, nil

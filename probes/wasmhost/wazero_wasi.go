@@ -19,8 +19,13 @@ const (
 	errnoSuccess = 0
 	errnoBadFile = 8
 	errnoFault   = 21
+	errnoInvalid = 28
 	errnoNoSys   = 52
 )
+
+// maxParts is how many texts, or events, one call may have, so that none takes long. It is the most that WASI's C
+// library lets a program write at once.
+const maxParts = 1024
 
 // clockStandsAt is what every clock says, in nanoseconds. Not 0: Go's runtime takes that for a broken one.
 const clockStandsAt = 1_000_000_000
@@ -94,8 +99,9 @@ var wasiFunctions = map[string]wasiFunction{
 	"sched_yield":             {"", nothing},
 }
 
-// makeWASI makes the module that others import.
-func makeWASI(ctx context.Context, r wazero.Runtime) error {
+// makeWASI makes the module that others import. Where a module can be stopped, each function first looks at the time: the
+// engine does so only in loops, and a module may call a thousand functions in a row.
+func makeWASI(ctx context.Context, r wazero.Runtime, stoppable bool) error {
 	builder := r.NewHostModuleBuilder(WASI)
 	for name, f := range wasiFunctions {
 		params := make([]api.ValueType, len(f.params))
@@ -109,6 +115,10 @@ func makeWASI(ctx context.Context, r wazero.Runtime) error {
 			results = nil
 		}
 		builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
+			if !stoppable {
+				ctx = context.WithoutCancel(ctx)
+			}
+			leaveIfOver(ctx)
 			errno := f.do(ctx, m, stack[:len(params)])
 			if results != nil {
 				stack[0] = errno
@@ -117,6 +127,13 @@ func makeWASI(ctx context.Context, r wazero.Runtime) error {
 	}
 	_, err := builder.Instantiate(ctx)
 	return err
+}
+
+// leaveIfOver ends the instance whose time is over, as the engine does: a call that does not return.
+func leaveIfOver(ctx context.Context) {
+	if ctx.Err() != nil {
+		panic(sys.NewExitError(sys.ExitCodeDeadlineExceeded))
+	}
 }
 
 // written is the error's number of a write to a guest's memory.
@@ -153,10 +170,14 @@ func printOut(ctx context.Context, m api.Module, p []uint64) uint64 {
 	if fd := uint32(p[0]); fd != 1 && fd != 2 {
 		return errnoBadFile
 	}
+	count := uint32(p[2])
+	if count > maxParts {
+		return errnoInvalid
+	}
 	log, _ := ctx.Value(logKey{}).(io.Writer)
 	const part = 8 // bytes that say where a part is, and how long
 	total := uint32(0)
-	for i := range uint32(p[2]) {
+	for i := range count {
 		at, ok := m.Memory().Read(uint32(p[1])+i*part, part)
 		if !ok {
 			return errnoFault
@@ -177,6 +198,9 @@ func printOut(ctx context.Context, m api.Module, p []uint64) uint64 {
 func waitForNothing(_ context.Context, m api.Module, p []uint64) uint64 {
 	const subscription, event = 48, 32 // bytes
 	in, out, count := uint32(p[0]), uint32(p[1]), uint32(p[2])
+	if count == 0 || count > maxParts {
+		return errnoInvalid
+	}
 	for i := range count {
 		asked, ok := m.Memory().Read(in+i*subscription, 9)
 		if !ok {
@@ -200,13 +224,16 @@ func exit(ctx context.Context, m api.Module, p []uint64) uint64 {
 
 // fill gives the same bytes each time, so that what an adapter does depends on nothing but what it is
 // told. They are those of a small generator (xorshift), no secret.
-func fill(_ context.Context, m api.Module, p []uint64) uint64 {
+func fill(ctx context.Context, m api.Module, p []uint64) uint64 {
 	bytes, ok := m.Memory().Read(uint32(p[0]), uint32(p[1]))
 	if !ok {
 		return errnoFault
 	}
 	state := uint32(2_463_534_242)
 	for i := range bytes {
+		if i%(1<<20) == 0 { // a memory may have 4 GiB
+			leaveIfOver(ctx)
+		}
 		state ^= state << 13
 		state ^= state >> 17
 		state ^= state << 5

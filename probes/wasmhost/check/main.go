@@ -88,9 +88,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		defer client.Close()
 		c.source = &counting{source: sourceredis.New(client, address.String())}
 	}
-	wasm, err := os.ReadFile(flags.Arg(0))
+	wasm, err := wasmhost.ReadFile(flags.Arg(0))
 	if err != nil {
-		fmt.Fprintf(stderr, "check: %v\n", err)
+		fmt.Fprintf(stderr, "check: %s cannot be read: %v\n", flags.Arg(0), err)
 		return 2
 	}
 	fmt.Fprintf(stdout, "%s: %d bytes\n", flags.Arg(0), len(wasm))

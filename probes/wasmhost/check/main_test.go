@@ -95,10 +95,11 @@ func TestAWrongCommandLineIsStatus2(t *testing.T) {
 	for want, args := range map[string][]string{
 		"usage: check":         nil,
 		"usage: check [-redis": {"a.wasm", "b.wasm"},
-		"check: open missing.wasm: no such file or directory":    {"missing.wasm"},
-		"flag provided but not defined: -x":                      {"-x", "a.wasm"},
-		`invalid value "key" for flag -set: it takes name=value`: {"-set", "key", "a.wasm"},
-		"check: -redis is ":                                      {"-redis", "http://:sesame@host", "a.wasm"},
+		"check: missing.wasm cannot be read: no such file or directory": {"missing.wasm"},
+		"check: /dev/zero cannot be read: it is no file":                {"/dev/zero"},
+		"flag provided but not defined: -x":                             {"-x", "a.wasm"},
+		`invalid value "key" for flag -set: it takes name=value`:        {"-set", "key", "a.wasm"},
+		"check: -redis is ": {"-redis", "http://:sesame@host", "a.wasm"},
 	} {
 		var out, errors bytes.Buffer
 		if status := run(t.Context(), args, &out, &errors); status != 2 || !strings.Contains(errors.String(), want) || strings.Contains(errors.String(), "sesame") {

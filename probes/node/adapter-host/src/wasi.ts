@@ -10,6 +10,9 @@ export const wasiModule = 'wasi_snapshot_preview1'
 /** Error numbers of WASI. */
 const [success, badFile, fault, invalid, notSupported, notSeekable] = [0, 8, 21, 28, 52, 70]
 
+/** How many texts, or events, one call may have: the most that WASI's C library lets a program write at once. */
+const maxParts = 1024
+
 /** Where both clocks stand, in nanoseconds: at 1 s. A clock at 0 is none, to Go. */
 const standstill = 1_000_000_000n
 
@@ -123,6 +126,7 @@ export class Wasi {
   }
 
   #print(vectors: number, count: number, written: number): Result {
+    if (count >>> 0 > maxParts) return invalid
     return this.#write((view, bytes) => {
       let total = 0
       for (let i = 0; i < count >>> 0; i++) {
@@ -138,7 +142,7 @@ export class Wasi {
 
   /** Every event that a guest waits for has happened: the clock stands still, and there is nothing else. */
   #happen(subscriptions: number, events: number, count: number, written: number): Result {
-    if (count === 0) return invalid
+    if (count === 0 || count >>> 0 > maxParts) return invalid
     return this.#write((view, bytes) => {
       const [subscription, event] = [48, 32]
       for (let i = 0; i < count >>> 0; i++) {

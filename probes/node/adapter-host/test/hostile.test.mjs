@@ -162,6 +162,12 @@ test('an endless loop is stopped', async () => {
   await broken(adapter({ prelude: forever() }), /ran for more than 200 ms, in pulse_poll: it is stopped/, { limits: { runTime: 200 } })
 })
 
+test('host calls in a row are stopped, though no loop is there', async () => {
+  const whole = [...i32(0), ...i32(8 << 20), ...call(0), ...drop] // random_get of its whole memory
+  const module = adapter({ imports: [wasi('random_get', ['i32', 'i32'])], prelude: Array(5000).fill(whole).flat() })
+  await broken(module, /ran for more than 200 ms, in pulse_poll: it is stopped/, { limits: { runTime: 200 } })
+})
+
 test('the time of all calls of a poll is one', async () => {
   const s = await session(adapter({ next: `R${request('LLEN', 'k')}`, nextPrelude: times(20_000_000, 2) }), { ...quiet, limits: { runTime: 1000, rounds: 1e9 } })
   let rounds = 0
@@ -379,7 +385,7 @@ test('a flood of output is cut, and each line is one line', async () => {
 test('WASI answers a guest that lies about its pointers', async () => {
   const at = 1 << 18
   const must = (errno, ...body) => [...body.flat(), ...i32(errno), 0x47, 0x04, 0x40, ...unreachable, 0x0b] // traps if it is not errno
-  const [success, badFile, fault] = [0, 8, 21]
+  const [success, badFile, fault, invalid] = [0, 8, 21, 28]
   const imports = [fdWrite, wasi('random_get', ['i32', 'i32']), wasi('clock_time_get', ['i32', 'i64', 'i32']), wasi('poll_oneoff', ['i32', 'i32', 'i32', 'i32']), wasi('path_open', ['i32', 'i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i32', 'i32']), wasi('fd_prestat_get', ['i32', 'i32']), wasi('environ_sizes_get', ['i32', 'i32'])]
   const log = []
   const s = await session(
@@ -389,14 +395,21 @@ test('WASI answers a guest that lies about its pointers', async () => {
       prelude: [
         ...must(badFile, i32(3), i32(at), i32(1), i32(at + 8), call(0)),
         ...must(fault, i32(1), i32(at + 64), i32(1), i32(at + 8), call(0)),
-        ...must(fault, i32(1), i32(-8), i32(-1), i32(at + 8), call(0)),
+        ...must(fault, i32(1), i32(-8), i32(1024), i32(at + 8), call(0)),
+        ...must(success, i32(1), i32(at + 1024), i32(1024), i32(at + 8), call(0)),
+        ...must(invalid, i32(1), i32(at + 1024), i32(1025), i32(at + 8), call(0)),
+        ...must(invalid, i32(1), i32(at), i32(-1), i32(at + 8), call(0)),
         ...must(fault, i32(1), i32(at), i32(1), i32(-1), call(0)),
         ...must(success, i32(2), i32(at), i32(1), i32(at + 8), call(0)),
         ...must(fault, i32(-16), i32(32), call(1)),
         ...must(success, i32(at + 128), i32(32), call(1)),
         ...must(fault, i32(0), i64(1), i32(-1), call(2)),
         ...must(success, i32(0), i64(1), i32(at + 128), call(2)),
-        ...must(fault, i32(-1), i32(at), i32(-1), i32(at), call(3)),
+        ...must(fault, i32(-1), i32(at), i32(1), i32(at), call(3)),
+        ...must(success, i32(at + 1024), i32(at + 65_536), i32(1024), i32(at + 128), call(3)),
+        ...must(invalid, i32(at + 1024), i32(at + 65_536), i32(1025), i32(at + 128), call(3)),
+        ...must(invalid, i32(at), i32(at), i32(-1), i32(at), call(3)),
+        ...must(invalid, i32(at), i32(at), i32(0), i32(at), call(3)),
         ...must(badFile, ...[3, 0, at, 1, 0].map(i32), i64(0), i64(0), i32(0), i32(at), call(4)),
         ...must(badFile, i32(3), i32(at), call(5)),
         ...must(success, i32(at + 128), i32(at + 132), call(6)),
