@@ -148,17 +148,17 @@ func TestHistoryEndsWithTheNewestLook(t *testing.T) {
 		}
 		server := &api.Server{
 			Live: api.NewLive(s.Read, 0, log), Ping: func(context.Context) error { return nil }, Log: log,
-			History: func(_ context.Context, from int64, apps map[string]recorder.Wants) (map[string]*history.Decoder, map[string]error, error) {
-				decoders := map[string]*history.Decoder{}
+			History: func(_ context.Context, from int64, apps map[string]recorder.Wants, each func(string, *history.Decoder)) (map[string]error, error) {
 				for app, wants := range apps {
-					decoders[app] = &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum, Part: wants.Part}
+					decoder := &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum, Part: wants.Part}
 					for _, e := range entries {
-						if err := decoders[app].Add(e.at-e.at%60_000, e.data); err != nil {
-							return nil, nil, err
+						if err := decoder.Add(e.at-e.at%60_000, e.data); err != nil {
+							return nil, err
 						}
 					}
+					each(app, decoder)
 				}
-				return decoders, map[string]error{}, nil
+				return map[string]error{}, nil
 			},
 		}
 		h := server.Handler()
