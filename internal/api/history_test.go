@@ -234,6 +234,28 @@ func TestHistoryThatCannotBeReadIsNoGap(t *testing.T) {
 	}
 }
 
+// TestSumSaysWhichAppsARecorderLeavesOut: there are more than it keeps.
+func TestSumSaysWhichAppsARecorderLeavesOut(t *testing.T) {
+	t.Parallel()
+	const said = `"problems":[{"key":"*","reason":"1004 of 1005 apps are not in the sum: they have no history. A recorder keeps that of 1000 apps"}]`
+	for apps, want := range map[int]string{1000: "]}}}", 1005: "]}}," + said + "}"} { // of 1,000 the others are new
+		server := servertest.Redis(t)
+		pipe := server.Client.Pipeline()
+		for i := range apps {
+			app := fmt.Sprintf("app-%04d", i)
+			pipe.Set(t.Context(), "pulse:queues:"+app, fmt.Sprintf(`{"timestamp":%d,"app":%q,"queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}}]}`, time.Now().UnixMilli(), app), 0)
+		}
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pagetest.Record(t, server.Client, "app-0003", map[string][]int64{"mail": {7, 7}})
+		a := call(t, http.MethodGet, pagetest.Serve(t, server, "").URL+"/api/v1/history?key=*&minutes=1", nil)
+		if a.status != http.StatusOK || !strings.HasSuffix(a.body, want) {
+			t.Errorf("of %d apps it is %d %s", apps, a.status, a.body)
+		}
+	}
+}
+
 func TestHistoryQueriesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	server := pagetest.Serve(t, servertest.Redis(t), "")
