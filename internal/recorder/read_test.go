@@ -369,3 +369,42 @@ func TestARecorderRemembersOnlyTheQueuesThatAreThere(t *testing.T) { //nolint:pa
 		t.Errorf("history has %s", got)
 	}
 }
+
+// TestHistoryThatCannotBeReadStaysAsItIs: what it holds beside the queues of the view would be dropped.
+func TestHistoryThatCannotBeReadStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.add("aa", d.now, keyframe(d.now, 7))
+	acl := func(rules ...any) {
+		t.Helper()
+		if err := d.redis.Client.Do(t.Context(), append([]any{"ACL", "SETUSER", "default"}, rules...)...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	acl("resetkeys", "~pulse:trend:*", "~pulse:index", "~pulse:owner:*", "~pulse:history:shop", "%W~pulse:history:aa")
+	r := d.recorder()
+	look := func() error {
+		d.now = d.now.Add(time.Minute)
+		d.docs = []view.Document{d.live("aa"), d.live("shop")}
+		_, err := r.Once(t.Context(), "me")
+		return err
+	}
+	for range 2 {
+		if err := look(); err == nil || !strings.Contains(err.Error(), "read pulse:history:aa at redis: NOPERM") {
+			t.Errorf("it says %v", err)
+		}
+		if got := d.problems("aa"); !strings.Contains(got, "its history cannot be kept: read pulse:history:aa at redis: NOPERM") {
+			t.Errorf("its problems are %q", got)
+		}
+	}
+	acl("allkeys")
+	if got := fmt.Sprint(d.waiting("shop", "sqs/orders", 2), d.redis.Client.XLen(t.Context(), "pulse:history:aa").Val()); got != "[5 5] 1" {
+		t.Errorf("the neighbour's history, and how many entries it has, are %s", got)
+	}
+	if err := look(); err != nil {
+		t.Error(err)
+	}
+	if got := fmt.Sprint(d.waiting("aa", "sqs/orders", 1), d.waiting("aa", "sqs/q-000003", 4)); got != "[5] [3 -1 -1 -1]" {
+		t.Errorf("when it can be read its history is %s", got)
+	}
+}
