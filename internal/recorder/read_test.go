@@ -19,11 +19,14 @@ import (
 	"github.com/gravito-framework/pulse/protocol"
 )
 
-// keyframe is an entry of so many queues, of which 3 wait in each.
-func keyframe(at time.Time, queues int) []byte {
+// largeKeyframe is one of some 320 KB, of 800 queues with long names.
+func largeKeyframe(at time.Time) []byte { return keyframe(at, 800, strings.Repeat("x", 400)) }
+
+// keyframe is an entry of so many queues, of which 3 wait in each. Their names end in end.
+func keyframe(at time.Time, queues int, end string) []byte {
 	samples := make([]history.Sample, queues)
 	for i := range samples {
-		name := fmt.Sprintf("q-%06d", i)
+		name := fmt.Sprintf("q-%06d%s", i, end)
 		samples[i] = history.Sample{Key: history.Key("sqs/" + name), Name: name, Driver: protocol.DriverSQS, Metrics: protocol.Metrics{Waiting: 3}}
 	}
 	entry, _ := history.NewEncoder(24*time.Hour, nil).Encode(at.UnixMilli(), samples)
@@ -64,7 +67,7 @@ func TestHistoryThatIsMoreThanAConnectionReadsAtOnce(t *testing.T) {
 	d := newDesk(t)
 	const minutes = 100
 	for name, begin := range map[string]int{"from its first entry": 0, "from one after small ones": 40} {
-		small, large := keyframe(d.now, 1), keyframe(d.now, 40_000)
+		small, large := keyframe(d.now, 1, strings.Repeat("x", 400)), largeKeyframe(d.now)
 		if n := len(large) * (minutes - begin); n < 15<<20 {
 			t.Fatalf("it has only %d bytes", n)
 		}
@@ -81,7 +84,7 @@ func TestHistoryThatIsMoreThanAConnectionReadsAtOnce(t *testing.T) {
 		}
 		got, bad := d.read(first, "big", "big2", "small")
 		for _, app := range []string{"big", "big2", "small"} {
-			for i, n := range got[app].Columns("sqs/q-000000", first.UnixMilli(), minutes).Waiting {
+			for i, n := range got[app].Columns(history.Key("sqs/q-000000"+strings.Repeat("x", 400)), first.UnixMilli(), minutes).Waiting {
 				if n != 3 {
 					t.Fatalf("%s: in minute %d of %s %d wait", name, i, app, n)
 				}
@@ -111,7 +114,7 @@ func TestEntryThatIsTooLargeIsNamed(t *testing.T) {
 					}
 				}
 			}
-			small := keyframe(d.now, 1)
+			small := keyframe(d.now, 1, "")
 			for i := range 5 {
 				at := d.now.Add(time.Duration(i-4) * time.Minute)
 				if i == 2 {
@@ -314,8 +317,8 @@ func TestColdRecorderKeepsAllLostQueues(t *testing.T) {
 func TestLargeHistoriesAreReadInTurn(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.add("big", d.now, keyframe(d.now, 40_000))
-	d.add("small", d.now, keyframe(d.now, 1))
+	d.add("big", d.now, largeKeyframe(d.now))
+	d.add("small", d.now, keyframe(d.now, 1, ""))
 	_, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"big": {}}, func(string, *history.Decoder) {
 		if got, _ := d.read(d.now, "small"); got["small"].Len() != 1 {
 			t.Errorf("it has %d queues", got["small"].Len())
@@ -332,7 +335,7 @@ func TestLargeHistoriesAreReadInTurn(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if got, _ := d.read(d.now, "big"); got["big"].Len() != 40_000 {
+	if got, _ := d.read(d.now, "big"); got["big"].Len() != 800 {
 		t.Errorf("it has %d queues", got["big"].Len())
 	}
 }
@@ -340,7 +343,7 @@ func TestLargeHistoriesAreReadInTurn(t *testing.T) {
 // TestARecorderRemembersOnlyTheQueuesThatAreThere: an app may have had many more. It is the only test that runs meanwhile.
 func TestARecorderRemembersOnlyTheQueuesThatAreThere(t *testing.T) { //nolint:paralleltest // measures memory
 	d := newDesk(t)
-	entry := keyframe(d.now, 5_000)
+	entry := keyframe(d.now, 5_000, "")
 	for i := range 40 {
 		d.add(fmt.Sprintf("app-%02d", i), d.now, entry)
 	}
@@ -374,7 +377,7 @@ func TestARecorderRemembersOnlyTheQueuesThatAreThere(t *testing.T) { //nolint:pa
 func TestHistoryThatCannotBeReadStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.add("aa", d.now, keyframe(d.now, 7))
+	d.add("aa", d.now, keyframe(d.now, 7, ""))
 	acl := func(rules ...any) {
 		t.Helper()
 		if err := d.redis.Client.Do(t.Context(), append([]any{"ACL", "SETUSER", "default"}, rules...)...).Err(); err != nil {
