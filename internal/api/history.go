@@ -28,7 +28,8 @@ const (
 	defaultMinutes    = 60
 	// pointSize is about what a point takes in the answer and while it is made, in bytes: four counts.
 	pointSize = 64
-	// historyRoom is what reading an app's history takes beside, about.
+	// historyRoom is what reading histories takes beside, about: they are read one after the other. What a large one takes
+	// is there once for all who read: see recorder.Store.
 	historyRoom = 4 << 20
 	// historyTimeout bounds one answer.
 	historyTimeout = 5 * time.Second
@@ -53,7 +54,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	size := historyRoom + pointSize*(minutes+1)*len(wanted)
 	isSum := slices.ContainsFunc(wanted, series.isSum)
 	if isSum {
-		size += appsAtOnce * historyRoom
+		size += historyRoom
 	}
 	room := s.reserve(w, r, size)
 	if room == nil {
@@ -72,11 +73,21 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	step := time.Minute.Milliseconds()
 	current := now / step * step
 	from := current - int64(minutes)*step
-	decoders, bad, err := s.History(ctx, from, wants(wanted))
+	read := make(map[series]history.Columns, len(wanted))
+	newest := int64(0) // minute in which one of the apps was looked at, in Unix ms
+	bad, err := s.History(ctx, from, wants(wanted), func(app string, d *history.Decoder) {
+		newest = max(newest, d.At())
+		for _, one := range wanted {
+			if one.app == app {
+				read[one] = d.Columns(one.key, from, minutes+1)
+			}
+		}
+	})
 	var all sums
 	if err == nil && isSum {
 		all, err = s.sums.of(ctx, s, from, minutes+1)
 		maps.Copy(bad, all.bad)
+		newest = max(newest, all.newest)
 	}
 	var v *version
 	if err == nil {
@@ -86,12 +97,15 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	first := 0
-	if max(all.newest, newest(decoders)) >= current {
+	if newest >= current {
 		first = 1
 	}
 	var problems []view.Problem
 	for _, app := range slices.Sorted(maps.Keys(bad)) {
 		problems = append(problems, view.Problem{Key: protocol.HistoryKey(app), Reason: bad[app].Error()})
+	}
+	if all.unrecorded > 0 {
+		problems = append(problems, view.Problem{Key: sumOfAll, Reason: fmt.Sprintf("%d of %d apps are not in the sum: they have no history. A recorder keeps that of %d apps", all.unrecorded, all.apps, recorder.MaxApps)})
 	}
 	body := make([]byte, 0, pointSize/3*minutes*len(wanted)) // most counts are short
 	body = fmt.Appendf(body, `{"from":%d,"step_seconds":60,"series":{`, from+int64(first)*step)
@@ -100,9 +114,12 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 			body = append(body, ',')
 		}
 		body = append(protocol.AppendText(body, one.name), ':')
-		columns := all.columns
-		if !one.isSum() {
-			columns = decoders[one.app].Columns(one.key, from, minutes+1)
+		columns, isRead := read[one]
+		switch {
+		case one.isSum():
+			columns = all.columns
+		case !isRead:
+			columns = new(history.Decoder).Columns(one.key, from, minutes+1)
 		}
 		columns = columns.Part(first, minutes)
 		body = columns.AppendJSON(body)
@@ -123,14 +140,6 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 
 // unknownQueue is what is said of a key that only nulls can be told of.
 const unknownQueue = "no queue has this key, now or in these minutes: it takes an app, a slash and the queue's key in /api/v1/view"
-
-// newest is the newest minute in which one of some apps was looked at, in Unix ms.
-func newest(decoders map[string]*history.Decoder) (at int64) {
-	for _, d := range decoders {
-		at = max(at, d.At())
-	}
-	return at
-}
 
 // wants are the queues of each app.
 func wants(wanted []series) map[string]recorder.Wants {

@@ -148,17 +148,17 @@ func TestHistoryEndsWithTheNewestLook(t *testing.T) {
 		}
 		server := &api.Server{
 			Live: api.NewLive(s.Read, 0, log), Ping: func(context.Context) error { return nil }, Log: log,
-			History: func(_ context.Context, from int64, apps map[string]recorder.Wants) (map[string]*history.Decoder, map[string]error, error) {
-				decoders := map[string]*history.Decoder{}
+			History: func(_ context.Context, from int64, apps map[string]recorder.Wants, each func(string, *history.Decoder)) (map[string]error, error) {
 				for app, wants := range apps {
-					decoders[app] = &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum, Part: wants.Part}
+					decoder := &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum, Part: wants.Part}
 					for _, e := range entries {
-						if err := decoders[app].Add(e.at-e.at%60_000, e.data); err != nil {
-							return nil, nil, err
+						if err := decoder.Add(e.at-e.at%60_000, e.data); err != nil {
+							return nil, err
 						}
 					}
+					each(app, decoder)
 				}
-				return decoders, map[string]error{}, nil
+				return map[string]error{}, nil
 			},
 		}
 		h := server.Handler()
@@ -231,6 +231,28 @@ func TestHistoryThatCannotBeReadIsNoGap(t *testing.T) {
 	}
 	if !strings.Contains(a.body, `"shop/sqs/orders":{"waiting":[1]`) {
 		t.Errorf("the neighbour is %s", a.body)
+	}
+}
+
+// TestSumSaysWhichAppsARecorderLeavesOut: there are more than it keeps.
+func TestSumSaysWhichAppsARecorderLeavesOut(t *testing.T) {
+	t.Parallel()
+	const said = `"problems":[{"key":"*","reason":"1004 of 1005 apps are not in the sum: they have no history. A recorder keeps that of 1000 apps"}]`
+	for apps, want := range map[int]string{1000: "]}}}", 1005: "]}}," + said + "}"} { // of 1,000 the others are new
+		server := servertest.Redis(t)
+		pipe := server.Client.Pipeline()
+		for i := range apps {
+			app := fmt.Sprintf("app-%04d", i)
+			pipe.Set(t.Context(), "pulse:queues:"+app, fmt.Sprintf(`{"timestamp":%d,"app":%q,"queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}}]}`, time.Now().UnixMilli(), app), 0)
+		}
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pagetest.Record(t, server.Client, "app-0003", map[string][]int64{"mail": {7, 7}})
+		a := call(t, http.MethodGet, pagetest.Serve(t, server, "").URL+"/api/v1/history?key=*&minutes=1", nil)
+		if a.status != http.StatusOK || !strings.HasSuffix(a.body, want) {
+			t.Errorf("of %d apps it is %d %s", apps, a.status, a.body)
+		}
 	}
 }
 

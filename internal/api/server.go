@@ -30,7 +30,7 @@ type Server struct {
 	// Redis is where slow entries are, which are read at each request for them.
 	Redis redis.UniversalClient
 	// History reads the histories of apps, from a time on in Unix ms. bad says why there is none of an app.
-	History func(ctx context.Context, from int64, apps map[string]recorder.Wants) (decoders map[string]*history.Decoder, bad map[string]error, err error)
+	History func(ctx context.Context, from int64, apps map[string]recorder.Wants, each func(app string, d *history.Decoder)) (bad map[string]error, err error)
 	// Ping asks Redis for a sign of life, on a connection that no reading keeps busy.
 	Ping func(ctx context.Context) error
 	// Token is what a caller must show. If it is empty, requests to a loopback address need none.

@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,8 +16,6 @@ import (
 const (
 	// sumOfAll is the key of the sum of all queues of all apps.
 	sumOfAll = "*"
-	// appsAtOnce is how many histories are in memory at a time.
-	appsAtOnce = 4
 	// keptSums is how many sums are kept: one of each length that is asked for.
 	keptSums = 8
 	// incompleteSum is how long a sum is kept that was made before the current minute was looked at.
@@ -32,7 +28,9 @@ type sums struct {
 	columns history.Columns
 	newest  int64 // the newest minute in which there was a look, Unix ms
 	bad     map[string]error
-	until   time.Time // when they are made anew; the zero time is with the next minute
+	// Of how many apps there is no history because there are too many, of all.
+	unrecorded, apps int
+	until            time.Time // when they are made anew; the zero time is with the next minute
 }
 
 // isUsable reports whether they are those from a time on, and nothing has come since, as far as can be known.
@@ -81,7 +79,7 @@ func (c *sumCache) keep(minutes int, made sums) {
 	c.made[minutes] = made
 }
 
-// sum reads the histories of all apps of the view, a few at a time, and adds up their queues.
+// sum reads the histories of all apps of the view, one after the other, and adds up their queues.
 func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error) {
 	v, err := s.Live.newest(ctx)
 	if err != nil {
@@ -89,27 +87,29 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 	}
 	parts := partsOf(v.view)
 	sum := history.NewSum(from, minutes)
-	made := sums{from: from, bad: map[string]error{}}
+	made := sums{from: from}
 	isComplete := true // the recorder may record while this reads
-	for some := range slices.Chunk(slices.Sorted(maps.Keys(v.view.Apps)), appsAtOnce) {
-		apps := make(map[string]recorder.Wants, len(some))
-		for _, app := range some {
-			wants := recorder.Wants{Queues: func(history.Key) bool { return false }, Sum: sum}
-			if others := parts[app]; len(others) > 0 {
-				wants.Part = func(key history.Key) history.Part { return others[key] }
-			}
-			apps[app] = wants
+	apps := make(map[string]recorder.Wants, len(v.view.Apps))
+	for app := range v.view.Apps {
+		wants := recorder.Wants{Queues: func(history.Key) bool { return false }, Sum: sum}
+		if others := parts[app]; len(others) > 0 {
+			wants.Part = func(key history.Key) history.Part { return others[key] }
 		}
-		decoders, bad, err := s.History(ctx, from, apps)
-		if err != nil {
-			return sums{}, err
+		apps[app] = wants
+	}
+	made.bad, err = s.History(ctx, from, apps, func(_ string, d *history.Decoder) {
+		d.EndSum()
+		isComplete = isComplete && (d.At() == 0 || made.newest == 0 || d.At() == made.newest)
+		made.newest = max(made.newest, d.At())
+		if d.At() == 0 {
+			made.unrecorded++
 		}
-		maps.Copy(made.bad, bad)
-		for _, d := range decoders {
-			d.EndSum()
-			isComplete = isComplete && (d.At() == 0 || made.newest == 0 || d.At() == made.newest)
-			made.newest = max(made.newest, d.At())
-		}
+	})
+	if err != nil {
+		return sums{}, err
+	}
+	if made.apps = len(apps); made.apps <= recorder.MaxApps {
+		made.unrecorded = 0 // they are new
 	}
 	made.columns = sum.Columns()
 	if !isComplete || made.newest < from+int64(minutes-1)*time.Minute.Milliseconds() {

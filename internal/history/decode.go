@@ -312,6 +312,9 @@ func (d *Decoder) readRecord(r *reader, minute int64) (s slot, err error) {
 // At is when the last readable entry was, in Unix ms; 0 if there is none.
 func (d *Decoder) At() int64 { return d.at * minuteMS }
 
+// Len is how many queues the last readable entry has, lost ones included.
+func (d *Decoder) Len() int { return len(d.index) }
+
 // Last are the queues of the last readable entry, lost ones included, each with its last numbers.
 func (d *Decoder) Last() iter.Seq[Sample] {
 	return func(yield func(Sample) bool) {

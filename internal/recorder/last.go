@@ -2,8 +2,10 @@ package recorder
 
 import (
 	"context"
+	"maps"
 	"time"
 
+	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/view"
 	"github.com/gravito-framework/pulse/protocol"
 )
@@ -11,48 +13,85 @@ import (
 // Read takes a reading: see api.Read.
 type Read = func(ctx context.Context, now time.Time, add func(view.Document) bool) (ahead time.Duration, err error)
 
-// lastAtOnce is how many histories one reading reads, so that it does not take long: the others' turn is next.
-const lastAtOnce = 20
+// lastLimit bounds how long one reading reads histories: the others' turn is next.
+const lastLimit = 20 * time.Second
 
 // WithLastNumbers makes a reader of read that knows, from history, what a lost key last held. So a program that has
-// just started shows lost queues with their last numbers. Each app's history is read once.
+// just started shows lost queues with their last numbers. Each app's history is read once, after all that is there.
+//
+// A recorder does not record before all are read: what it doesn't see it would drop from history.
 func (s *Store) WithLastNumbers(read Read) Read {
-	known := map[string]map[string]*protocol.QueueSnapshot{} // by app and source; nil after a reading that had them
+	known := map[string]bool{} // by app, after a reading that had its last numbers
 	return func(ctx context.Context, now time.Time, add func(view.Document) bool) (time.Duration, error) {
-		left := lastAtOnce
+		lost := map[string][]view.Document{} // by app
 		ahead, err := read(ctx, now, func(d view.Document) bool {
-			if address, ok := protocol.ParseKey(d.Key); ok && d.Data == nil && d.Err == nil && address.Kind == protocol.KindQueues {
-				if _, isRead := known[address.App]; !isRead && left > 0 {
-					left--
-					if last, err := s.lastNumbers(ctx, address.App); err == nil {
-						known[address.App] = last
-					} else {
-						left = 0 // the next reading asks again: each that fails may take seconds
-					}
-				}
-				d.Last = known[address.App][address.Rest]
+			address, ok := protocol.ParseKey(d.Key)
+			if !ok || d.Data != nil || d.Err != nil || address.Kind != protocol.KindQueues || known[address.App] {
+				return add(d)
 			}
-			return add(d)
+			lost[address.App] = append(lost[address.App], d)
+			return true
 		})
-		if err == nil {
-			for app := range known {
-				known[app] = nil
-			}
+		if err != nil {
+			return ahead, err
 		}
-		return ahead, err
+		unread := s.addLast(ctx, lost, add)
+		for app := range lost {
+			known[app] = unread[app] == nil
+		}
+		return ahead, nil
 	}
 }
 
-// lastNumbers are the last numbers of an app's queues that history has as lost, or had when it was last written, by
-// their source.
-func (s *Store) lastNumbers(ctx context.Context, app string) (map[string]*protocol.QueueSnapshot, error) {
-	decoders, _, err := s.History(ctx, time.Now().UnixMilli(), map[string]Wants{app: {}})
-	if err != nil {
-		return nil, err
+// addLast adds the documents of lost keys, by app, with what they last held. It returns those of apps of which it could not
+// find that out, for now.
+func (s *Store) addLast(ctx context.Context, lost map[string][]view.Document, add func(view.Document) bool) (unread map[string][]view.Document) {
+	apps := make(map[string]Wants, len(lost))
+	for app := range lost {
+		apps[app] = Wants{Queues: func(history.Key) bool { return false }}
 	}
-	last := map[string]*protocol.QueueSnapshot{}
-	for q := range decoders[app].Last() {
-		snapshot := last[q.Source]
+	unread = maps.Clone(lost)
+	ctx, cancel := context.WithTimeout(ctx, lastLimit)
+	defer cancel()
+	bad, err := s.History(ctx, time.Now().UnixMilli(), apps, func(app string, dec *history.Decoder) {
+		last := lastNumbers(app, dec, lost[app])
+		for _, d := range lost[app] {
+			address, _ := protocol.ParseKey(d.Key)
+			d.Last = last[address.Rest]
+			add(d)
+		}
+		delete(unread, app)
+	})
+	for _, docs := range unread {
+		for _, d := range docs {
+			add(d)
+		}
+	}
+	for app, err := range bad {
+		if isOfKey(err) {
+			delete(unread, app) // there are none
+		}
+	}
+	s.unread.Store(0)
+	if err != nil { // else they are on a node of a cluster that cannot be reached, and nothing is written there
+		s.unread.Store(int64(len(unread)))
+	}
+	return unread
+}
+
+// lastNumbers are the last numbers of an app's queues that history has as lost, or had when it was last written, by
+// their source, as far as the source is one of those that are lost.
+func lastNumbers(app string, dec *history.Decoder, lost []view.Document) map[string]*protocol.QueueSnapshot {
+	last := make(map[string]*protocol.QueueSnapshot, len(lost))
+	for _, d := range lost {
+		address, _ := protocol.ParseKey(d.Key)
+		last[address.Rest] = nil
+	}
+	for q := range dec.Last() {
+		snapshot, isLost := last[q.Source]
+		if !isLost {
+			continue
+		}
 		if snapshot == nil {
 			snapshot = &protocol.QueueSnapshot{App: app, Source: q.Source}
 			last[q.Source] = snapshot
@@ -70,5 +109,5 @@ func (s *Store) lastNumbers(ctx context.Context, app string) (map[string]*protoc
 		}
 		snapshot.Queues = append(snapshot.Queues, queue)
 	}
-	return last, nil
+	return last
 }

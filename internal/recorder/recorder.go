@@ -40,6 +40,7 @@ type app struct {
 	windows map[history.Key]*history.Window
 	at      int64            // of the last entry, Unix ms; 0 is none
 	trends  *protocol.Trends // of the last look; nil before the first
+	unread  error            // why its history cannot be read: what it holds must not be lost, so nothing is written
 }
 
 const (
@@ -51,8 +52,10 @@ const (
 	lookLimit = 50 * time.Second
 	// releaseLimit is how long the end of a recorder may take.
 	releaseLimit = 2 * time.Second
-	// maxApps bounds the apps of which history is kept: each is two keys more.
-	maxApps = 1000
+	// MaxApps bounds the apps of which history is kept: each is two keys more.
+	MaxApps = 1000
+	// fewQueues are so few that it is no matter what they take.
+	fewQueues = 100
 	// trendLooks is how far back a recorder reads that has just started, for its first trends.
 	trendLooks = 16 * time.Minute
 )
@@ -178,9 +181,12 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	if len(v.Apps) == 0 && len(v.Problems) > 0 {
 		return at, sum, fmt.Errorf("nothing can be read: %s: %s", v.Problems[0].Key, v.Problems[0].Reason)
 	}
+	if n := r.Store.unread.Load(); n > 0 { // an entry would drop their lost queues from history, and end their alerts
+		return at, sum, fmt.Errorf("the last numbers of %d apps with lost queues cannot be read yet", n)
+	}
 	names, more := r.choose(v)
-	bad, err := r.remember(ctx, now, names)
-	if err != nil {
+	forgotten := r.forget(ctx, names)
+	if err := r.remember(ctx, v, names); err != nil {
 		return at, sum, err
 	}
 	judged := make(map[string]*protocol.Trends, len(names))
@@ -197,6 +203,10 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 		sum.Queues += len(samples)
 		app.judge(name, now, samples)
 		judged[name] = app.trends
+		if app.unread != nil {
+			records = append(records, record{app: name})
+			continue
+		}
 		entry, _ := app.encoder.Encode(now, samples) // what it leaves out no chart shows
 		keyframeAt, err := history.KeyframeOf(now, entry)
 		records = append(records, record{app: name, entry: slices.Clone(entry), isKeyframe: err == nil && keyframeAt == minuteOf(now)})
@@ -204,7 +214,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	sum.Apps = len(records)
 	wasBlind := r.blind != nil
 	if len(records) == 0 && !wasBlind {
-		return at, sum, nil
+		return at, sum, forgotten
 	}
 	r.blind = r.alert(ctx, v, judged, &sum)
 	if wasBlind && r.blind == nil && len(records) == 0 { // say so, without waiting for the next minute
@@ -212,11 +222,11 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 			records = append(records, record{app: name})
 		}
 	}
-	r.setProblems(judged, bad)
+	r.setProblems(judged)
 	if len(records) > 0 { // it is of no app, and said once
 		t := judged[records[0].app]
 		if more > 0 {
-			t.Problems = append(t.Problems, fmt.Sprintf("%d apps more are not recorded: their queues have no health, no history and no alerts. A recorder keeps %d", more, maxApps))
+			t.Problems = append(t.Problems, fmt.Sprintf("%d apps more are not recorded: their queues have no health, no history and no alerts. A recorder keeps %d", more, MaxApps))
 		}
 		switch {
 		case r.blind != nil:
@@ -225,14 +235,14 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 			t.Problems = append(t.Problems, r.Alerts.Untold())
 		}
 	}
-	return at, sum, errors.Join(r.blind, r.keep(ctx, now, records))
+	return at, sum, errors.Join(r.blind, r.keep(ctx, now, records), r.unread(names), forgotten)
 }
 
 // choose returns the names of the apps to record, in their order, and how many more there are: those that it has recorded
 // come first, then those with numbers of now, so that rubbish takes no app's place.
 func (r *Recorder) choose(v *view.View) (names []string, more int) {
 	names = slices.Sorted(maps.Keys(v.Apps))
-	more = len(names) - maxApps
+	more = len(names) - MaxApps
 	if more <= 0 {
 		return names, 0
 	}
@@ -248,7 +258,7 @@ func (r *Recorder) choose(v *view.View) (names []string, more int) {
 		}
 	}
 	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(ranks[a], ranks[b]) })
-	names = names[:maxApps]
+	names = names[:MaxApps]
 	slices.Sort(names)
 	return names, more
 }
@@ -263,15 +273,31 @@ func hasCurrent(a *view.App) bool {
 	return false
 }
 
-// setProblems says with the verdicts on each app what could not be done for it. bad is why there is no history of an app.
-func (r *Recorder) setProblems(judged map[string]*protocol.Trends, bad map[string]error) {
+// unread is why some app has no history.
+func (r *Recorder) unread(names []string) error {
+	n, first := 0, error(nil)
+	for _, name := range names {
+		if err := r.apps[name].unread; err != nil {
+			if n++; n == 1 {
+				first = err
+			}
+		}
+	}
+	if n > 1 {
+		return fmt.Errorf("the history of %d apps cannot be kept, the first's because: %w", n, first)
+	}
+	return first
+}
+
+// setProblems says with the verdicts on each app what could not be done for it.
+func (r *Recorder) setProblems(judged map[string]*protocol.Trends) {
 	var leftOut map[string]int
 	if r.Alerts != nil {
 		leftOut = r.Alerts.LeftOut()
 	}
 	for name, t := range judged {
 		t.Problems = nil
-		if err := bad[name]; err != nil {
+		if err := r.apps[name].unread; err != nil {
 			t.Problems = append(t.Problems, "its history cannot be kept: "+err.Error())
 		}
 		if n := leftOut[name]; n > 0 {
@@ -302,15 +328,11 @@ func (r *Recorder) keep(ctx context.Context, now int64, records []record) error 
 	if len(records) == 0 {
 		return nil
 	}
-	var keyframes []string
 	for i := range records {
 		rec := &records[i]
 		var err error
 		if rec.trends, err = encode(r.apps[rec.app].trends); err != nil {
 			return fmt.Errorf("encode the verdicts on %s: %w", rec.app, err)
-		}
-		if rec.isKeyframe {
-			keyframes = append(keyframes, rec.app)
 		}
 	}
 	wrote, err := r.Store.write(ctx, now, records)
@@ -321,10 +343,13 @@ func (r *Recorder) keep(ctx context.Context, now int64, records []record) error 
 			r.apps[app].encoder.Restart() // what it says now builds on what is not there
 		}
 	}
-	if err == nil {
-		err = r.Store.trim(ctx, now, keyframes)
+	var keyframes []string
+	for _, rec := range records {
+		if rec.isKeyframe && wrote[rec.app] {
+			keyframes = append(keyframes, rec.app)
+		}
 	}
-	return err
+	return errors.Join(err, r.Store.trim(ctx, now, keyframes))
 }
 
 // encode encodes verdicts. Of an app with so many queues that nobody would read them, some are left out, so that the
@@ -350,60 +375,69 @@ func encode(t *protocol.Trends) ([]byte, error) {
 	return kept.Encode()
 }
 
-// remember reads the history of the apps that this recorder doesn't know, or not as it is now, and forgets those
-// that are gone. bad says of which apps there is no history, and why.
-func (r *Recorder) remember(ctx context.Context, now int64, names []string) (bad map[string]error, err error) {
+// remember reads the history of the apps that this recorder doesn't know, or not as it is now.
+func (r *Recorder) remember(ctx context.Context, v *view.View, names []string) error {
+	now := v.GeneratedAt
 	if r.apps == nil {
 		r.apps = map[string]*app{}
 	}
-	if err := r.forget(ctx, names); err != nil {
-		return nil, err
-	}
 	newest, bad, err := r.Store.newest(ctx, names)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var unknown []string
+	unknown := map[string]Wants{}
 	for _, name := range names {
 		if newest[name] > now+future.Milliseconds() {
 			if err := r.Store.remove(ctx, name); err != nil {
-				return nil, err
+				bad[name] = err
+				continue
 			}
 			r.Log.Warn("an app's history had entries of the future, which keep out all others, and begins anew", "app", name)
 			delete(r.apps, name)
 			newest[name] = 0
 		}
-		if known := r.apps[name]; known == nil || known.at != newest[name] {
-			unknown = append(unknown, name)
+		known := r.apps[name]
+		if isRead := known != nil && known.unread == nil && known.at == newest[name]; !isRead && bad[name] == nil {
+			queues := v.Apps[name].Queues
+			unknown[name] = Wants{Queues: func(key history.Key) bool { return queues[string(key)] != nil }}
 		}
 	}
-	if len(unknown) == 0 {
-		return bad, nil
-	}
-	decoders, _, err := r.Store.History(ctx, now-trendLooks.Milliseconds(), allOf(unknown))
-	if err != nil {
-		return nil, err
-	}
-	for name, dec := range decoders {
-		a := &app{windows: map[history.Key]*history.Window{}, at: newest[name], encoder: history.NewEncoder(r.Store.life, dec)}
-		for s := range dec.Last() {
-			w := dec.Window(s.Key)
-			a.windows[s.Key] = &w
+	if len(unknown) > 0 {
+		unread, err := r.Store.History(ctx, now-trendLooks.Milliseconds(), unknown, func(name string, dec *history.Decoder) {
+			r.apps[name] = r.goOn(dec, newest[name], v.Apps[name])
+			delete(unknown, name)
+		})
+		if err != nil {
+			return err
 		}
-		if dec.At() != newest[name] {
-			a.encoder.Restart() // the newest entry could not be read
+		for name := range unknown { // those that were not handed over
+			bad[name] = unread[name]
 		}
-		r.apps[name] = a
 	}
-	return bad, nil
+	for name, err := range bad {
+		if r.apps[name] == nil {
+			r.apps[name] = r.goOn(&history.Decoder{}, 0, v.Apps[name])
+		}
+		r.apps[name].unread = err
+	}
+	return nil
 }
 
-func allOf(apps []string) map[string]Wants {
-	wants := make(map[string]Wants, len(apps))
-	for _, app := range apps {
-		wants[app] = Wants{}
+// goOn is what is remembered of an app, from its history up to its newest entry.
+func (r *Recorder) goOn(dec *history.Decoder, newest int64, of *view.App) *app {
+	a := &app{windows: map[history.Key]*history.Window{}, at: newest}
+	for key := range of.Queues {
+		w := dec.Window(history.Key(key))
+		a.windows[history.Key(key)] = &w
 	}
-	return wants
+	isRead := dec.At() == newest
+	if dec.Len() > 2*len(of.Queues)+fewQueues { // most are gone, and would take memory: better a keyframe of those that are there
+		dec = nil
+	}
+	if a.encoder = history.NewEncoder(r.Store.life, dec); !isRead {
+		a.encoder.Restart() // the newest entry could not be read
+	}
+	return a
 }
 
 // forget forgets the apps that are no longer in the view: their last queue was lost a day ago.

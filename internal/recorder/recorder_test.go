@@ -88,15 +88,27 @@ func (d *desk) look(r *recorder.Recorder, metrics string) recorder.Summary {
 	return sum
 }
 
-// waiting is the column of the last minutes.
-func (d *desk) waiting(app string, key history.Key, minutes int) history.Column {
+// read are the histories from a time on.
+func (d *desk) read(from time.Time, apps ...string) (decoders map[string]*history.Decoder, bad map[string]error) {
 	d.t.Helper()
-	from := d.now.Add(-time.Duration(minutes-1) * time.Minute).UnixMilli()
-	got, _, err := d.store.History(d.t.Context(), from, map[string]recorder.Wants{app: {}})
+	wants := map[string]recorder.Wants{}
+	for _, app := range apps {
+		wants[app] = recorder.Wants{}
+	}
+	decoders = map[string]*history.Decoder{}
+	bad, err := d.store.History(d.t.Context(), from.UnixMilli(), wants, func(app string, dec *history.Decoder) { decoders[app] = dec })
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return got[app].Columns(key, from, minutes).Waiting
+	return decoders, bad
+}
+
+// waiting is the column of the last minutes.
+func (d *desk) waiting(app string, key history.Key, minutes int) history.Column {
+	d.t.Helper()
+	from := d.now.Add(-time.Duration(minutes-1) * time.Minute)
+	got, _ := d.read(from, app)
+	return got[app].Columns(key, from.UnixMilli(), minutes).Waiting
 }
 
 func (d *desk) verdict() protocol.Verdict {
@@ -314,10 +326,7 @@ func TestLostQueuesStayInHistory(t *testing.T) {
 		}
 		d.look(r, "")
 	}
-	got, _, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": {}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	got, _ := d.read(d.now, "shop")
 	n := 0
 	for s := range got["shop"].Last() {
 		n++
@@ -582,9 +591,8 @@ func TestHistoryThatIsNoStreamIsSaid(t *testing.T) {
 	if got := d.problems("shop"); !strings.Contains(got, "its history cannot be kept: read pulse:history:shop at redis: WRONGTYPE") {
 		t.Errorf("its problems are %q", got)
 	}
-	_, bad, err := d.store.History(t.Context(), d.now.UnixMilli(), map[string]recorder.Wants{"shop": {}, "blog": {}})
-	if err != nil || len(bad) != 1 || bad["shop"] == nil {
-		t.Errorf("who asks hears %v, %v", bad, err)
+	if _, bad := d.read(d.now, "shop", "blog"); len(bad) != 1 || bad["shop"] == nil {
+		t.Errorf("who asks hears %v", bad)
 	}
 }
 

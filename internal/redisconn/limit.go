@@ -38,6 +38,9 @@ const leftOut = "\x00left out: "
 // IsLeftOut reports whether element replaces an element of a list that was too large to read.
 func IsLeftOut(element string) bool { return strings.HasPrefix(element, leftOut) }
 
+// WhyLeftOut is why an element was left out that [IsLeftOut].
+func WhyLeftOut(element string) string { return strings.TrimPrefix(element, leftOut) }
+
 // dialer makes a connection.
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 

@@ -48,7 +48,8 @@ func (k *known) withoutRows(budget int64) *known {
 	small := *k
 	small.hash, small.problems, small.queues, small.server, small.verdicts = 0, nil, nil, nil, nil
 	small.cost = newKnown(k.key).cost
-	small.problem(fmt.Sprintf("it is left out: all that is reported takes more than the %d MiB that this server has for it, and the app more than its share. Report less, or give the aggregator more memory",
-		budget>>20))
+	small.leftOut = fmt.Sprintf("it is left out: all that is reported takes more than the %d MiB that this server has for it, and the app more than its share. Report less, or give the aggregator more memory",
+		budget>>20)
+	small.problem(small.leftOut)
 	return &small
 }

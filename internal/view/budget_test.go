@@ -104,6 +104,30 @@ func TestWhatIsLeftOutComesBack(t *testing.T) {
 	}
 }
 
+// TestLostRowsThatAreLeftOutStayNamed: history is asked for them once, and there is no room later either.
+func TestLostRowsThatAreLeftOutStayNamed(t *testing.T) {
+	t.Parallel()
+	last := &protocol.QueueSnapshot{App: "flood", Source: "a", Timestamp: noon.UnixMilli()}
+	for i := range 3000 {
+		last.Queues = append(last.Queues, protocol.Queue{Name: fmt.Sprint("q", i), Driver: protocol.DriverSQS})
+	}
+	lost := Document{Key: "pulse:queues:flood:a", SeenAt: noon.UnixMilli(), Last: last}
+	b := Builder{Budget: 440_000}
+	for i := range 3 {
+		v := b.Build(noon, []Document{lost, queuesOf("shop", "s", 50)})
+		said := 0
+		for _, p := range v.Problems {
+			if p.Key == lost.Key && strings.HasPrefix(p.Reason, "it is left out: all that is reported takes more than") {
+				said++
+			}
+		}
+		if said != 1 || len(v.Apps["flood"].Queues) > 0 {
+			t.Errorf("in view %d it has %d queues, and is named %d times: %v", i, len(v.Apps["flood"].Queues), said, v.Problems)
+		}
+		lost.Last = nil
+	}
+}
+
 // TestServersAndProblemsTakeRoomToo guards that the budget bounds all that a builder keeps of a document.
 func TestServersAndProblemsTakeRoomToo(t *testing.T) {
 	t.Parallel()

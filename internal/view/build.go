@@ -54,7 +54,8 @@ type known struct {
 	// lateTimes is in how many readings running such a document was found that was too old to be fresh.
 	lateTimes uint8
 	lost      bool
-	seenAt    int64 // when its key was last there, where it is lost
+	leftOut   string // why it has no rows, where there was no room for them
+	seenAt    int64  // when its key was last there, where it is lost
 
 	reports   bool   // it reports queues, if it could be read
 	app       string // of the snapshot or heartbeat, else of the key
@@ -248,6 +249,9 @@ func (b *Builder) read(d Document) *known {
 		k.problems = nil
 	}
 	k.lost, k.seenAt = d.Err == nil, d.SeenAt
+	if k.leftOut != "" { // as long as its key is gone, nobody brings them again
+		k.problem(k.leftOut)
+	}
 	if d.Err != nil {
 		// It may be readable again in a moment: until then its last numbers grow stale.
 		k.problem(d.Err.Error())
