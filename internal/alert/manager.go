@@ -213,6 +213,7 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 		there := states[id]
 		if there != nil {
 			looked[id] = true
+			verdict = there.believe(verdict, r.looks, now)
 		}
 		switch {
 		case there == nil && verdict == isSo && (len(states) >= maxAlerts || ofApp[s.App] >= maxOfApp && r.word != lost):
@@ -222,6 +223,7 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			ofApp[s.App]++
 			there = &s
 			there.Phase, there.Since, there.Seen, there.Looks = pending, now, now, 1
+			there.believe(isSo, r.looks, now)
 			states[id], looked[id] = there, true
 		case there == nil:
 			return

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gravito-framework/pulse/internal/alert"
+	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/internal/view"
@@ -240,6 +241,41 @@ func TestTwoManagersTellOnce(t *testing.T) {
 		got = append(got, d.pager.take()...)
 	}
 	d.one("in five minutes", got, "1 alert fires")
+}
+
+// TestGapIsNotTheEnd: after a gap nobody can see for some minutes that a queue still grows or fails. That is no look, and it is
+// told neither that it is over nor, after that, that it fires.
+func TestGapIsNotTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, health := range []protocol.Health{protocol.HealthGrowing, protocol.HealthFailing} {
+		t.Run(string(health), func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			next := func() *alert.Manager { return d.manager(string(health), slack) } // each starts anew, as a Lambda function may
+			bad, good := queue("orders", health, 5), queue("orders", protocol.HealthOK, 5)
+			d.none("at first", d.look(next(), bad))
+			d.one("after a minute", d.look(next(), bad), "fires")
+			for range 2 {
+				d.now = d.now.Add(10 * time.Minute)
+				for range history.GrowingLooks - 1 {
+					d.none("after a gap", d.look(next(), good))
+				}
+				d.none("it is seen", d.look(next(), bad))
+			}
+			d.none("over for a minute", d.look(next(), good))
+			d.one("and for two", d.look(next(), good), "is over")
+			for range history.GrowingLooks {
+				d.none("nothing is left", d.look(next(), good))
+			}
+			d.none("again", d.look(next(), bad))
+			d.one("for a minute", d.look(next(), bad), "fires")
+			d.now = d.now.Add(10 * time.Minute)
+			for range history.GrowingLooks {
+				d.none("it ended in the gap", d.look(next(), good))
+			}
+			d.one("which takes seven looks", d.look(next(), good), "is over")
+		})
+	}
 }
 
 // TestManagerThatEndedWhileItTold: another waits before it tells, because the first may have.

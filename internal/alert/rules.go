@@ -30,6 +30,7 @@ type Rule struct {
 type condition struct {
 	word   string
 	unit   unit
+	looks  int // how many looks in a row it takes to see it; 0 is one
 	ofRow  func(q *view.Queue, now int64) look
 	server func(s *view.Server) look
 }
@@ -54,8 +55,8 @@ type look struct {
 
 var conditions = []condition{
 	{word: "stalled", ofRow: isOfHealth(protocol.HealthStalled)},
-	{word: "failing", ofRow: isOfHealth(protocol.HealthFailing)},
-	{word: "growing", ofRow: isOfHealth(protocol.HealthGrowing)},
+	{word: "failing", looks: history.FailingLooks, ofRow: isOfHealth(protocol.HealthFailing)},
+	{word: "growing", looks: history.GrowingLooks, ofRow: isOfHealth(protocol.HealthGrowing)},
 	{word: lost}, // a reporter's, not a queue's: see Manager
 	{word: "idle", ofRow: isIdle},
 	{word: "waiting", unit: jobs, ofRow: func(q *view.Queue, _ int64) look { return number(&q.Metrics.Waiting) }},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -23,6 +24,9 @@ type state struct {
 	Seen  int64    `json:"seen"`  // when it was last so
 	Looks int      `json:"looks"` // how often in a row it was so, while it is pending
 	Clear int      `json:"clear"` // how often in a row it was not, while it fires
+	// Known is when a health that takes many looks to see was last known, and Row how many of these looks were in a row.
+	Known int64 `json:"known,omitempty"`
+	Row   int   `json:"row,omitempty"`
 	// Sent is, by channel, when it was last told that the alert fires, and has not been told that it is over.
 	Sent map[string]int64 `json:"sent,omitempty"`
 	// Trying is, by channel, when a manager began to tell it. It may have ended before it knew whether it could.
@@ -60,6 +64,25 @@ func (s *state) id() string { return s.Rule + "\x00" + s.App + "\x00" + s.Kind +
 func (s *state) fingerprint() string {
 	sum := sha256.Sum256([]byte(s.id()))
 	return hex.EncodeToString(sum[:8])
+}
+
+// believe is what is true of a verdict that takes so many looks in a row: after a gap nobody can see that it is so, and that
+// is no look.
+func (s *state) believe(v verdict, looks int, now int64) verdict {
+	if looks == 0 || v == unknown {
+		return v
+	}
+	if history.IsGap(s.Known, now) {
+		s.Row = 0
+	}
+	s.Known, s.Row = now, min(s.Row+1, looks)
+	switch {
+	case v == isSo:
+		s.Row = looks // it was seen
+	case s.Row < looks:
+		return unknown
+	}
+	return v
 }
 
 // advance moves an alert on by a look. It returns false where nothing is left of it.
