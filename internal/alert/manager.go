@@ -213,6 +213,7 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 		there := states[id]
 		if there != nil {
 			looked[id] = true
+			there.Source, there.Unseen = s.Source, 0
 			verdict = there.believe(verdict, r.looks, now)
 		}
 		switch {
@@ -244,6 +245,7 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			r.lookAt(app, v.Apps[app], judged[app], now, see)
 		}
 	}
+	absence := absence{view: v}
 	for id, s := range states {
 		isKnown := m.hasRule(s.Rule)
 		switch {
@@ -257,10 +259,20 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			maps.DeleteFunc(s.Sent, func(channel string, _ int64) bool { return m.channel(channel) == nil })
 		}
 		switch {
-		case looked[id] && (s.Phase != resolved || len(s.Sent) > 0):
-		case !looked[id] && !isKnown && !isOver: // another's
-		case looked[id] || !s.advance(isNot, 0, now): // the last are of a queue that is gone, or by a rule that is
-			delete(states, id)
+		case looked[id]:
+			if s.Phase == resolved && len(s.Sent) == 0 {
+				delete(states, id)
+			}
+		case !isKnown && !isOver: // another's
+		default:
+			verdict := isNot // by a rule that is no more
+			if isKnown {
+				s.Row = 0 // history begins anew where the queue is back
+				verdict = absence.judge(s)
+			}
+			if !s.advance(verdict, 0, now) {
+				delete(states, id)
+			}
 		}
 		maps.DeleteFunc(s.Trying, func(_ string, began int64) bool { return now-began >= trialLife.Milliseconds() })
 	}
@@ -282,12 +294,12 @@ func (r *Rule) lookAt(name string, app *view.App, judged *protocol.Trends, now i
 		queues := map[string]int{} // how many there are of each reporter that the rule selects
 		for _, q := range app.Queues {
 			if r.selects(name, q.Name) {
-				queues[cmp.Or(q.Source, view.NoSource)]++
+				queues[sourceOf(q)]++
 			}
 		}
 		for source, s := range app.Sources {
 			if r.pattern == nil || queues[source] > 0 {
-				see(r, state{App: name, Kind: "reporter", Key: source}, lostLook(s, queues[source]))
+				see(r, state{App: name, Kind: "reporter", Key: source, Source: source}, lostLook(s, queues[source]))
 			}
 		}
 	case r.server != nil:
@@ -307,7 +319,7 @@ func (r *Rule) lookAt(name string, app *view.App, judged *protocol.Trends, now i
 				if q.IsCurrent() {
 					l = r.ofRow(q, now)
 				}
-				see(r, state{App: name, Kind: "queue", Key: key}, l)
+				see(r, state{App: name, Kind: "queue", Key: key, Source: sourceOf(q)}, l)
 			}
 		})
 	}

@@ -278,6 +278,27 @@ func TestGapIsNotTheEnd(t *testing.T) {
 	}
 }
 
+// TestRepeatsWhatItSees: of numbers that are not known now nobody is told again.
+func TestRepeatsWhatItSees(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("waiting>9", slack)
+	look := func(q string) []string {
+		d.now = d.now.Add(4*time.Hour - 2*time.Minute)
+		d.none("between", d.look(m, queue("orders", protocol.HealthUnknown, 9)))
+		return d.look(m, q)
+	}
+	d.none("at first", d.look(m, queue("orders", protocol.HealthUnknown, 10)))
+	d.one("after a minute", d.look(m, queue("orders", protocol.HealthUnknown, 10)), "fires")
+	d.one("it lasts", look(queue("orders", protocol.HealthUnknown, 10)), "fires")
+	d.one("it is close", look(queue("orders", protocol.HealthUnknown, 9)), "fires")
+	d.none("it seems to be over", look(queue("orders", protocol.HealthUnknown, 0)))
+	d.one("it is not", d.look(m, queue("orders", protocol.HealthUnknown, 10)), "fires")
+	d.now = d.now.Add(4 * time.Hour)
+	d.none("nothing is known", d.lookAt(m, map[string]string{"pulse:queues:shop:sqs": "{"}))
+	d.one("it is known", d.look(m, queue("orders", protocol.HealthUnknown, 10)), "fires")
+}
+
 // TestManagerThatEndedWhileItTold: another waits before it tells, because the first may have.
 func TestManagerThatEndedWhileItTold(t *testing.T) {
 	t.Parallel()

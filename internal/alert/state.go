@@ -15,8 +15,9 @@ type state struct {
 	Phase  phase  `json:"state"`
 	Rule   string `json:"rule"`
 	App    string `json:"app"`
-	Kind   string `json:"kind"` // "queue", "reporter" or "server"
-	Key    string `json:"key"`  // of the queue in the view, of the reporter or the server in its app
+	Kind   string `json:"kind"`             // "queue", "reporter" or "server"
+	Key    string `json:"key"`              // of the queue in the view, of the reporter or the server in its app
+	Source string `json:"source,omitempty"` // the reporter of the queue, or the reporter itself
 	Reason string `json:"reason,omitempty"`
 	// Value is the number that the rule looks at, if there is one.
 	Value *float64 `json:"value,omitempty"`
@@ -31,8 +32,12 @@ type state struct {
 	Sent map[string]int64 `json:"sent,omitempty"`
 	// Trying is, by channel, when a manager began to tell it. It may have ended before it knew whether it could.
 	Trying map[string]int64 `json:"trying,omitempty"`
+	// Unseen is since when the view doesn't have it; 0 is that it does.
+	Unseen int64 `json:"unseen,omitempty"`
 	// Strange is since when managers look that don't know its rule or one of the channels in Sent; 0 is not now.
 	Strange int64 `json:"strange,omitempty"`
+
+	isSeen bool // the look under way sees that it is so, or close to it
 }
 
 // phase is how far an alert is.
@@ -87,6 +92,7 @@ func (s *state) believe(v verdict, looks int, now int64) verdict {
 
 // advance moves an alert on by a look. It returns false where nothing is left of it.
 func (s *state) advance(v verdict, lasts time.Duration, now int64) bool {
+	s.isSeen = v == isSo || v == isClose
 	switch s.Phase {
 	case pending:
 		switch v {
@@ -131,7 +137,7 @@ func (s *state) isDue(channel string, repeat time.Duration, now int64) bool {
 	sent := s.Sent[channel]
 	switch s.Phase {
 	case firing:
-		return sent == 0 || now-sent >= repeat.Milliseconds()
+		return sent == 0 || s.isSeen && now-sent >= (repeat-jitter).Milliseconds()
 	case resolved:
 		return sent != 0
 	case pending:
