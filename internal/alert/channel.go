@@ -31,7 +31,6 @@ type Channel struct {
 type message struct {
 	notices []notice
 	page    string
-	at      time.Time
 }
 
 // SNS publishes to a topic of Amazon's Simple Notification Service.
@@ -187,14 +186,14 @@ func (m *Manager) Test(ctx context.Context) error {
 	}
 	now := time.Now()
 	s := &state{
-		Phase: firing, Rule: "test", App: "pulse", Kind: "queue", Key: "test/alerts", Since: now.UnixMilli(), Seen: now.UnixMilli(),
+		Phase: firing, Rule: "test", App: "pulse", Kind: "queue", Key: "test/alerts", Since: now.UnixMilli(), Seen: now.UnixMilli(), Over: now.UnixMilli(),
 		Reason: "this is a test of Gravito Pulse: nothing is wrong",
 	}
 	var errs []error
 	for _, c := range m.Channels {
 		for _, as := range []phase{firing, resolved} { // so that nothing is left open
 			ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-			_, err := c.send(ctx, message{[]notice{{s, as}}, m.PublicURL, now})
+			_, err := c.send(ctx, message{[]notice{{s, as, 0}}, m.PublicURL})
 			cancel()
 			if err != nil {
 				errs = append(errs, fmt.Errorf("send a test to channel %s: %w", c.name, err))

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gravito-framework/pulse/internal/alert"
 	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/publish"
@@ -333,6 +335,172 @@ func (k *endingKeeper) SaveAlerts(ctx context.Context, was, mark string, changed
 		return false, errors.New("the program has ended")
 	}
 	return k.Keeper.SaveAlerts(ctx, was, mark, changed, removed)
+}
+
+// TestRedisRefusesWhileItTells: who was told is noted once that is possible.
+func TestRedisRefusesWhileItTells(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	refuse := func(is bool) {
+		d.t.Helper()
+		if err := d.redis.Client.ConfigSet(t.Context(), "maxmemory", map[bool]string{true: "1", false: "0"}[is]).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+	m := d.manager("stalled", slack)
+	// tells makes a look at which it tells, in minutes in which nobody can note that.
+	tells := func(q string, minutes int, parts ...string) {
+		t.Helper()
+		d.pager.set(func(http.ResponseWriter, *http.Request) { refuse(true) })
+		for range minutes {
+			d.now = d.now.Add(time.Minute)
+			if err := m.Look(t.Context(), d.view(q), nil); err == nil || !strings.Contains(err.Error(), "OOM") {
+				t.Errorf("it says %v", err)
+			}
+		}
+		d.one("while Redis refuses", d.pager.take(), parts...)
+		d.pager.set(nil)
+		refuse(false)
+	}
+	d.none("at first", d.look(m, bad))
+	tells(bad, 5, "1 alert fires")
+	for range 4 {
+		d.none("it lasts", d.look(m, bad))
+	}
+	d.none("over for a minute", d.look(m, good))
+	tells(good, 5, "1 alert is over")
+	for range 4 {
+		d.none("it is over", d.look(m, good))
+	}
+	d.none("again", d.look(m, bad))
+	tells(bad, 1, "1 alert fires")
+	other := d.manager("stalled", slack)
+	for range 3 {
+		d.none("another sees the end, and doesn't know whom to tell", d.look(other, good))
+	}
+	d.one("a manager that knows tells", d.look(m, good), "1 alert is over")
+	d.none("once", d.look(m, good))
+}
+
+// TestAlertsThatAreEvicted: all that a manager remembers is kept again, though nothing of it changes.
+func TestAlertsThatAreEvicted(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("waiting>1000", slack)
+	look := func(waiting int) []string { return d.look(m, queue("orders", protocol.HealthUnknown, waiting)) }
+	d.none("at first", look(1100))
+	d.one("after a minute", look(1100), "fires")
+	d.none("it is close", look(950))
+	if err := d.redis.Client.Del(t.Context(), protocol.AlertsKey).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		d.none("it is close", look(950))
+		if len(m.Firing()["shop"]) != 1 {
+			t.Errorf("there fires %v", m.Firing())
+		}
+	}
+	d.none("over for a minute", look(10))
+	d.one("and for two", look(10), "is over")
+}
+
+// TestMemoryIsOfLooksThatCouldBeKept: a look that Redis refuses, and that is tried again, changes no memory.
+func TestMemoryIsOfLooksThatCouldBeKept(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", slack)
+	bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+	d.none("at first", d.look(m, bad))
+	d.one("after a minute", d.look(m, bad), "fires")
+	d.redis.Client.FlushAll(t.Context())
+	d.redis.Client.ConfigSet(t.Context(), "maxmemory", "1")
+	d.now = d.now.Add(50 * time.Second)
+	if err := m.Look(t.Context(), d.view(good), nil); err == nil {
+		t.Error("it could be kept")
+	}
+	d.redis.Client.ConfigSet(t.Context(), "maxmemory", "0")
+	d.none("over for one look", d.look(m, good))
+	d.none("it lasts", d.look(m, bad))
+}
+
+// TestMemoryThatIsOld: what another manager has seen since counts, and who stands by remembers nothing.
+func TestMemoryThatIsOld(t *testing.T) {
+	t.Parallel()
+	for name, learn := range map[string]func(d *desk, m *alert.Manager){
+		"stands by": func(_ *desk, m *alert.Manager) { m.Forget() },
+		"has read": func(d *desk, m *alert.Manager) {
+			d.now = d.now.Add(-time.Minute + time.Second)
+			d.none("another has just looked", d.look(m, queue("orders", protocol.HealthOK, 0)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			first, second := d.manager("stalled", slack), d.manager("stalled", slack)
+			bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+			d.none("at first", d.look(first, bad))
+			d.one("after a minute", d.look(first, bad), "fires")
+			d.none("over for a minute", d.look(second, good))
+			d.one("and for two", d.look(second, good), "is over")
+			learn(d, first)
+			d.redis.Client.FlushAll(t.Context())
+			for range 3 {
+				d.none("it is over", d.look(first, good))
+			}
+		})
+	}
+}
+
+// TestLostHistoryIsAGap: where Redis has lost the states it has lost the history as well.
+func TestLostHistoryIsAGap(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("growing", slack)
+	bad, good := queue("orders", protocol.HealthGrowing, 5), queue("orders", protocol.HealthOK, 5)
+	d.none("at first", d.look(m, bad))
+	d.one("after a minute", d.look(m, bad), "fires")
+	d.redis.Client.FlushAll(t.Context())
+	for range history.GrowingLooks - 1 {
+		d.none("history is short", d.look(m, good))
+	}
+	d.none("it grows", d.look(m, bad))
+}
+
+// TestLookAfterAnothers: where another has just looked, what it saw fires.
+func TestLookAfterAnothers(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	first := d.manager("stalled", slack)
+	d.none("at first", d.look(first, bad))
+	d.one("after a minute", d.look(first, bad), "fires")
+	looks, reads := d.manager("stalled", slack), d.manager("stalled", slack)
+	d.now = d.now.Add(-time.Minute + 10*time.Second)
+	d.none("ten seconds later", d.look(looks, bad))
+	if err := reads.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*alert.Manager{looks, reads} {
+		if diff := cmp.Diff(first.Firing(), m.Firing()); diff != "" || len(m.Firing()) == 0 {
+			t.Errorf("there fires (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestEndIsOfWhenItWasOver, however often it takes to tell it.
+func TestEndIsOfWhenItWasOver(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", webhook)
+	bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+	d.none("at first", d.look(m, bad))
+	d.one("after a minute", d.look(m, bad), `"endsAt":"0001-01-01T00:00:00Z"`)
+	d.none("over for a minute", d.look(m, good))
+	d.pager.set(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	for range 3 {
+		d.one("it is told", d.look(m, good), `"endsAt":"2026-11-27T03:04:00Z"`)
+	}
 }
 
 // TestRedisThatForgets: a manager goes on from its memory where Redis has lost its keys.

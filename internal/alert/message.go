@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -127,7 +128,7 @@ func (m message) alertmanager() any {
 			"labels":       n.labels(),
 			"annotations":  map[string]string{"summary": n.summary(), "description": oneLine(n.Reason)},
 			"startsAt":     rfc3339(n.Since),
-			"endsAt":       n.endsAt(m.at),
+			"endsAt":       n.endsAt(),
 			"generatorURL": m.page,
 			"fingerprint":  n.fingerprint(),
 		})
@@ -180,9 +181,9 @@ func (n notice) word() string {
 
 func rfc3339(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
-func (n notice) endsAt(now time.Time) string {
+func (n notice) endsAt() string {
 	if n.as == resolved {
-		return rfc3339(now.UnixMilli())
+		return rfc3339(cmp.Or(n.Over, n.Seen)) // an earlier version kept no end
 	}
 	return "0001-01-01T00:00:00Z" // as Alertmanager writes that it goes on
 }

@@ -442,6 +442,10 @@ func TestAlertsSeeTheVerdictOfThisMinute(t *testing.T) {
 			t.Errorf("in minute %d fire %d, want %d", minute, sum.Firing, want)
 		}
 	}
+	d.now = d.now.Add(10*time.Second - time.Minute)
+	if sum := d.look(r, stuck); sum.Firing != 1 || sum.Apps != 0 {
+		t.Errorf("a second look in a minute says %+v", sum)
+	}
 	trends, err := protocol.DecodeTrends([]byte(d.redis.Client.Get(t.Context(), "pulse:trend:shop").Val()))
 	if err != nil || len(trends.Alerts) != 1 {
 		t.Fatalf("%+v, %v", trends, err)
