@@ -968,47 +968,86 @@ func TestEventsThatWereTakenAreNotSentAgain(t *testing.T) {
 	d.one("the third again", d.look(m, queues...), "sqs/c")
 }
 
-// TestHostileNames: nothing that a queue is called reaches out of its line.
+// TestHostileNames: nothing that a queue is called reaches out of its line, is a link or formats it.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	var b view.Builder
-	name := `<!channel> @everyone \n\u202e*x* &`
-	docs := []view.Document{{Key: "pulse:queues:shop:sqs", Data: []byte(`{"timestamp":1764000000000,"app":"shop","source":"sqs","queues":[{"name":"` + name + `","driver":"sqs","metrics":{"waiting":5}}]}`)}}
-	waiting := d.manager("waiting>3", slack, discord, webhook)
-	for range 2 {
-		d.now = d.now.Add(time.Minute)
-		docs[0].Data = bytes.Replace(docs[0].Data, []byte("1764000000000"), fmt.Appendf(nil, "%d", d.now.UnixMilli()), 1)
-		if err := waiting.Look(t.Context(), b.Build(d.now, docs), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, text := range d.pager.take() {
-		host, body, _ := strings.Cut(text, " ")
-		var doc struct {
-			Text, Content   string
-			AllowedMentions struct{ Parse []string } `json:"allowed_mentions"`
-			Alerts          []struct {
-				Annotations struct{ Summary string }
+	const joiner = "\u2060"
+	for name, want := range map[string]struct{ text, slack, discord string }{ // slack and discord where they differ from text
+		"orders_high-2.fifo":           {text: "orders_high-2.fifo", discord: `orders\_high-2.fifo`},
+		"<!channel> @everyone &":       {text: "<!channel> @everyone &", slack: "&lt;!channel&gt; @everyone &amp;", discord: `\<!channel\> @everyone &`},
+		"a\nb\u2028c\u202ed\u009be":    {text: "a b c d e"},
+		"a\u200bb\u200fc\u061cd\ufeff": {text: "abcd"},
+		"https://evil.example/login":   {text: "https:" + joiner + "//evil.example/login"},
+		"HTTP\u200b:\u2060//evil":      {text: "HTTP:" + joiner + "//evil"},
+		"www.evil.example":             {text: "www" + joiner + ".evil.example"},
+		"<https://evil|ok>":            {text: "<https:" + joiner + "//evil|ok>", slack: "&lt;https:" + joiner + "//evil|ok&gt;", discord: `\<https:` + joiner + `//evil\|ok\>`},
+		"*x* _y_ ~z~ `v` a__b __c_":    {text: "*x* _y_ ~z~ `v` a__b __c_", slack: "∗x∗ ＿y＿ ∼z∼ 'v' a__b ＿＿c＿", discord: `\*x\* \_y\_ \~z\~ 'v' a\_\_b \_\_c\_`},
+		`\*b\* [l](u)`:                 {text: `\*b\* [l](u)`, slack: `\∗b\∗ [l](u)`, discord: `\\\*b\\\* \[l](u)`},
+		"&lt;b&gt; größe_x 注文_高":       {text: "&lt;b&gt; größe_x 注文_高", slack: "&amp;lt;b&amp;gt; größe_x 注文_高", discord: `&lt;b&gt; größe\_x 注文\_高`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if want.slack == "" {
+				want.slack = want.text
 			}
-		}
-		if err := json.Unmarshal([]byte(body), &doc); err != nil {
-			t.Fatal(err)
-		}
-		switch {
-		case strings.HasPrefix(host, "hooks.slack.com"):
-			if strings.Contains(doc.Text, "<!channel>") || strings.Count(doc.Text, "\n") != 2 || strings.ContainsRune(doc.Text, '\u202e') {
-				t.Errorf("Slack gets %q", doc.Text)
+			if want.discord == "" {
+				want.discord = want.text
 			}
-		case strings.HasPrefix(host, "discord.com"):
-			if doc.AllowedMentions.Parse == nil || len(doc.AllowedMentions.Parse) > 0 || strings.Count(doc.Content, "\n") != 2 {
-				t.Errorf("Discord gets %q", body)
+			d := newDesk(t)
+			m := d.manager("waiting>3", slack, discord, webhook)
+			quoted, err := json.Marshal(name)
+			if err != nil {
+				t.Fatal(err)
 			}
-		default:
-			if len(doc.Alerts) != 1 || strings.Contains(doc.Alerts[0].Annotations.Summary, "\n") {
-				t.Errorf("the webhook gets %s", body)
+			docs := map[string]string{"pulse:queues:shop:sqs": `{"timestamp":NOW,"app":"shop","source":"sqs","queues":[{"name":` + string(quoted) + `,"driver":"sqs","metrics":{"waiting":5}}]}`}
+			d.none("at first", d.lookAt(m, docs))
+			d.now = d.now.Add(time.Minute)
+			got := d.lookAt(m, docs)
+			if len(got) != 3 {
+				t.Fatalf("sent was %q", got)
 			}
-		}
+			for _, text := range got {
+				host, body, _ := strings.Cut(text, " ")
+				var doc struct {
+					Text, Content   string
+					AllowedMentions struct{ Parse []string } `json:"allowed_mentions"`
+					Alerts          []struct {
+						Labels      struct{ Queue string }
+						Annotations struct{ Summary string }
+					}
+				}
+				if err := json.Unmarshal([]byte(body), &doc); err != nil {
+					t.Fatal(err)
+				}
+				line := func(text string) string {
+					lines := strings.Split(text, "\n")
+					if len(lines) != 3 {
+						t.Errorf("%s gets %q", host, text)
+					}
+					what, _, _ := strings.Cut(lines[1], " of shop")
+					return what
+				}
+				var said, wanted string
+				switch {
+				case strings.HasPrefix(host, "hooks.slack.com"):
+					said, wanted = line(doc.Text), "🔴 sqs/"+want.slack
+				case strings.HasPrefix(host, "discord.com"):
+					said, wanted = line(doc.Content), "🔴 sqs/"+want.discord
+					if doc.AllowedMentions.Parse == nil || len(doc.AllowedMentions.Parse) > 0 {
+						t.Errorf("Discord gets %q", body)
+					}
+				default:
+					said, _, _ = strings.Cut(doc.Alerts[0].Annotations.Summary, " of shop")
+					wanted = "sqs/" + want.text
+					if doc.Alerts[0].Labels.Queue != name {
+						t.Errorf("the label is %q", doc.Alerts[0].Labels.Queue)
+					}
+				}
+				if said != wanted {
+					t.Errorf("%s is told of %q, want %q", host, said, wanted)
+				}
+			}
+		})
 	}
 }
 
