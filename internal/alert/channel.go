@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gravito-framework/pulse/internal/logonce"
 )
 
 // Channel is somebody who is told of alerts.
@@ -24,7 +26,8 @@ type Channel struct {
 
 	send func(ctx context.Context, m message) (told int, err error)
 
-	notBefore time.Time // it said to leave it alone until then
+	notBefore time.Time        // it said to leave it alone until then
+	troubles  logonce.Troubles // why it cannot be told, by cause
 }
 
 // message is what a channel is to be told now.
@@ -154,16 +157,28 @@ func (p poster) post(ctx context.Context, address string, document any) error {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // without the address
 		}
-		return err
+		return withoutAnswer(err)
 	}
 	defer answer.Body.Close()
 	_, _ = io.CopyN(io.Discard, answer.Body, 64<<10) // so that the connection can be used again
 	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
 		return nil
 	}
-	err = fmt.Errorf("it answered %s", answer.Status)
+	// Its own words may be anything, such as the address.
+	err = errors.New(strings.TrimSpace(fmt.Sprintf("it answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))))
 	if after := retryAfter(answer.Header.Get("Retry-After")); after > 0 {
 		return &retryLaterError{err, after}
+	}
+	return err
+}
+
+// withoutAnswer is an error of a request that shows nothing of the answer, which is foreign text and may have the address.
+func withoutAnswer(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"):
+		return errors.New("what it answers is no HTTP")
+	case strings.Contains(text, "Location header"):
+		return errRedirect
 	}
 	return err
 }

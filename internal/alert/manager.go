@@ -43,7 +43,7 @@ type Manager struct {
 	leftOut  map[string]int    // how many more alerts there would be, by app
 	untold   string            // why other channels are not told that know of alerts; "" is that there are none
 	lookedAt int64             // Unix ms
-	troubles logonce.Troubles  // of channels
+	troubles logonce.Troubles  // whom it cannot tell
 	// owed notes in states who was told, where that could not be noted yet; nil is that it was.
 	owed func(states map[string]*state)
 }
@@ -58,6 +58,8 @@ const (
 	// strangeLife is how long the states stay as they are of rules and channels that no manager knows any more. Before that
 	// they may be another's, which goes on in a moment.
 	strangeLife = time.Hour
+	// maxCause bounds what is remembered of why a channel could not be told.
+	maxCause = 200
 	// marking is how often a manager tries to note who was told, while another saves.
 	marking = 3
 )
@@ -473,7 +475,7 @@ func (m *Manager) note(ctx context.Context, mark string, mend func(map[string]*s
 
 func (m *Manager) logTrouble(c *Channel, err error) {
 	if err == nil {
-		if m.troubles.Gone(c.name) {
+		if c.troubles.AllGone() {
 			m.Log.Info("alerts are sent again", "channel", c.name)
 		}
 		return
@@ -481,7 +483,8 @@ func (m *Manager) logTrouble(c *Channel, err error) {
 	if later, ok := errors.AsType[*retryLaterError](err); ok {
 		c.notBefore = time.Now().Add(later.after)
 	}
-	if isWorthALine, times := m.troubles.There(c.name, time.Now()); isWorthALine {
+	cause := protocol.Shorten(logonce.Kind(err.Error()), maxCause)
+	if isWorthALine, times := c.troubles.Only(cause, time.Now()); isWorthALine {
 		m.Log.Warn("alerts cannot be sent; will try again until it works", "channel", c.name, "error", err, "times", times)
 	}
 }

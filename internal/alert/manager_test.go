@@ -632,6 +632,55 @@ func TestChannelThatDoesNotTakeIt(t *testing.T) {
 	}
 }
 
+// TestEachCauseOfTroubleIsALine: a channel that fails in other ways is in the log once for each, and shows nothing of its answer.
+func TestEachCauseOfTroubleIsALine(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", slack)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	// raw answers with what is no answer of net/http.
+	raw := func(text string) func(w http.ResponseWriter, _ *http.Request) {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(c, text)
+			_ = c.Close()
+		}
+	}
+	d.none("at first", d.look(m, bad))
+	causes := []struct {
+		answer func(w http.ResponseWriter, r *http.Request)
+		says   string
+	}{
+		{raw("HTTP/1.1 500 \x1b[31m/services/secret " + strings.Repeat("x", 100_000) + "\r\nContent-Length: 0\r\n\r\n"), `error="it answered 500 Internal Server Error"`},
+		{raw("HTTP/1.1 599 secret\r\nContent-Length: 0\r\n\r\n"), `error="it answered 599"`},
+		{raw("secret\r\n\r\n"), `error="what it answers is no HTTP"`},
+		{raw("HTTP/1.1 200 OK\r\nsecret\r\n\r\n"), ""}, // the same
+		{raw("HTTP/1.1 307 OK\r\nLocation: %zzsecret\r\n\r\n"), `error="it redirects`},
+		{raw(""), "EOF"},
+		{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, ""}, // it was there ten minutes ago
+	}
+	for _, cause := range causes {
+		d.log.Reset()
+		d.pager.set(cause.answer)
+		d.one(cause.says, d.look(m, bad))
+		d.one("and again", d.look(m, bad))
+		if log := d.log.String(); strings.Count(log, "alerts cannot be sent") != min(len(cause.says), 1) || !strings.Contains(log, cause.says) ||
+			strings.Contains(log, "services") || strings.Contains(log, "secret") || len(log) > 1000 {
+			t.Errorf("the log has\n%.2000q, want %s", log, cause.says)
+		}
+	}
+	d.pager.set(nil)
+	d.log.Reset()
+	d.one("it works", d.look(m, bad))
+	if log := d.log.String(); strings.Count(log, "alerts are sent again") != 1 {
+		t.Errorf("the log has\n%s", log)
+	}
+}
+
 // TestChannelThatHangs is given up, and told again.
 func TestChannelThatHangs(t *testing.T) {
 	t.Parallel()
