@@ -194,8 +194,8 @@ func retryAfter(header string) time.Duration {
 	return min(max(after, 0), maxRetryAfter)
 }
 
-// Test sends one alert to each channel, and says which could not be told.
-func (m *Manager) Test(ctx context.Context) error {
+// Test sends one alert to each channel, and its end. It writes a line on which were told; its error says which could not be.
+func (m *Manager) Test(ctx context.Context, w io.Writer) error {
 	if len(m.Channels) == 0 {
 		return errors.New("PULSE_ALERTS is not set, so there is nobody to tell")
 	}
@@ -204,16 +204,24 @@ func (m *Manager) Test(ctx context.Context) error {
 		Phase: firing, Rule: "test", App: "pulse", Kind: "queue", Key: "test/alerts", Since: now.UnixMilli(), Seen: now.UnixMilli(), Over: now.UnixMilli(),
 		Reason: "this is a test of Gravito Pulse: nothing is wrong",
 	}
+	var told []string
 	var errs []error
 	for _, c := range m.Channels {
+		told = append(told, c.name)
 		for _, as := range []phase{firing, resolved} { // so that nothing is left open
 			ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 			_, err := c.send(ctx, message{[]notice{{s, as, 0}}, m.PublicURL})
 			cancel()
 			if err != nil {
 				errs = append(errs, fmt.Errorf("send a test to channel %s: %w", c.name, err))
+				told = told[:len(told)-1]
 				break
 			}
+		}
+	}
+	if len(told) > 0 {
+		if _, err := fmt.Fprintf(w, "a test alert, and its end, was sent to channel %s\n", strings.Join(told, ", ")); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

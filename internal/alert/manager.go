@@ -344,7 +344,7 @@ func (r *Rule) lookAt(name string, app *view.App, judged *protocol.Trends, now i
 			}
 		}
 		for source, s := range app.Sources {
-			if r.pattern == nil || queues[source] > 0 {
+			if r.app == nil || queues[source] > 0 {
 				see(r, state{App: name, Kind: "reporter", Key: source, Source: source}, lostLook(s, queues[source]))
 			}
 		}

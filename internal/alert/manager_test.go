@@ -1119,22 +1119,35 @@ func TestChannelsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestTest sends an alert, and its end, to each channel.
+// TestTest sends an alert, and its end, to each channel, and says to which.
 func TestTest(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	m := d.manager("stalled", slack, pagerDuty)
-	if err := m.Test(t.Context()); err != nil {
-		t.Fatal(err)
+	test := func(m *alert.Manager) (said string, err error) {
+		var out strings.Builder
+		err = m.Test(t.Context(), &out)
+		return out.String(), err
+	}
+	if said, err := test(m); err != nil || said != "a test alert, and its end, was sent to channel 1 (slack at hooks.slack.com), 2 (pagerduty)\n" {
+		t.Errorf("it says %q, %v", said, err)
 	}
 	if got := d.pager.take(); len(got) != 4 || !strings.Contains(got[0], "this is a test") || !strings.Contains(got[3], `"resolve"`) {
 		t.Errorf("sent was %q", got)
 	}
-	d.pager.set(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
-	if err := m.Test(t.Context()); err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "channel 1 (slack at hooks.slack.com): it answered 403") {
-		t.Errorf("it says %v", err)
+	d.pager.set(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == "hooks.slack.com" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	const refused = "channel 1 (slack at hooks.slack.com): it answered 403"
+	if said, err := test(m); err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), refused) || !strings.HasSuffix(said, "to channel 2 (pagerduty)\n") {
+		t.Errorf("it says %q, %v", said, err)
 	}
-	if err := d.manager("stalled").Test(t.Context()); err == nil || !strings.Contains(err.Error(), "PULSE_ALERTS is not set") {
+	if said, err := test(d.manager("stalled", slack)); err == nil || said != "" {
+		t.Errorf("nobody was told, and it says %q, %v", said, err)
+	}
+	if _, err := test(d.manager("stalled")); err == nil || !strings.Contains(err.Error(), "PULSE_ALERTS is not set") {
 		t.Errorf("without channels it says %v", err)
 	}
 }
@@ -1194,7 +1207,7 @@ func TestSNS(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &alert.Manager{Channels: channels, Log: slog.New(slog.DiscardHandler)}
-	if err := m.Test(t.Context()); err != nil {
+	if err := m.Test(t.Context(), io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || !strings.HasPrefix(got[0], topic+"|Gravito Pulse: 1 alert fires|Gravito Pulse: 1 alert fires\n🔴 test/alerts of pulse") {
