@@ -26,7 +26,7 @@ func TestAbsentIsNotOver(t *testing.T) {
 	}
 	at := func(doc, age string) string { return strings.ReplaceAll(doc, "NOW", age) }
 	readable, fresh := snapshot("sqs", row, ""), snapshot("sqs", neighbour, "")
-	const isOver, isUnknown, forAnHour = 0, 24 * time.Hour, time.Hour
+	const isOver, isUnknown, isForgotten = 0, 24 * time.Hour, time.Hour
 	for name, c := range map[string]struct {
 		docs  map[string]string // what there is then: documents by key; "" is that only the key is left
 		lasts time.Duration     // how long nothing is told
@@ -47,8 +47,8 @@ func TestAbsentIsNotOver(t *testing.T) {
 		"its reporter is lost, and all else":   {map[string]string{mine: ""}, isUnknown},
 		"its reporter says nothing new":        {map[string]string{mine: at(fresh, "OLD")}, isUnknown},
 		"something of Redis is unreadable":     {map[string]string{mine: fresh, "pulse:index": "error"}, isUnknown},
-		"Redis has lost all":                   {nil, forAnHour},
-		"and another reporter is there first":  {map[string]string{other: snapshot("redis", "", "")}, forAnHour},
+		"Redis has lost all":                   {nil, isForgotten},
+		"and another reporter is there first":  {map[string]string{other: snapshot("redis", "", "")}, isForgotten},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

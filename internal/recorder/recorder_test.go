@@ -457,6 +457,32 @@ func TestAlertsSeeTheVerdictOfThisMinute(t *testing.T) {
 	}
 }
 
+// TestAlertsOfTheLastAppEnd: they are looked at where no app is left.
+func TestAlertsOfTheLastAppEnd(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	rules, err := alert.ParseRules("stalled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Alerts = &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
+	for _, want := range []int{0, 0, 1} {
+		if sum := d.look(r, `"waiting":5,"active":0`); sum.Firing != want {
+			t.Errorf("%d fire, want %d", sum.Firing, want)
+		}
+	}
+	d.docs = nil
+	if sum := d.look(r, ""); sum.Firing != 1 {
+		t.Errorf("where the app is not there %d fire", sum.Firing)
+	}
+	d.now = d.now.Add(time.Hour)
+	d.look(r, "")
+	if sum := d.look(r, ""); sum.Firing != 0 {
+		t.Errorf("an hour later %d fire", sum.Firing)
+	}
+}
+
 // problems are those that the recorder has published about an app.
 func (d *desk) problems(app string) string {
 	d.t.Helper()
