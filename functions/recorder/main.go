@@ -31,7 +31,7 @@ func run(ctx context.Context, once, testAlert bool) error {
 	r := wiring.Recorder(ctx, s, s.Logger(os.Stderr))
 	switch {
 	case testAlert:
-		return r.Alerts.Test(ctx)
+		return r.Alerts.Test(ctx, os.Stdout)
 	case once:
 		return runtime.PrintOnce(ctx, os.Stdout, r.OnceBeside)
 	}

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gravito-framework/pulse/internal/logonce"
 )
 
 // Channel is somebody who is told of alerts.
@@ -24,14 +26,14 @@ type Channel struct {
 
 	send func(ctx context.Context, m message) (told int, err error)
 
-	notBefore time.Time // it said to leave it alone until then
+	notBefore time.Time        // it said to leave it alone until then
+	troubles  logonce.Troubles // why it cannot be told, by cause
 }
 
 // message is what a channel is to be told now.
 type message struct {
 	notices []notice
 	page    string
-	at      time.Time
 }
 
 // SNS publishes to a topic of Amazon's Simple Notification Service.
@@ -155,16 +157,28 @@ func (p poster) post(ctx context.Context, address string, document any) error {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // without the address
 		}
-		return err
+		return withoutAnswer(err)
 	}
 	defer answer.Body.Close()
 	_, _ = io.CopyN(io.Discard, answer.Body, 64<<10) // so that the connection can be used again
 	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
 		return nil
 	}
-	err = fmt.Errorf("it answered %s", answer.Status)
+	// Its own words may be anything, such as the address.
+	err = errors.New(strings.TrimSpace(fmt.Sprintf("it answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))))
 	if after := retryAfter(answer.Header.Get("Retry-After")); after > 0 {
 		return &retryLaterError{err, after}
+	}
+	return err
+}
+
+// withoutAnswer is an error of a request that shows nothing of the answer, which is foreign text and may have the address.
+func withoutAnswer(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"):
+		return errors.New("what it answers is no HTTP")
+	case strings.Contains(text, "Location header"):
+		return errRedirect
 	}
 	return err
 }
@@ -180,26 +194,34 @@ func retryAfter(header string) time.Duration {
 	return min(max(after, 0), maxRetryAfter)
 }
 
-// Test sends one alert to each channel, and says which could not be told.
-func (m *Manager) Test(ctx context.Context) error {
+// Test sends one alert to each channel, and its end. It writes a line on which were told; its error says which could not be.
+func (m *Manager) Test(ctx context.Context, w io.Writer) error {
 	if len(m.Channels) == 0 {
 		return errors.New("PULSE_ALERTS is not set, so there is nobody to tell")
 	}
 	now := time.Now()
 	s := &state{
-		Phase: firing, Rule: "test", App: "pulse", Kind: "queue", Key: "test/alerts", Since: now.UnixMilli(), Seen: now.UnixMilli(),
+		Phase: firing, Rule: "test", App: "pulse", Kind: "queue", Key: "test/alerts", Since: now.UnixMilli(), Seen: now.UnixMilli(), Over: now.UnixMilli(),
 		Reason: "this is a test of Gravito Pulse: nothing is wrong",
 	}
+	var told []string
 	var errs []error
 	for _, c := range m.Channels {
+		told = append(told, c.name)
 		for _, as := range []phase{firing, resolved} { // so that nothing is left open
 			ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-			_, err := c.send(ctx, message{[]notice{{s, as}}, m.PublicURL, now})
+			_, err := c.send(ctx, message{[]notice{{s, as, 0}}, m.PublicURL})
 			cancel()
 			if err != nil {
 				errs = append(errs, fmt.Errorf("send a test to channel %s: %w", c.name, err))
+				told = told[:len(told)-1]
 				break
 			}
+		}
+	}
+	if len(told) > 0 {
+		if _, err := fmt.Fprintf(w, "a test alert, and its end, was sent to channel %s\n", strings.Join(told, ", ")); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

@@ -38,12 +38,14 @@ type Manager struct {
 	Keeper    Keeper
 	Log       *slog.Logger
 
-	// The last look of this manager:
+	// The newest look that this manager knows of, its own or another's:
 	states   map[string]*state // by id
 	leftOut  map[string]int    // how many more alerts there would be, by app
 	untold   string            // why other channels are not told that know of alerts; "" is that there are none
 	lookedAt int64             // Unix ms
-	troubles logonce.Troubles  // of channels
+	troubles logonce.Troubles  // whom it cannot tell
+	// owed notes in states who was told, where that could not be noted yet; nil is that it was.
+	owed func(states map[string]*state)
 }
 
 const (
@@ -56,6 +58,8 @@ const (
 	// strangeLife is how long the states stay as they are of rules and channels that no manager knows any more. Before that
 	// they may be another's, which goes on in a moment.
 	strangeLife = time.Hour
+	// maxCause bounds what is remembered of why a channel could not be told.
+	maxCause = 200
 	// marking is how often a manager tries to note who was told, while another saves.
 	marking = 3
 )
@@ -69,13 +73,22 @@ func (m *Manager) Look(ctx context.Context, v *view.View, judged map[string]*pro
 	if err != nil {
 		return err
 	}
-	if last, err := strconv.ParseInt(mark, 10, 64); err == nil && last <= now && now-last < oneLook.Milliseconds() {
-		return nil
-	}
-	if mark == "" && m.states != nil && now-m.lookedAt < memoryLife.Milliseconds() {
-		states = m.states
-	}
 	before := encoded(states)
+	if mark == "" && m.states != nil && now-m.lookedAt < memoryLife.Milliseconds() {
+		states = cloned(m.states)
+		for _, s := range states {
+			s.Row = 0 // history is lost as well
+		}
+	}
+	if m.owed != nil {
+		m.owed(states)
+	}
+	if last, err := strconv.ParseInt(mark, 10, 64); err == nil {
+		m.remember(cloned(states), last)
+		if isWithin(now-last, oneLook) {
+			return nil
+		}
+	}
 	m.advance(states, v, judged)
 	due := m.due(states, now)
 	for channel, notices := range due {
@@ -91,12 +104,37 @@ func (m *Manager) Look(ctx context.Context, v *view.View, judged map[string]*pro
 	if err != nil || !saved {
 		return err
 	}
-	m.states, m.lookedAt = states, now
-	m.findUntold()
+	m.owed = nil // it is noted now
+	m.remember(states, now)
 	if len(due) == 0 {
 		return nil
 	}
 	return m.tell(ctx, due, now, newMark)
+}
+
+// isWithin reports whether two moments are less than limit apart, in milliseconds; a clock may be set back.
+func isWithin(apart int64, limit time.Duration) bool {
+	return max(apart, -apart) < limit.Milliseconds()
+}
+
+// remember takes states as those of the last look, which was at a time.
+func (m *Manager) remember(states map[string]*state, at int64) {
+	m.states, m.lookedAt = states, at
+	m.findUntold()
+}
+
+// Forget forgets what is remembered of the last look. It is for a recorder that stands by: another's looks go on.
+func (m *Manager) Forget() { m.states = nil }
+
+// Read reads the alerts as the last look left them, without one.
+func (m *Manager) Read(ctx context.Context) error {
+	states, mark, err := m.load(ctx)
+	if err != nil || mark == "" {
+		return err
+	}
+	at, _ := strconv.ParseInt(mark, 10, 64)
+	m.remember(states, at)
+	return nil
 }
 
 // Firing are the alerts that fired at the last look, by app and fingerprint.
@@ -175,6 +213,14 @@ func (m *Manager) load(ctx context.Context) (map[string]*state, string, error) {
 	return states, mark, nil
 }
 
+func cloned(states map[string]*state) map[string]*state {
+	clones := make(map[string]*state, len(states))
+	for id, s := range states {
+		clones[id] = s.clone()
+	}
+	return clones
+}
+
 // encoded are states as they are kept, by fingerprint.
 func encoded(states map[string]*state) map[string]string {
 	texts := make(map[string]string, len(states))
@@ -213,6 +259,8 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 		there := states[id]
 		if there != nil {
 			looked[id] = true
+			there.Source, there.Unseen = s.Source, 0
+			verdict = there.believe(verdict, r.looks, now)
 		}
 		switch {
 		case there == nil && verdict == isSo && (len(states) >= maxAlerts || ofApp[s.App] >= maxOfApp && r.word != lost):
@@ -222,6 +270,7 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			ofApp[s.App]++
 			there = &s
 			there.Phase, there.Since, there.Seen, there.Looks = pending, now, now, 1
+			there.believe(isSo, r.looks, now)
 			states[id], looked[id] = there, true
 		case there == nil:
 			return
@@ -242,6 +291,7 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			r.lookAt(app, v.Apps[app], judged[app], now, see)
 		}
 	}
+	absence := absence{view: v}
 	for id, s := range states {
 		isKnown := m.hasRule(s.Rule)
 		switch {
@@ -255,12 +305,22 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			maps.DeleteFunc(s.Sent, func(channel string, _ int64) bool { return m.channel(channel) == nil })
 		}
 		switch {
-		case looked[id] && (s.Phase != resolved || len(s.Sent) > 0):
-		case !looked[id] && !isKnown && !isOver: // another's
-		case looked[id] || !s.advance(isNot, 0, now): // the last are of a queue that is gone, or by a rule that is
-			delete(states, id)
+		case looked[id]:
+			if s.Phase == resolved && len(s.Sent) == 0 {
+				delete(states, id)
+			}
+		case !isKnown && !isOver: // another's
+		default:
+			verdict := isNot // by a rule that is no more
+			if isKnown {
+				s.Row = 0 // history begins anew where the queue is back
+				verdict = absence.judge(s)
+			}
+			if !s.advance(verdict, 0, now) {
+				delete(states, id)
+			}
 		}
-		maps.DeleteFunc(s.Trying, func(_ string, began int64) bool { return now-began >= trialLife.Milliseconds() })
+		maps.DeleteFunc(s.Trying, func(_ string, began int64) bool { return !isWithin(now-began, trialLife) })
 	}
 }
 
@@ -280,12 +340,12 @@ func (r *Rule) lookAt(name string, app *view.App, judged *protocol.Trends, now i
 		queues := map[string]int{} // how many there are of each reporter that the rule selects
 		for _, q := range app.Queues {
 			if r.selects(name, q.Name) {
-				queues[cmp.Or(q.Source, view.NoSource)]++
+				queues[sourceOf(q)]++
 			}
 		}
 		for source, s := range app.Sources {
-			if r.pattern == nil || queues[source] > 0 {
-				see(r, state{App: name, Kind: "reporter", Key: source}, lostLook(s, queues[source]))
+			if r.app == nil || queues[source] > 0 {
+				see(r, state{App: name, Kind: "reporter", Key: source, Source: source}, lostLook(s, queues[source]))
 			}
 		}
 	case r.server != nil:
@@ -305,7 +365,7 @@ func (r *Rule) lookAt(name string, app *view.App, judged *protocol.Trends, now i
 				if q.IsCurrent() {
 					l = r.ofRow(q, now)
 				}
-				see(r, state{App: name, Kind: "queue", Key: key}, l)
+				see(r, state{App: name, Kind: "queue", Key: key, Source: sourceOf(q)}, l)
 			}
 		})
 	}
@@ -320,7 +380,8 @@ func lostLook(s *view.Source, queues int) look {
 type notice struct {
 	*state
 
-	as phase // firing or resolved
+	as   phase // firing or resolved
+	sent int64 // when the channel was told before, as in the state's Sent
 }
 
 // due lists what each channel is to be told: what fires first, the oldest first.
@@ -332,7 +393,7 @@ func (m *Manager) due(states map[string]*state, now int64) map[*Channel][]notice
 		}
 		for _, s := range states {
 			if (s.Phase == resolved || m.hasRule(s.Rule)) && s.isDue(c.id, m.Repeat, now) {
-				due[c] = append(due[c], notice{s, s.Phase})
+				due[c] = append(due[c], notice{s, s.Phase, s.Sent[c.id]})
 			}
 		}
 		slices.SortFunc(due[c], func(a, b notice) int {
@@ -360,7 +421,7 @@ func (m *Manager) tell(ctx context.Context, due map[*Channel][]notice, now int64
 		group.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 			defer cancel()
-			told[i], errs[i] = c.send(ctx, message{due[c], m.PublicURL, time.UnixMilli(now)})
+			told[i], errs[i] = c.send(ctx, message{due[c], m.PublicURL})
 			return nil
 		})
 	}
@@ -371,18 +432,20 @@ func (m *Manager) tell(ctx context.Context, due map[*Channel][]notice, now int64
 	mend := func(states map[string]*state) {
 		for i, c := range m.Channels {
 			for j, n := range due[c] {
-				s := states[n.id()]
+				s, isTold := states[n.id()], j < told[i]
 				switch {
-				case s == nil:
-				case j < told[i]:
-					s.told(c.id, n.as, now)
-				default:
-					delete(s.Trying, c.id)
+				case s != nil:
+					s.tried(c.id, n, isTold, now)
+				case isTold && n.as == firing: // another manager has seen the end meanwhile, and didn't know whom to tell
+					s = n.clone()
+					s.Phase, s.Over, s.Sent, s.Trying = resolved, now, map[string]int64{c.id: now}, nil
+					states[n.id()] = s
 				}
 			}
 		}
 		maps.DeleteFunc(states, func(_ string, s *state) bool { return s.Phase == resolved && len(s.Sent) == 0 })
 	}
+	m.owed = mend
 	return m.note(ctx, mark, mend)
 }
 
@@ -400,7 +463,7 @@ func (m *Manager) note(ctx context.Context, mark string, mend func(map[string]*s
 			return fmt.Errorf("note which alerts were sent, which may be sent again: %w", err)
 		}
 		if saved {
-			m.states = states
+			m.states, m.owed = states, nil
 			return nil
 		}
 		if states, mark, err = m.load(ctx); err != nil {
@@ -412,7 +475,7 @@ func (m *Manager) note(ctx context.Context, mark string, mend func(map[string]*s
 
 func (m *Manager) logTrouble(c *Channel, err error) {
 	if err == nil {
-		if m.troubles.Gone(c.name) {
+		if c.troubles.AllGone() {
 			m.Log.Info("alerts are sent again", "channel", c.name)
 		}
 		return
@@ -420,7 +483,8 @@ func (m *Manager) logTrouble(c *Channel, err error) {
 	if later, ok := errors.AsType[*retryLaterError](err); ok {
 		c.notBefore = time.Now().Add(later.after)
 	}
-	if isWorthALine, times := m.troubles.There(c.name, time.Now()); isWorthALine {
+	cause := protocol.Shorten(logonce.Kind(err.Error()), maxCause)
+	if isWorthALine, times := c.troubles.Only(cause, time.Now()); isWorthALine {
 		m.Log.Warn("alerts cannot be sent; will try again until it works", "channel", c.name, "error", err, "times", times)
 	}
 }

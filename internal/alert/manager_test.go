@@ -17,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gravito-framework/pulse/internal/alert"
+	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/internal/view"
@@ -242,6 +245,62 @@ func TestTwoManagersTellOnce(t *testing.T) {
 	d.one("in five minutes", got, "1 alert fires")
 }
 
+// TestGapIsNotTheEnd: after a gap nobody can see for some minutes that a queue still grows or fails. That is no look, and it is
+// told neither that it is over nor, after that, that it fires.
+func TestGapIsNotTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, health := range []protocol.Health{protocol.HealthGrowing, protocol.HealthFailing} {
+		t.Run(string(health), func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			next := func() *alert.Manager { return d.manager(string(health), slack) } // each starts anew, as a Lambda function may
+			bad, good := queue("orders", health, 5), queue("orders", protocol.HealthOK, 5)
+			d.none("at first", d.look(next(), bad))
+			d.one("after a minute", d.look(next(), bad), "fires")
+			for range 2 {
+				d.now = d.now.Add(10 * time.Minute)
+				for range history.GrowingLooks - 1 {
+					d.none("after a gap", d.look(next(), good))
+				}
+				d.none("it is seen", d.look(next(), bad))
+			}
+			d.none("over for a minute", d.look(next(), good))
+			d.one("and for two", d.look(next(), good), "is over")
+			for range history.GrowingLooks {
+				d.none("nothing is left", d.look(next(), good))
+			}
+			d.none("again", d.look(next(), bad))
+			d.one("for a minute", d.look(next(), bad), "fires")
+			d.now = d.now.Add(10 * time.Minute)
+			for range history.GrowingLooks {
+				d.none("it ended in the gap", d.look(next(), good))
+			}
+			d.one("which takes seven looks", d.look(next(), good), "is over")
+		})
+	}
+}
+
+// TestRepeatsWhatItSees: of numbers that are not known now nobody is told again.
+func TestRepeatsWhatItSees(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("waiting>9", slack)
+	look := func(q string) []string {
+		d.now = d.now.Add(4*time.Hour - 2*time.Minute)
+		d.none("between", d.look(m, queue("orders", protocol.HealthUnknown, 9)))
+		return d.look(m, q)
+	}
+	d.none("at first", d.look(m, queue("orders", protocol.HealthUnknown, 10)))
+	d.one("after a minute", d.look(m, queue("orders", protocol.HealthUnknown, 10)), "fires")
+	d.one("it lasts", look(queue("orders", protocol.HealthUnknown, 10)), "fires")
+	d.one("it is close", look(queue("orders", protocol.HealthUnknown, 9)), "fires")
+	d.none("it seems to be over", look(queue("orders", protocol.HealthUnknown, 0)))
+	d.one("it is not", d.look(m, queue("orders", protocol.HealthUnknown, 10)), "fires")
+	d.now = d.now.Add(4 * time.Hour)
+	d.none("nothing is known", d.lookAt(m, map[string]string{"pulse:queues:shop:sqs": "{"}))
+	d.one("it is known", d.look(m, queue("orders", protocol.HealthUnknown, 10)), "fires")
+}
+
 // TestManagerThatEndedWhileItTold: another waits before it tells, because the first may have.
 func TestManagerThatEndedWhileItTold(t *testing.T) {
 	t.Parallel()
@@ -276,6 +335,172 @@ func (k *endingKeeper) SaveAlerts(ctx context.Context, was, mark string, changed
 		return false, errors.New("the program has ended")
 	}
 	return k.Keeper.SaveAlerts(ctx, was, mark, changed, removed)
+}
+
+// TestRedisRefusesWhileItTells: who was told is noted once that is possible.
+func TestRedisRefusesWhileItTells(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	refuse := func(is bool) {
+		d.t.Helper()
+		if err := d.redis.Client.ConfigSet(t.Context(), "maxmemory", map[bool]string{true: "1", false: "0"}[is]).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+	m := d.manager("stalled", slack)
+	// tells makes a look at which it tells, in minutes in which nobody can note that.
+	tells := func(q string, minutes int, parts ...string) {
+		t.Helper()
+		d.pager.set(func(http.ResponseWriter, *http.Request) { refuse(true) })
+		for range minutes {
+			d.now = d.now.Add(time.Minute)
+			if err := m.Look(t.Context(), d.view(q), nil); err == nil || !strings.Contains(err.Error(), "OOM") {
+				t.Errorf("it says %v", err)
+			}
+		}
+		d.one("while Redis refuses", d.pager.take(), parts...)
+		d.pager.set(nil)
+		refuse(false)
+	}
+	d.none("at first", d.look(m, bad))
+	tells(bad, 5, "1 alert fires")
+	for range 4 {
+		d.none("it lasts", d.look(m, bad))
+	}
+	d.none("over for a minute", d.look(m, good))
+	tells(good, 5, "1 alert is over")
+	for range 4 {
+		d.none("it is over", d.look(m, good))
+	}
+	d.none("again", d.look(m, bad))
+	tells(bad, 1, "1 alert fires")
+	other := d.manager("stalled", slack)
+	for range 3 {
+		d.none("another sees the end, and doesn't know whom to tell", d.look(other, good))
+	}
+	d.one("a manager that knows tells", d.look(m, good), "1 alert is over")
+	d.none("once", d.look(m, good))
+}
+
+// TestAlertsThatAreEvicted: all that a manager remembers is kept again, though nothing of it changes.
+func TestAlertsThatAreEvicted(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("waiting>1000", slack)
+	look := func(waiting int) []string { return d.look(m, queue("orders", protocol.HealthUnknown, waiting)) }
+	d.none("at first", look(1100))
+	d.one("after a minute", look(1100), "fires")
+	d.none("it is close", look(950))
+	if err := d.redis.Client.Del(t.Context(), protocol.AlertsKey).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		d.none("it is close", look(950))
+		if len(m.Firing()["shop"]) != 1 {
+			t.Errorf("there fires %v", m.Firing())
+		}
+	}
+	d.none("over for a minute", look(10))
+	d.one("and for two", look(10), "is over")
+}
+
+// TestMemoryIsOfLooksThatCouldBeKept: a look that Redis refuses, and that is tried again, changes no memory.
+func TestMemoryIsOfLooksThatCouldBeKept(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", slack)
+	bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+	d.none("at first", d.look(m, bad))
+	d.one("after a minute", d.look(m, bad), "fires")
+	d.redis.Client.FlushAll(t.Context())
+	d.redis.Client.ConfigSet(t.Context(), "maxmemory", "1")
+	d.now = d.now.Add(50 * time.Second)
+	if err := m.Look(t.Context(), d.view(good), nil); err == nil {
+		t.Error("it could be kept")
+	}
+	d.redis.Client.ConfigSet(t.Context(), "maxmemory", "0")
+	d.none("over for one look", d.look(m, good))
+	d.none("it lasts", d.look(m, bad))
+}
+
+// TestMemoryThatIsOld: what another manager has seen since counts, and who stands by remembers nothing.
+func TestMemoryThatIsOld(t *testing.T) {
+	t.Parallel()
+	for name, learn := range map[string]func(d *desk, m *alert.Manager){
+		"stands by": func(_ *desk, m *alert.Manager) { m.Forget() },
+		"has read": func(d *desk, m *alert.Manager) {
+			d.now = d.now.Add(-time.Minute + time.Second)
+			d.none("another has just looked", d.look(m, queue("orders", protocol.HealthOK, 0)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			first, second := d.manager("stalled", slack), d.manager("stalled", slack)
+			bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+			d.none("at first", d.look(first, bad))
+			d.one("after a minute", d.look(first, bad), "fires")
+			d.none("over for a minute", d.look(second, good))
+			d.one("and for two", d.look(second, good), "is over")
+			learn(d, first)
+			d.redis.Client.FlushAll(t.Context())
+			for range 3 {
+				d.none("it is over", d.look(first, good))
+			}
+		})
+	}
+}
+
+// TestLostHistoryIsAGap: where Redis has lost the states it has lost the history as well.
+func TestLostHistoryIsAGap(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("growing", slack)
+	bad, good := queue("orders", protocol.HealthGrowing, 5), queue("orders", protocol.HealthOK, 5)
+	d.none("at first", d.look(m, bad))
+	d.one("after a minute", d.look(m, bad), "fires")
+	d.redis.Client.FlushAll(t.Context())
+	for range history.GrowingLooks - 1 {
+		d.none("history is short", d.look(m, good))
+	}
+	d.none("it grows", d.look(m, bad))
+}
+
+// TestLookAfterAnothers: where another has just looked, what it saw fires.
+func TestLookAfterAnothers(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	first := d.manager("stalled", slack)
+	d.none("at first", d.look(first, bad))
+	d.one("after a minute", d.look(first, bad), "fires")
+	looks, reads := d.manager("stalled", slack), d.manager("stalled", slack)
+	d.now = d.now.Add(-time.Minute + 10*time.Second)
+	d.none("ten seconds later", d.look(looks, bad))
+	if err := reads.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*alert.Manager{looks, reads} {
+		if diff := cmp.Diff(first.Firing(), m.Firing()); diff != "" || len(m.Firing()) == 0 {
+			t.Errorf("there fires (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestEndIsOfWhenItWasOver, however often it takes to tell it.
+func TestEndIsOfWhenItWasOver(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", webhook)
+	bad, good := queue("orders", protocol.HealthStalled, 5), queue("orders", protocol.HealthOK, 0)
+	d.none("at first", d.look(m, bad))
+	d.one("after a minute", d.look(m, bad), `"endsAt":"0001-01-01T00:00:00Z"`)
+	d.none("over for a minute", d.look(m, good))
+	d.pager.set(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	for range 3 {
+		d.one("it is told", d.look(m, good), `"endsAt":"2026-11-27T03:04:00Z"`)
+	}
 }
 
 // TestRedisThatForgets: a manager goes on from its memory where Redis has lost its keys.
@@ -404,6 +629,55 @@ func TestChannelThatDoesNotTakeIt(t *testing.T) {
 				t.Errorf("the log has the secret:\n%s", log)
 			}
 		})
+	}
+}
+
+// TestEachCauseOfTroubleIsALine: a channel that fails in other ways is in the log once for each, and shows nothing of its answer.
+func TestEachCauseOfTroubleIsALine(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	m := d.manager("stalled", slack)
+	bad := queue("orders", protocol.HealthStalled, 5)
+	// raw answers with what is no answer of net/http.
+	raw := func(text string) func(w http.ResponseWriter, _ *http.Request) {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(c, text)
+			_ = c.Close()
+		}
+	}
+	d.none("at first", d.look(m, bad))
+	causes := []struct {
+		answer func(w http.ResponseWriter, r *http.Request)
+		says   string
+	}{
+		{raw("HTTP/1.1 500 \x1b[31m/services/secret " + strings.Repeat("x", 100_000) + "\r\nContent-Length: 0\r\n\r\n"), `error="it answered 500 Internal Server Error"`},
+		{raw("HTTP/1.1 599 secret\r\nContent-Length: 0\r\n\r\n"), `error="it answered 599"`},
+		{raw("secret\r\n\r\n"), `error="what it answers is no HTTP"`},
+		{raw("HTTP/1.1 200 OK\r\nsecret\r\n\r\n"), ""}, // the same
+		{raw("HTTP/1.1 307 OK\r\nLocation: %zzsecret\r\n\r\n"), `error="it redirects`},
+		{raw(""), "EOF"},
+		{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, ""}, // it was there ten minutes ago
+	}
+	for _, cause := range causes {
+		d.log.Reset()
+		d.pager.set(cause.answer)
+		d.one(cause.says, d.look(m, bad))
+		d.one("and again", d.look(m, bad))
+		if log := d.log.String(); strings.Count(log, "alerts cannot be sent") != min(len(cause.says), 1) || !strings.Contains(log, cause.says) ||
+			strings.Contains(log, "services") || strings.Contains(log, "secret") || len(log) > 1000 {
+			t.Errorf("the log has\n%.2000q, want %s", log, cause.says)
+		}
+	}
+	d.pager.set(nil)
+	d.log.Reset()
+	d.one("it works", d.look(m, bad))
+	if log := d.log.String(); strings.Count(log, "alerts are sent again") != 1 {
+		t.Errorf("the log has\n%s", log)
 	}
 }
 
@@ -743,47 +1017,86 @@ func TestEventsThatWereTakenAreNotSentAgain(t *testing.T) {
 	d.one("the third again", d.look(m, queues...), "sqs/c")
 }
 
-// TestHostileNames: nothing that a queue is called reaches out of its line.
+// TestHostileNames: nothing that a queue is called reaches out of its line, is a link or formats it.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	var b view.Builder
-	name := `<!channel> @everyone \n\u202e*x* &`
-	docs := []view.Document{{Key: "pulse:queues:shop:sqs", Data: []byte(`{"timestamp":1764000000000,"app":"shop","source":"sqs","queues":[{"name":"` + name + `","driver":"sqs","metrics":{"waiting":5}}]}`)}}
-	waiting := d.manager("waiting>3", slack, discord, webhook)
-	for range 2 {
-		d.now = d.now.Add(time.Minute)
-		docs[0].Data = bytes.Replace(docs[0].Data, []byte("1764000000000"), fmt.Appendf(nil, "%d", d.now.UnixMilli()), 1)
-		if err := waiting.Look(t.Context(), b.Build(d.now, docs), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, text := range d.pager.take() {
-		host, body, _ := strings.Cut(text, " ")
-		var doc struct {
-			Text, Content   string
-			AllowedMentions struct{ Parse []string } `json:"allowed_mentions"`
-			Alerts          []struct {
-				Annotations struct{ Summary string }
+	const joiner = "\u2060"
+	for name, want := range map[string]struct{ text, slack, discord string }{ // slack and discord where they differ from text
+		"orders_high-2.fifo":           {text: "orders_high-2.fifo", discord: `orders\_high-2.fifo`},
+		"<!channel> @everyone &":       {text: "<!channel> @everyone &", slack: "&lt;!channel&gt; @everyone &amp;", discord: `\<!channel\> @everyone &`},
+		"a\nb\u2028c\u202ed\u009be":    {text: "a b c d e"},
+		"a\u200bb\u200fc\u061cd\ufeff": {text: "abcd"},
+		"https://evil.example/login":   {text: "https:" + joiner + "//evil.example/login"},
+		"HTTP\u200b:\u2060//evil":      {text: "HTTP:" + joiner + "//evil"},
+		"www.evil.example":             {text: "www" + joiner + ".evil.example"},
+		"<https://evil|ok>":            {text: "<https:" + joiner + "//evil|ok>", slack: "&lt;https:" + joiner + "//evil|ok&gt;", discord: `\<https:` + joiner + `//evil\|ok\>`},
+		"*x* _y_ ~z~ `v` a__b __c_":    {text: "*x* _y_ ~z~ `v` a__b __c_", slack: "∗x∗ ＿y＿ ∼z∼ 'v' a__b ＿＿c＿", discord: `\*x\* \_y\_ \~z\~ 'v' a\_\_b \_\_c\_`},
+		`\*b\* [l](u)`:                 {text: `\*b\* [l](u)`, slack: `\∗b\∗ [l](u)`, discord: `\\\*b\\\* \[l](u)`},
+		"&lt;b&gt; größe_x 注文_高":       {text: "&lt;b&gt; größe_x 注文_高", slack: "&amp;lt;b&amp;gt; größe_x 注文_高", discord: `&lt;b&gt; größe\_x 注文\_高`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if want.slack == "" {
+				want.slack = want.text
 			}
-		}
-		if err := json.Unmarshal([]byte(body), &doc); err != nil {
-			t.Fatal(err)
-		}
-		switch {
-		case strings.HasPrefix(host, "hooks.slack.com"):
-			if strings.Contains(doc.Text, "<!channel>") || strings.Count(doc.Text, "\n") != 2 || strings.ContainsRune(doc.Text, '\u202e') {
-				t.Errorf("Slack gets %q", doc.Text)
+			if want.discord == "" {
+				want.discord = want.text
 			}
-		case strings.HasPrefix(host, "discord.com"):
-			if doc.AllowedMentions.Parse == nil || len(doc.AllowedMentions.Parse) > 0 || strings.Count(doc.Content, "\n") != 2 {
-				t.Errorf("Discord gets %q", body)
+			d := newDesk(t)
+			m := d.manager("waiting>3", slack, discord, webhook)
+			quoted, err := json.Marshal(name)
+			if err != nil {
+				t.Fatal(err)
 			}
-		default:
-			if len(doc.Alerts) != 1 || strings.Contains(doc.Alerts[0].Annotations.Summary, "\n") {
-				t.Errorf("the webhook gets %s", body)
+			docs := map[string]string{"pulse:queues:shop:sqs": `{"timestamp":NOW,"app":"shop","source":"sqs","queues":[{"name":` + string(quoted) + `,"driver":"sqs","metrics":{"waiting":5}}]}`}
+			d.none("at first", d.lookAt(m, docs))
+			d.now = d.now.Add(time.Minute)
+			got := d.lookAt(m, docs)
+			if len(got) != 3 {
+				t.Fatalf("sent was %q", got)
 			}
-		}
+			for _, text := range got {
+				host, body, _ := strings.Cut(text, " ")
+				var doc struct {
+					Text, Content   string
+					AllowedMentions struct{ Parse []string } `json:"allowed_mentions"`
+					Alerts          []struct {
+						Labels      struct{ Queue string }
+						Annotations struct{ Summary string }
+					}
+				}
+				if err := json.Unmarshal([]byte(body), &doc); err != nil {
+					t.Fatal(err)
+				}
+				line := func(text string) string {
+					lines := strings.Split(text, "\n")
+					if len(lines) != 3 {
+						t.Errorf("%s gets %q", host, text)
+					}
+					what, _, _ := strings.Cut(lines[1], " of shop")
+					return what
+				}
+				var said, wanted string
+				switch {
+				case strings.HasPrefix(host, "hooks.slack.com"):
+					said, wanted = line(doc.Text), "🔴 sqs/"+want.slack
+				case strings.HasPrefix(host, "discord.com"):
+					said, wanted = line(doc.Content), "🔴 sqs/"+want.discord
+					if doc.AllowedMentions.Parse == nil || len(doc.AllowedMentions.Parse) > 0 {
+						t.Errorf("Discord gets %q", body)
+					}
+				default:
+					said, _, _ = strings.Cut(doc.Alerts[0].Annotations.Summary, " of shop")
+					wanted = "sqs/" + want.text
+					if doc.Alerts[0].Labels.Queue != name {
+						t.Errorf("the label is %q", doc.Alerts[0].Labels.Queue)
+					}
+				}
+				if said != wanted {
+					t.Errorf("%s is told of %q, want %q", host, said, wanted)
+				}
+			}
+		})
 	}
 }
 
@@ -806,22 +1119,35 @@ func TestChannelsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestTest sends an alert, and its end, to each channel.
+// TestTest sends an alert, and its end, to each channel, and says to which.
 func TestTest(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	m := d.manager("stalled", slack, pagerDuty)
-	if err := m.Test(t.Context()); err != nil {
-		t.Fatal(err)
+	test := func(m *alert.Manager) (said string, err error) {
+		var out strings.Builder
+		err = m.Test(t.Context(), &out)
+		return out.String(), err
+	}
+	if said, err := test(m); err != nil || said != "a test alert, and its end, was sent to channel 1 (slack at hooks.slack.com), 2 (pagerduty)\n" {
+		t.Errorf("it says %q, %v", said, err)
 	}
 	if got := d.pager.take(); len(got) != 4 || !strings.Contains(got[0], "this is a test") || !strings.Contains(got[3], `"resolve"`) {
 		t.Errorf("sent was %q", got)
 	}
-	d.pager.set(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
-	if err := m.Test(t.Context()); err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "channel 1 (slack at hooks.slack.com): it answered 403") {
-		t.Errorf("it says %v", err)
+	d.pager.set(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == "hooks.slack.com" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	const refused = "channel 1 (slack at hooks.slack.com): it answered 403"
+	if said, err := test(m); err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), refused) || !strings.HasSuffix(said, "to channel 2 (pagerduty)\n") {
+		t.Errorf("it says %q, %v", said, err)
 	}
-	if err := d.manager("stalled").Test(t.Context()); err == nil || !strings.Contains(err.Error(), "PULSE_ALERTS is not set") {
+	if said, err := test(d.manager("stalled", slack)); err == nil || said != "" {
+		t.Errorf("nobody was told, and it says %q, %v", said, err)
+	}
+	if _, err := test(d.manager("stalled")); err == nil || !strings.Contains(err.Error(), "PULSE_ALERTS is not set") {
 		t.Errorf("without channels it says %v", err)
 	}
 }
@@ -881,7 +1207,7 @@ func TestSNS(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &alert.Manager{Channels: channels, Log: slog.New(slog.DiscardHandler)}
-	if err := m.Test(t.Context()); err != nil {
+	if err := m.Test(t.Context(), io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || !strings.HasPrefix(got[0], topic+"|Gravito Pulse: 1 alert fires|Gravito Pulse: 1 alert fires\n🔴 test/alerts of pulse") {

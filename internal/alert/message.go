@@ -1,12 +1,17 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/view"
@@ -85,28 +90,70 @@ func (n notice) summary() string {
 	case n.Reason != "":
 		line += ": " + n.Reason
 	}
-	return oneLine(line)
+	return unlinked(oneLine(line))
 }
 
 // oneLine is foreign text without what would break a line or hide in it.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
+		switch {
+		case r < ' ', r >= 0x7f && r < 0xa0, r == '\u2028', r == '\u2029', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
 			return ' '
+		case r == '\u061c', r == '\u200b', r == '\u200e', r == '\u200f', r >= '\u2060' && r <= '\u2064', r == '\ufeff': // they take no room
+			return -1
 		}
 		return r
 	}, s)
 }
 
-// slack is Slack's incoming webhook. It takes &, < and > for its own.
+// address is what programs make links of. In a queue's name it would lead anywhere.
+var address = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i):(//)|\b(www)\.`) })
+
+// unlinked is foreign text of which no program makes a link: a word joiner, which nobody sees, is in each address.
+func unlinked(s string) string {
+	const joiner = "\u2060"
+	return address().ReplaceAllStringFunc(s, func(found string) string {
+		if found[0] == ':' {
+			return ":" + joiner + "//"
+		}
+		return strings.Replace(found, ".", joiner+".", 1)
+	})
+}
+
+var slackText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "*", "∗", "~", "∼", "`", "'")
+
+// forSlack is foreign text in which Slack finds nothing of its own. It has no escape for what formats a text: look-alikes
+// take its place. A _ formats nothing within a word, as in orders_high.
+func forSlack(s string) string {
+	var b strings.Builder
+	isWord := false // whether a letter or digit is before
+	for s != "" {
+		rest := strings.TrimLeft(s, "_")
+		n := len(s) - len(rest)
+		r, size := utf8.DecodeRuneInString(rest)
+		isNext := unicode.IsLetter(r) || unicode.IsDigit(r)
+		if isWord && isNext {
+			b.WriteString(s[:n])
+		} else {
+			b.WriteString(strings.Repeat("＿", n))
+		}
+		b.WriteString(rest[:size])
+		s, isWord = rest[size:], isNext
+	}
+	return slackText.Replace(b.String())
+}
+
+// slack is Slack's incoming webhook.
 func (m message) slack() any {
-	lines := m.lines(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace)
+	lines := m.lines(forSlack)
 	return map[string]any{"text": protocol.Shorten(strings.Join(lines, "\n"), slackLimit), "unfurl_links": false}
 }
 
+var discordText = strings.NewReplacer(`\`, `\\`, "`", "'", "*", `\*`, "_", `\_`, "~", `\~`, "|", `\|`, "<", `\<`, ">", `\>`, "[", `\[`)
+
 // discord is Discord's webhook. It would ring for an @everyone in a queue's name.
 func (m message) discord() any {
-	lines := m.lines(strings.NewReplacer("`", "'", "*", `\*`, "_", `\_`, "~", `\~`, "|", `\|`, ">", `\>`, "[", `\[`).Replace)
+	lines := m.lines(discordText.Replace)
 	// A character takes at least a byte.
 	return map[string]any{"content": protocol.Shorten(strings.Join(lines, "\n"), discordLimit-3), "allowed_mentions": map[string]any{"parse": []string{}}}
 }
@@ -127,7 +174,7 @@ func (m message) alertmanager() any {
 			"labels":       n.labels(),
 			"annotations":  map[string]string{"summary": n.summary(), "description": oneLine(n.Reason)},
 			"startsAt":     rfc3339(n.Since),
-			"endsAt":       n.endsAt(m.at),
+			"endsAt":       n.endsAt(),
 			"generatorURL": m.page,
 			"fingerprint":  n.fingerprint(),
 		})
@@ -180,9 +227,9 @@ func (n notice) word() string {
 
 func rfc3339(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
-func (n notice) endsAt(now time.Time) string {
+func (n notice) endsAt() string {
 	if n.as == resolved {
-		return rfc3339(now.UnixMilli())
+		return rfc3339(cmp.Or(n.Over, n.Seen)) // an earlier version kept no end
 	}
 	return "0001-01-01T00:00:00Z" // as Alertmanager writes that it goes on
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -19,8 +20,8 @@ const DefaultRules = "stalled 5m, lost 2m, failing 5m, drain>1h 10m"
 // Rule is a condition that is worth an alert where it lasts.
 type Rule struct {
 	text string // as it was written
-	// pattern selects by "app/queue", and a server by "app/id"; empty is all.
-	pattern adapter.Patterns
+	// app selects by an app's name, name by that of a queue, or by a server's id; empty is all.
+	app, name adapter.Patterns
 	condition
 	limit float64       // what the number must exceed; of a time, seconds
 	lasts time.Duration // for how long, before the alert fires
@@ -30,6 +31,7 @@ type Rule struct {
 type condition struct {
 	word   string
 	unit   unit
+	looks  int // how many looks in a row it takes to see it; 0 is one
 	ofRow  func(q *view.Queue, now int64) look
 	server func(s *view.Server) look
 }
@@ -54,8 +56,8 @@ type look struct {
 
 var conditions = []condition{
 	{word: "stalled", ofRow: isOfHealth(protocol.HealthStalled)},
-	{word: "failing", ofRow: isOfHealth(protocol.HealthFailing)},
-	{word: "growing", ofRow: isOfHealth(protocol.HealthGrowing)},
+	{word: "failing", looks: history.FailingLooks, ofRow: isOfHealth(protocol.HealthFailing)},
+	{word: "growing", looks: history.GrowingLooks, ofRow: isOfHealth(protocol.HealthGrowing)},
 	{word: lost}, // a reporter's, not a queue's: see Manager
 	{word: "idle", ofRow: isIdle},
 	{word: "waiting", unit: jobs, ofRow: func(q *view.Queue, _ int64) look { return number(&q.Metrics.Waiting) }},
@@ -137,10 +139,10 @@ func parseRule(text string) (Rule, error) {
 	if i := strings.LastIndexByte(text, ':'); i >= 0 { // a queue's name may have a colon, a condition has none
 		glob := text[:i]
 		app, name, hasSlash := strings.Cut(glob, "/")
-		if _, err := path.Match(glob, ""); err != nil || !hasSlash || app == "" || name == "" || strings.Contains(app, " ") {
-			return r, fmt.Errorf("before the colon it takes an app, a slash and the name of a queue or server, each with * for any text, such as shop/orders-*")
+		if !hasSlash || !isGlob(app) || !isGlob(name) || strings.Contains(app, " ") {
+			return r, errors.New("before the colon it takes an app, a slash and the name of a queue or server, each with * for any text, such as shop/orders-*")
 		}
-		r.pattern, rest = adapter.Patterns{glob}, strings.TrimSpace(text[i+1:])
+		r.app, r.name, rest = adapter.Patterns{app}, adapter.Patterns{name}, strings.TrimSpace(text[i+1:])
 	}
 	words := strings.Fields(rest)
 	if len(words) == 0 || len(words) > 2 {
@@ -168,6 +170,11 @@ func parseRule(text string) (Rule, error) {
 		}
 	}
 	return r, nil
+}
+
+func isGlob(text string) bool {
+	_, err := path.Match(text, "")
+	return err == nil && text != ""
 }
 
 func example(u unit) string {
@@ -209,7 +216,7 @@ func parseDuration(text string) (time.Duration, error) {
 }
 
 func (r *Rule) selects(app, name string) bool {
-	return r.pattern == nil || r.pattern.Match(app+"/"+name)
+	return r.app == nil || r.app.Match(app) && r.name.Match(name)
 }
 
 // verdict is what a look means to a rule: that it is so, that it isn't, or that it is too close to it to say that

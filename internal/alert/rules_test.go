@@ -24,8 +24,8 @@ func TestRulesThatAreTaken(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if r := rules[0]; r.word != want.word || r.limit != want.limit || r.lasts != want.lasts || (r.pattern != nil) != strings.Contains(text, "/") {
-			t.Errorf("%s is read as %s > %v for %v of %q", text, r.word, r.limit, r.lasts, r.pattern)
+		if r := rules[0]; r.word != want.word || r.limit != want.limit || r.lasts != want.lasts || (r.app != nil) != strings.Contains(text, "/") {
+			t.Errorf("%s is read as %s > %v for %v of %q/%q", text, r.word, r.limit, r.lasts, r.app, r.name)
 		}
 	}
 	if rules, err := ParseRules(DefaultRules); err != nil || len(rules) != 4 {
@@ -62,6 +62,32 @@ func TestRulesThatAreRefused(t *testing.T) {
 	} {
 		if _, err := ParseRules(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// TestPatterns: the first slash is between an app, which has none, and a name, which may have some.
+func TestPatterns(t *testing.T) {
+	t.Parallel()
+	for pattern, c := range map[string]struct{ selects, not []string }{
+		"*/mail":      {[]string{"shop/mail"}, []string{"shop/bulk/mail", "shop/mails", "shop/Mail"}},
+		"*/*/mail":    {[]string{"shop/bulk/mail"}, []string{"shop/mail"}},
+		"shop/*":      {[]string{"shop/a", "shop/a/b"}, []string{"shop2/a"}},
+		"s*/a?":       {[]string{"shop/ab", "s/a/"}, []string{"shop/a", "blog/ab"}},
+		"shop/[a-c]x": {[]string{"shop/ax"}, []string{"shop/[a-c]x", "shop/dx"}},
+		`shop/\[a\]`:  {[]string{"shop/[a]"}, []string{"shop/a"}},
+	} {
+		rules, err := ParseRules(pattern + ":stalled")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for want, all := range map[bool][]string{true: c.selects, false: c.not} {
+			for _, text := range all {
+				app, name, _ := strings.Cut(text, "/")
+				if got := rules[0].selects(app, name); got != want {
+					t.Errorf("%s selects %s: %v", pattern, text, got)
+				}
+			}
 		}
 	}
 }

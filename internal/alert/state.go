@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"time"
 
+	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/protocol"
 )
 
@@ -14,8 +16,9 @@ type state struct {
 	Phase  phase  `json:"state"`
 	Rule   string `json:"rule"`
 	App    string `json:"app"`
-	Kind   string `json:"kind"` // "queue", "reporter" or "server"
-	Key    string `json:"key"`  // of the queue in the view, of the reporter or the server in its app
+	Kind   string `json:"kind"`             // "queue", "reporter" or "server"
+	Key    string `json:"key"`              // of the queue in the view, of the reporter or the server in its app
+	Source string `json:"source,omitempty"` // the reporter of the queue, or the reporter itself
 	Reason string `json:"reason,omitempty"`
 	// Value is the number that the rule looks at, if there is one.
 	Value *float64 `json:"value,omitempty"`
@@ -23,12 +26,20 @@ type state struct {
 	Seen  int64    `json:"seen"`  // when it was last so
 	Looks int      `json:"looks"` // how often in a row it was so, while it is pending
 	Clear int      `json:"clear"` // how often in a row it was not, while it fires
+	// Known is when a health that takes many looks to see was last known, and Row how many of these looks were in a row.
+	Known int64 `json:"known,omitempty"`
+	Row   int   `json:"row,omitempty"`
+	Over  int64 `json:"over,omitempty"` // when it was over
 	// Sent is, by channel, when it was last told that the alert fires, and has not been told that it is over.
 	Sent map[string]int64 `json:"sent,omitempty"`
 	// Trying is, by channel, when a manager began to tell it. It may have ended before it knew whether it could.
 	Trying map[string]int64 `json:"trying,omitempty"`
+	// Unseen is since when the view doesn't have it; 0 is that it does.
+	Unseen int64 `json:"unseen,omitempty"`
 	// Strange is since when managers look that don't know its rule or one of the channels in Sent; 0 is not now.
 	Strange int64 `json:"strange,omitempty"`
+
+	isSeen bool // the look under way sees that it is so, or close to it
 }
 
 // phase is how far an alert is.
@@ -62,13 +73,33 @@ func (s *state) fingerprint() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// believe is what is true of a verdict that takes so many looks in a row: after a gap nobody can see that it is so, and that
+// is no look.
+func (s *state) believe(v verdict, looks int, now int64) verdict {
+	if looks == 0 || v == unknown {
+		return v
+	}
+	if history.IsGap(s.Known, now) {
+		s.Row = 0
+	}
+	s.Known, s.Row = now, min(s.Row+1, looks)
+	switch {
+	case v == isSo:
+		s.Row = looks // it was seen
+	case s.Row < looks:
+		return unknown
+	}
+	return v
+}
+
 // advance moves an alert on by a look. It returns false where nothing is left of it.
 func (s *state) advance(v verdict, lasts time.Duration, now int64) bool {
+	s.isSeen = v == isSo || v == isClose
 	switch s.Phase {
 	case pending:
 		switch v {
 		case isSo:
-			if now-s.Seen > maxGap.Milliseconds() { // what was between is not known
+			if now-s.Seen > maxGap.Milliseconds() || s.Seen > now { // what was between is not known, or the clock was set back
 				s.Since, s.Looks = now, 0
 			}
 			s.Looks++
@@ -77,7 +108,7 @@ func (s *state) advance(v verdict, lasts time.Duration, now int64) bool {
 				s.Phase, s.Clear = firing, 0
 			}
 		case isClose, isNot:
-			s.Phase = resolved // somebody may not know yet that it was over the last time
+			s.Phase, s.Over = resolved, now // somebody may not know yet that it was over the last time
 		case unknown:
 		}
 	case firing:
@@ -88,13 +119,13 @@ func (s *state) advance(v verdict, lasts time.Duration, now int64) bool {
 			s.Clear = 0
 		case isNot:
 			if s.Clear++; s.Clear >= surelyOver {
-				s.Phase = resolved
+				s.Phase, s.Over = resolved, now
 			}
 		case unknown:
 		}
 	case resolved:
 		if v == isSo { // it is back before everybody was told that it was over
-			s.Phase, s.Since, s.Seen, s.Looks, s.Clear = pending, now, now, 1, 0
+			s.Phase, s.Since, s.Seen, s.Over, s.Looks, s.Clear = pending, now, now, 0, 1, 0
 		}
 	}
 	return s.Phase != resolved || len(s.Sent) > 0
@@ -102,13 +133,13 @@ func (s *state) advance(v verdict, lasts time.Duration, now int64) bool {
 
 // isDue reports whether a channel is to be told of s now.
 func (s *state) isDue(channel string, repeat time.Duration, now int64) bool {
-	if began := s.Trying[channel]; began != 0 && now-began < trialLife.Milliseconds() {
+	if began := s.Trying[channel]; began != 0 && isWithin(now-began, trialLife) {
 		return false // another manager is at it
 	}
 	sent := s.Sent[channel]
 	switch s.Phase {
 	case firing:
-		return sent == 0 || now-sent >= repeat.Milliseconds()
+		return sent == 0 || s.isSeen && now-sent >= (repeat-jitter).Milliseconds()
 	case resolved:
 		return sent != 0
 	case pending:
@@ -116,17 +147,20 @@ func (s *state) isDue(channel string, repeat time.Duration, now int64) bool {
 	return false
 }
 
-// told notes that a channel has been told of s as it was, with phase.
-func (s *state) told(channel string, as phase, now int64) {
-	delete(s.Trying, channel)
-	if as == resolved {
+// tried notes that a channel was, or could not be, told of s, which a manager began at a time.
+func (s *state) tried(channel string, n notice, isTold bool, began int64) {
+	if s.Trying[channel] == began {
+		delete(s.Trying, channel)
+	}
+	switch {
+	case !isTold, s.Sent[channel] != n.sent: // the latter is that another manager has told it since
+	case n.as == resolved:
 		delete(s.Sent, channel)
-		return
+	case s.Sent == nil:
+		s.Sent = map[string]int64{channel: began}
+	default:
+		s.Sent[channel] = began
 	}
-	if s.Sent == nil {
-		s.Sent = map[string]int64{}
-	}
-	s.Sent[channel] = now
 }
 
 const (
@@ -137,6 +171,12 @@ const (
 	maxState  = 8 << 10
 	maxReason = 500
 )
+
+func (s *state) clone() *state {
+	c := *s
+	c.Sent, c.Trying = maps.Clone(s.Sent), maps.Clone(s.Trying)
+	return &c
+}
 
 func (s *state) encode() string {
 	s.Reason = protocol.Shorten(s.Reason, maxReason)

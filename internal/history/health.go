@@ -16,6 +16,18 @@ const (
 	failingUp = 4
 )
 
+// After a gap a queue is not called growing or failing until there are so many looks in a row again, however it does.
+const (
+	GrowingLooks = minPoints + 1
+	FailingLooks = failingMinutes + 1
+)
+
+// IsGap reports whether two looks, at moments in Unix ms, are too far apart to be in a row.
+func IsGap(before, after int64) bool {
+	minutes := after/minuteMS - before/minuteMS
+	return minutes < 0 || minutes > maxGapMinutes
+}
+
 // Judge says how the queue does of which s is the sample that was added last, and why in a sentence. The reason is
 // empty where there is nothing to say. If several healths are true the first of these counts; a lost queue is paused or
 // unknown.

@@ -334,3 +334,40 @@ func BenchmarkAMinute(b *testing.B) {
 		})
 	}
 }
+
+// TestLooksItTakes: what the last of so many looks, and none before, can show.
+func TestLooksItTakes(t *testing.T) {
+	t.Parallel()
+	// healthAt is the health at the last of so many looks.
+	healthAt := func(looks int, look func(minute int) Sample) (health protocol.Health) {
+		var w Window
+		for minute := range looks {
+			s := look(minute)
+			w.Add(int64(minute)*minuteMS, &s)
+			health, _ = w.Judge(&s)
+		}
+		return health
+	}
+	for looks, want := range map[int]protocol.Health{GrowingLooks - 1: protocol.HealthOK, GrowingLooks: protocol.HealthGrowing} {
+		if got := healthAt(looks, func(minute int) Sample { return now(int64(1000*minute), 1, 0, 1) }); got != want {
+			t.Errorf("at look %d of one that grows it is %s, want %s", looks, got, want)
+		}
+	}
+	for looks, want := range map[int]protocol.Health{FailingLooks: protocol.HealthFailing, FailingLooks + 1: protocol.HealthOK} {
+		got := healthAt(looks, func(minute int) Sample {
+			failed := int64(min(minute, 1)) // in the first minute of those, and in the last
+			if minute == looks-1 {
+				failed++
+			}
+			return now(0, 1, failed, 1)
+		})
+		if got != want {
+			t.Errorf("at look %d of one that failed in the first minute and the last it is %s, want %s", looks, got, want)
+		}
+	}
+	for minutes, want := range map[int64]bool{1: false, 2: false, 3: true, -1: true} {
+		if got := IsGap(10*minuteMS, (10+minutes)*minuteMS+10_000); got != want {
+			t.Errorf("%d minutes are a gap: %v", minutes, got)
+		}
+	}
+}

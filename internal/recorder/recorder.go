@@ -85,6 +85,9 @@ func (r *Recorder) Run(ctx context.Context, owner string) {
 				r.Log.Info("another recorder records; this one goes on where it ends")
 			}
 			r.apps = nil // what is remembered gets old
+			if r.Alerts != nil {
+				r.Alerts.Forget()
+			}
 			next = nextLook(began)
 		case err == nil:
 			isClaimed = true
@@ -213,8 +216,8 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	}
 	sum.Apps = len(records)
 	wasBlind := r.blind != nil
-	if len(records) == 0 && !wasBlind {
-		return at, sum, forgotten
+	if len(records) == 0 && len(names) > 0 && !wasBlind {
+		return at, sum, errors.Join(r.readAlerts(ctx, &sum), forgotten)
 	}
 	r.blind = r.alert(ctx, v, judged, &sum)
 	if wasBlind && r.blind == nil && len(records) == 0 { // say so, without waiting for the next minute
@@ -319,6 +322,18 @@ func (r *Recorder) alert(ctx context.Context, v *view.View, judged map[string]*p
 		if t := judged[app]; t != nil {
 			t.Alerts = fires
 		}
+	}
+	return err
+}
+
+// readAlerts counts the alerts that fire where there was a look in this minute.
+func (r *Recorder) readAlerts(ctx context.Context, sum *Summary) error {
+	if r.Alerts == nil {
+		return nil
+	}
+	err := r.Alerts.Read(ctx)
+	for _, fires := range r.Alerts.Firing() {
+		sum.Firing += len(fires)
 	}
 	return err
 }

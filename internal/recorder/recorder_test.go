@@ -451,6 +451,10 @@ func TestAlertsSeeTheVerdictOfThisMinute(t *testing.T) {
 			t.Errorf("in minute %d fire %d, want %d", minute, sum.Firing, want)
 		}
 	}
+	d.now = d.now.Add(10*time.Second - time.Minute)
+	if sum := d.look(r, stuck); sum.Firing != 1 || sum.Apps != 0 {
+		t.Errorf("a second look in a minute says %+v", sum)
+	}
 	trends, err := protocol.DecodeTrends([]byte(d.redis.Client.Get(t.Context(), "pulse:trend:shop").Val()))
 	if err != nil || len(trends.Alerts) != 1 {
 		t.Fatalf("%+v, %v", trends, err)
@@ -459,6 +463,32 @@ func TestAlertsSeeTheVerdictOfThisMinute(t *testing.T) {
 		if a.Rule != "stalled" || a.Key != "sqs/orders" || !strings.Contains(a.Reason, "5 wait, nothing is active and no worker is connected") {
 			t.Errorf("what fires is %+v", a)
 		}
+	}
+}
+
+// TestAlertsOfTheLastAppEnd: they are looked at where no app is left.
+func TestAlertsOfTheLastAppEnd(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	rules, err := alert.ParseRules("stalled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Alerts = &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
+	for _, want := range []int{0, 0, 1} {
+		if sum := d.look(r, `"waiting":5,"active":0`); sum.Firing != want {
+			t.Errorf("%d fire, want %d", sum.Firing, want)
+		}
+	}
+	d.docs = nil
+	if sum := d.look(r, ""); sum.Firing != 1 {
+		t.Errorf("where the app is not there %d fire", sum.Firing)
+	}
+	d.now = d.now.Add(time.Hour)
+	d.look(r, "")
+	if sum := d.look(r, ""); sum.Firing != 0 {
+		t.Errorf("an hour later %d fire", sum.Firing)
 	}
 }
 
