@@ -655,11 +655,11 @@ func TestEachCauseOfTroubleIsALine(t *testing.T) {
 		answer func(w http.ResponseWriter, r *http.Request)
 		says   string
 	}{
-		{raw("HTTP/1.1 500 \x1b[31m/services/secret " + strings.Repeat("x", 100_000) + "\r\nContent-Length: 0\r\n\r\n"), `error="it answered 500 Internal Server Error"`},
-		{raw("HTTP/1.1 599 secret\r\nContent-Length: 0\r\n\r\n"), `error="it answered 599"`},
+		{raw("HTTP/1.1 500 \x1b[31m/services/secret " + strings.Repeat("x", 100_000) + "\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), `error="it answered 500 Internal Server Error"`},
+		{raw("HTTP/1.1 599 secret\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), `error="it answered 599"`},
 		{raw("secret\r\n\r\n"), `error="what it answers is no HTTP"`},
 		{raw("HTTP/1.1 200 OK\r\nsecret\r\n\r\n"), ""}, // the same
-		{raw("HTTP/1.1 307 OK\r\nLocation: %zzsecret\r\n\r\n"), `error="it redirects`},
+		{raw("HTTP/1.1 307 OK\r\nConnection: close\r\nLocation: %zzsecret\r\n\r\n"), `error="it redirects`},
 		{raw(""), "EOF"},
 		{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, ""}, // it was there ten minutes ago
 	}
