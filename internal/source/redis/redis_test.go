@@ -440,17 +440,24 @@ func TestAFrozenNodeLeavesTimeForTheOthers(t *testing.T) {
 	})
 }
 
-// TestADeadNodeRefusesOnlyWhatIsThere: of three masters one dies, and has no replica.
-func TestADeadNodeRefusesOnlyWhatIsThere(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
+// mortalCluster is a cluster without replicas that goes on where a node dies.
+func mortalCluster(t *testing.T) ([]*servertest.RedisServer, *redis.ClusterClient) {
+	t.Helper()
 	nodes := servertest.ClusterNodes(t, 0, "--cluster-require-full-coverage", "no")
 	var addrs []string
 	for _, node := range nodes {
 		addrs = append(addrs, node.Addr)
 	}
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, Protocol: 2, ClusterStateReloadInterval: time.Second})
-	defer client.Close()
+	t.Cleanup(func() { _ = client.Close() })
+	return nodes, client
+}
+
+// TestADeadNodeRefusesOnlyWhatIsThere: of three masters one dies, and has no replica.
+func TestADeadNodeRefusesOnlyWhatIsThere(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	nodes, client := mortalCluster(t)
 	dead := nodes[1].Addr
 	var requests []adapter.Request
 	var isDead []bool
@@ -522,13 +529,7 @@ func TestADeadNodeRefusesOnlyWhatIsThere(t *testing.T) {
 func TestQueuesOnADeadNodeStayKnown(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	nodes := servertest.ClusterNodes(t, 0, "--cluster-require-full-coverage", "no")
-	var addrs []string
-	for _, node := range nodes {
-		addrs = append(addrs, node.Addr)
-	}
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, Protocol: 2, ClusterStateReloadInterval: time.Second})
-	defer client.Close()
+	nodes, client := mortalCluster(t)
 	const lists = 30
 	for i := range lists {
 		if err := client.RPush(ctx, fmt.Sprintf("jobs-%d", i), "x").Err(); err != nil {
