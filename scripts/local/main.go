@@ -97,10 +97,13 @@ func run(ctx context.Context) error {
 	if invented != nil {
 		fmt.Fprintln(os.Stderr, "These are demo queues. To see your own, set PULSE_REDIS_URL and the driver's queues, such as PULSE_BULLMQ_QUEUES='*' or PULSE_LARAVEL_QUEUES='*'; or PULSE_SQS_QUEUES='*' with AWS credentials.")
 		d, err := newDemo(ctx, host.Redis.Client(ctx), reporters[0])
-		if err != nil {
-			return err
+		if err == nil {
+			err = d.seedHistory(ctx, reporters[0])
 		}
-		if err := d.seedHistory(ctx, reporters[0]); err != nil {
+		switch {
+		case ctx.Err() != nil: // told to end before it began
+			return group.Wait()
+		case err != nil:
 			return err
 		}
 		group.Go(func() error { return d.play(ctx) })
