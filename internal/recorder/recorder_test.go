@@ -342,6 +342,40 @@ func TestLostQueuesStayInHistory(t *testing.T) {
 	}
 }
 
+// TestLostSourceOfAKeyWithoutOne: a reporter that is alone may leave its source out of its key. A program that starts anew
+// shows its queues, too, and beside it those of a key that names its source.
+func TestLostSourceOfAKeyWithoutOne(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.now = d.now.Add(time.Minute)
+	document := func(key, source, queue string) view.Document {
+		return view.Document{Key: key, SeenAt: d.now.UnixMilli(), Data: fmt.Appendf(nil,
+			`{"timestamp":%d,"app":"shop","source":%q,"queues":[{"name":%q,"driver":"bullmq","metrics":{"waiting":5}}]}`, d.now.UnixMilli(), source, queue)}
+	}
+	d.docs = []view.Document{document("pulse:queues:shop", "redis", "mail"), document("pulse:queues:shop:a", "a", "orders"), document("pulse:queues:shop:z", "z", "bills")}
+	d.look(d.recorder(), "")
+	d.docs[0].Data, d.docs[1].Data = nil, nil // z is live
+	var b view.Builder
+	read := d.store.WithLastNumbers(func(_ context.Context, _ time.Time, add func(view.Document) bool) (time.Duration, error) {
+		for _, doc := range d.docs {
+			add(doc)
+		}
+		return 0, nil
+	})
+	if _, err := read(t.Context(), d.now, b.Add); err != nil {
+		t.Fatal(err)
+	}
+	shop := b.Finish(d.now).Apps["shop"]
+	for key, source := range map[string]string{"bullmq/mail": "redis", "bullmq/orders": "a"} {
+		if q := shop.Queues[key]; q == nil || q.Source != source || q.Status != view.Lost || q.Metrics.Waiting != 5 {
+			t.Errorf("%s is %+v", key, q)
+		}
+	}
+	if len(shop.Queues) != 3 || len(shop.Sources) != 3 || shop.Sources["-"] != nil {
+		t.Errorf("it has %d queues, and the sources %v", len(shop.Queues), shop.Sources)
+	}
+}
+
 // TestRubbishInTheHistory: what others wrote keeps no app from being recorded, and no neighbour.
 func TestRubbishInTheHistory(t *testing.T) {
 	t.Parallel()
