@@ -386,21 +386,26 @@ func (r *Recorder) remember(ctx context.Context, v *view.View, names []string) e
 		return err
 	}
 	unknown := map[string]Wants{}
+	var ahead []string // apps whose history was ahead
 	for _, name := range names {
 		if newest[name] > now+future.Milliseconds() {
-			if err := r.Store.remove(ctx, name); err != nil {
+			last, err := r.Store.removeFrom(ctx, name, minuteOf(now))
+			if err != nil {
 				bad[name] = err
 				continue
 			}
-			r.Log.Warn("an app's history had entries of the future, which keep out all others, and begins anew", "app", name)
-			delete(r.apps, name)
-			newest[name] = 0
+			newest[name] = last
+			ahead = append(ahead, name)
 		}
 		known := r.apps[name]
 		if isRead := known != nil && known.unread == nil && known.at == newest[name]; !isRead && bad[name] == nil {
 			queues := v.Apps[name].Queues
 			unknown[name] = Wants{Queues: func(key history.Key) bool { return queues[string(key)] != nil }}
 		}
+	}
+	if len(ahead) > 0 {
+		r.Log.Warn("the history of apps had entries of the future, which keep out all others: they are removed, what is older is kept. "+
+			"Either Redis' clock was set back, or somebody else wrote them", "from", time.UnixMilli(minuteOf(now)).UTC(), "apps", len(ahead), "first", ahead[0])
 	}
 	if len(unknown) > 0 {
 		unread, err := r.Store.History(ctx, now-trendLooks.Milliseconds(), unknown, func(name string, dec *history.Decoder) {

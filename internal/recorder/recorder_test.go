@@ -417,6 +417,44 @@ func TestRubbishInTheHistory(t *testing.T) {
 	}
 }
 
+// TestEntriesOfTheFutureAreRemoved, and the past is kept: of a recorder that goes on, and of one that starts anew.
+func TestEntriesOfTheFutureAreRemoved(t *testing.T) {
+	t.Parallel()
+	for _, starts := range []bool{false, true} {
+		for what, c := range map[string]struct {
+			happens func(d *desk)
+			want    history.Column
+		}{
+			"somebody else wrote one": {func(d *desk) {
+				d.redis.Client.Do(t.Context(), "XADD", "pulse:history:shop", fmt.Sprint(d.now.Add(time.Hour).UnixMilli()), "p", "x")
+			}, history.Column{105, 106, 107, 108, 109, 200, 201}},
+			"the clock was set back": {func(d *desk) { d.now = d.now.Add(-4 * time.Minute) }, history.Column{101, 102, 103, 104, 105, 200, 201}},
+		} {
+			d := newDesk(t)
+			r := d.recorder()
+			for i := range 10 {
+				d.look(r, counts(100+i))
+			}
+			c.happens(d)
+			if starts {
+				r = d.recorder()
+			}
+			for i := range 2 {
+				d.look(r, counts(200+i))
+			}
+			if diff := cmp.Diff(c.want, d.waiting("shop", "sqs/orders", 7)); diff != "" {
+				t.Errorf("%s, starts %v: history (-want +got):\n%s", what, starts, diff)
+			}
+			if v := d.verdict(); v.Trend.WaitingPerMin == nil {
+				t.Errorf("%s, starts %v: the verdict is %+v", what, starts, v)
+			}
+			if n := strings.Count(d.log.String(), "entries of the future"); n != 1 {
+				t.Errorf("%s, starts %v: it is said %d times:\n%s", what, starts, n, d.log)
+			}
+		}
+	}
+}
+
 // TestLongHistory is read page by page.
 func TestLongHistory(t *testing.T) {
 	t.Parallel()
