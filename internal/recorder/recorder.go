@@ -56,6 +56,8 @@ const (
 	MaxApps = 1000
 	// fewQueues are so few that it is no matter what they take.
 	fewQueues = 100
+	// missing is how long a queue's looks are remembered while it is in none: after a longer gap its trend begins anew.
+	missing = 3 * time.Minute
 	// trendLooks is how far back a recorder reads that has just started, for its first trends.
 	trendLooks = 16 * time.Minute
 )
@@ -478,12 +480,13 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 		t.Queues[string(s.Key)] = protocol.Verdict{Health: health, Reason: reason, Trend: trendOf(w.Trend())}
 	}
 	a.trends = t
-	if len(a.windows) > len(samples) {
-		maps.DeleteFunc(a.windows, func(key history.Key, _ *history.Window) bool { // of queues that are gone
-			_, is := slices.BinarySearchFunc(samples, key, func(s history.Sample, key history.Key) int { return cmp.Compare(s.Key, key) })
-			return !is
-		})
+	if len(a.windows) <= len(samples) {
+		return
 	}
+	maps.DeleteFunc(a.windows, func(key history.Key, w *history.Window) bool {
+		_, is := slices.BinarySearchFunc(samples, key, func(s history.Sample, key history.Key) int { return cmp.Compare(s.Key, key) })
+		return !is && now-w.At() > missing.Milliseconds() // its queue is gone
+	})
 }
 
 // trendOf is t with rates in thousandths: a patch should not carry digits that mean nothing.

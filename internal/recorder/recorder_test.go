@@ -200,6 +200,26 @@ func TestRestartGoesOn(t *testing.T) {
 	}
 }
 
+// TestAQueueThatOneLookMissesKeepsItsTrend. After more than that it begins anew.
+func TestAQueueThatOneLookMissesKeepsItsTrend(t *testing.T) {
+	t.Parallel()
+	for missed, want := range map[int]bool{1: true, 2: false} {
+		d := newDesk(t)
+		r := d.recorder()
+		for i := range 8 {
+			d.look(r, counts(100-5*i))
+		}
+		for range missed {
+			d.docs = []view.Document{{Key: "pulse:queues:shop:sqs", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"sqs","queues":[]}`, d.now.Add(time.Minute).UnixMilli())}}
+			d.look(r, "")
+		}
+		d.look(r, counts(60-5*missed))
+		if v := d.verdict(); (v.Trend.WaitingPerMin != nil) != want {
+			t.Errorf("after %d looks without it, the verdict is %+v", missed, v)
+		}
+	}
+}
+
 // TestTwoRecordersWriteOneHistory, also where they take turns and each remembers what the other didn't see.
 func TestTwoRecordersWriteOneHistory(t *testing.T) {
 	t.Parallel()
