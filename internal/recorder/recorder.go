@@ -40,6 +40,7 @@ type app struct {
 	windows map[history.Key]*history.Window
 	at      int64            // of the last entry, Unix ms; 0 is none
 	trends  *protocol.Trends // of the last look; nil before the first
+	saidCut bool             // the log has that somebody else cut its history
 	unread  error            // why its history cannot be read: what it holds must not be lost, so nothing is written
 }
 
@@ -383,9 +384,23 @@ func (r *Recorder) remember(ctx context.Context, v *view.View, names []string) e
 	if r.apps == nil {
 		r.apps = map[string]*app{}
 	}
-	newest, bad, err := r.Store.newest(ctx, names)
+	bases := make(map[string]int64, len(r.apps))
+	for name, app := range r.apps {
+		bases[name] = app.encoder.KeyframeAt()
+	}
+	newest, cut, bad, err := r.Store.newest(ctx, names, bases)
 	if err != nil {
 		return err
+	}
+	for _, name := range cut {
+		app := r.apps[name]
+		if app.at != newest[name] { // another recorder goes on with it, or it is gone
+			continue
+		}
+		if app.encoder.Restart(); !app.saidCut {
+			r.Log.Warn("an app's history was trimmed by somebody else: up to now it is a gap, and goes on with an entry of everything. Leave pulse:history:* to the recorder", "app", name)
+			app.saidCut = true
+		}
 	}
 	unknown := map[string]Wants{}
 	var ahead []string // apps whose history was ahead

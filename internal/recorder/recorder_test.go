@@ -475,6 +475,41 @@ func TestEntriesOfTheFutureAreRemoved(t *testing.T) {
 	}
 }
 
+// TestHistoryThatSomebodyElseTrimsGoesOn with a keyframe, and what is newer is no gap. It is said once; not where the key is gone,
+// as where Redis is empty again.
+func TestHistoryThatSomebodyElseTrimsGoesOn(t *testing.T) {
+	t.Parallel()
+	const gone = history.Absent
+	for left, want := range map[int64]history.Column{
+		10: {100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 200, 201}, // nothing is gone
+		9:  {gone, gone, gone, gone, gone, gone, gone, gone, gone, gone, 200, 201},
+		3:  {gone, gone, gone, gone, gone, gone, gone, gone, gone, gone, 200, 201},
+		0:  {gone, gone, gone, gone, gone, gone, gone, gone, gone, gone, 200, 201},
+	} {
+		d := newDesk(t)
+		r := d.recorder()
+		for i := range 10 {
+			d.look(r, counts(100+i))
+		}
+		d.redis.Client.XTrimMaxLen(t.Context(), "pulse:history:shop", left)
+		for i := range 2 {
+			d.look(r, counts(200+i))
+		}
+		if diff := cmp.Diff(want, d.waiting("shop", "sqs/orders", 12)); diff != "" {
+			t.Errorf("of 10 entries %d are left: history (-want +got):\n%s", left, diff)
+		}
+		if left == 3 { // once more
+			d.redis.Client.XTrimMaxLen(t.Context(), "pulse:history:shop", 1)
+			if d.look(r, counts(300)); d.waiting("shop", "sqs/orders", 1)[0] != 300 {
+				t.Errorf("after another time it has %v", d.waiting("shop", "sqs/orders", 3))
+			}
+		}
+		if said := strings.Count(d.log.String(), "was trimmed by somebody else"); (said == 1) != (left == 9 || left == 3) || said > 1 {
+			t.Errorf("of 10 entries %d are left: it is said %d times", left, said)
+		}
+	}
+}
+
 // TestLongHistory is read page by page.
 func TestLongHistory(t *testing.T) {
 	t.Parallel()
