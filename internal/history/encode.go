@@ -50,6 +50,9 @@ func NewEncoder(life time.Duration, from *Decoder) *Encoder {
 // is missing cannot be read.
 func (e *Encoder) Restart() { e.keyframeAt = 0 }
 
+// KeyframeAt is when the keyframe was that the next entry may build on, in Unix ms; 0 if that will be a keyframe itself.
+func (e *Encoder) KeyframeAt() int64 { return e.keyframeAt * minuteMS }
+
 // Encode returns the entry of a look at a moment, in Unix ms, which sees these samples and no others. Write it with the
 // id [EntryID]. It is good until the next call.
 //

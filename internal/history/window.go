@@ -38,6 +38,9 @@ func (w *Window) Add(at int64, s *Sample) {
 	w.add(at/minuteMS, &st)
 }
 
+// At is when the newest look was, in Unix ms; 0 if there is none.
+func (w *Window) At() int64 { return w.latestIs * minuteMS }
+
 func (w *Window) add(minute int64, st *state) {
 	l := look{waiting: st.n[waiting], failed: Absent, processed: Absent, isIdle: st.isIdle()}
 	if st.knows(failed) {

@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/gravito-framework/pulse/internal/history"
@@ -24,8 +25,12 @@ func (s *Store) WithLastNumbers(read Read) Read {
 	known := map[string]bool{} // by app, after a reading that had its last numbers
 	return func(ctx context.Context, now time.Time, add func(view.Document) bool) (time.Duration, error) {
 		lost := map[string][]view.Document{} // by app
+		var keys []protocol.Address          // of apps of which the last numbers are not known
 		ahead, err := read(ctx, now, func(d view.Document) bool {
 			address, ok := protocol.ParseKey(d.Key)
+			if ok && address.Kind == protocol.KindQueues && !known[address.App] {
+				keys = append(keys, address)
+			}
 			if !ok || d.Data != nil || d.Err != nil || address.Kind != protocol.KindQueues || known[address.App] {
 				return add(d)
 			}
@@ -35,7 +40,7 @@ func (s *Store) WithLastNumbers(read Read) Read {
 		if err != nil {
 			return ahead, err
 		}
-		unread := s.addLast(ctx, lost, add)
+		unread := s.addLast(ctx, lost, sourcesOf(keys, lost), add)
 		for app := range lost {
 			known[app] = unread[app] == nil
 		}
@@ -43,9 +48,24 @@ func (s *Store) WithLastNumbers(read Read) Read {
 	}
 }
 
+// sourcesOf are the sources that keys have in their names, by app, as far as an app has lost ones.
+func sourcesOf(keys []protocol.Address, lost map[string][]view.Document) map[string]map[string]bool {
+	named := make(map[string]map[string]bool, len(lost))
+	for _, key := range keys {
+		if lost[key.App] == nil || key.Rest == "" {
+			continue
+		}
+		if named[key.App] == nil {
+			named[key.App] = map[string]bool{}
+		}
+		named[key.App][key.Rest] = true
+	}
+	return named
+}
+
 // addLast adds the documents of lost keys, by app, with what they last held. It returns those of apps of which it could not
-// find that out, for now.
-func (s *Store) addLast(ctx context.Context, lost map[string][]view.Document, add func(view.Document) bool) (unread map[string][]view.Document) {
+// find that out, for now. named are the sources, by app, that keys have in their names, lost or not.
+func (s *Store) addLast(ctx context.Context, lost map[string][]view.Document, named map[string]map[string]bool, add func(view.Document) bool) (unread map[string][]view.Document) {
 	apps := make(map[string]Wants, len(lost))
 	for app := range lost {
 		apps[app] = Wants{Queues: func(history.Key) bool { return false }}
@@ -54,10 +74,12 @@ func (s *Store) addLast(ctx context.Context, lost map[string][]view.Document, ad
 	ctx, cancel := context.WithTimeout(ctx, lastLimit)
 	defer cancel()
 	bad, err := s.History(ctx, time.Now().UnixMilli(), apps, func(app string, dec *history.Decoder) {
-		last := lastNumbers(app, dec, lost[app])
+		last := lastNumbers(app, dec, lost[app], named[app])
 		for _, d := range lost[app] {
 			address, _ := protocol.ParseKey(d.Key)
-			d.Last = last[address.Rest]
+			if d.Last = last[address.Rest]; address.Rest == "" {
+				d.Last = lastOfNone(last, named[app])
+			}
 			add(d)
 		}
 		delete(unread, app)
@@ -79,19 +101,31 @@ func (s *Store) addLast(ctx context.Context, lost map[string][]view.Document, ad
 	return unread
 }
 
+// lastOfNone are the last numbers of a key without a source in its name. Its body may have one: it is the source that no
+// key names; of several the one that was seen last.
+func lastOfNone(last map[string]*protocol.QueueSnapshot, named map[string]bool) (of *protocol.QueueSnapshot) {
+	for _, source := range slices.Sorted(maps.Keys(last)) {
+		if snapshot := last[source]; !named[source] && (of == nil || snapshot.Timestamp > of.Timestamp) {
+			of = snapshot
+		}
+	}
+	return of
+}
+
 // lastNumbers are the last numbers of an app's queues that history has as lost, or had when it was last written, by
-// their source, as far as the source is one of those that are lost.
-func lastNumbers(app string, dec *history.Decoder, lost []view.Document) map[string]*protocol.QueueSnapshot {
-	last := make(map[string]*protocol.QueueSnapshot, len(lost))
+// their source, as far as it may be that of a lost key.
+func lastNumbers(app string, dec *history.Decoder, lost []view.Document, named map[string]bool) map[string]*protocol.QueueSnapshot {
+	isLost := make(map[string]bool, len(lost))
 	for _, d := range lost {
 		address, _ := protocol.ParseKey(d.Key)
-		last[address.Rest] = nil
+		isLost[address.Rest] = true
 	}
+	last := map[string]*protocol.QueueSnapshot{}
 	for q := range dec.Last() {
-		snapshot, isLost := last[q.Source]
-		if !isLost {
+		if !isLost[q.Source] && (!isLost[""] || named[q.Source]) {
 			continue
 		}
+		snapshot := last[q.Source]
 		if snapshot == nil {
 			snapshot = &protocol.QueueSnapshot{App: app, Source: q.Source}
 			last[q.Source] = snapshot

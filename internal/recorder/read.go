@@ -117,6 +117,21 @@ type stream struct {
 	err   error // why it cannot be read
 	some  error // why some of it cannot
 	cmd   *redis.Cmd
+	// base is when the keyframe was of which hasBase asks whether it is there, in Unix ms; 0 is none.
+	base    int64
+	hasBase *redis.Cmd
+}
+
+// isThere is how many entries a stream has of an id. A script doesn't send what is in them: a keyframe may be large.
+const isThere = `return #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])`
+
+// lacksBase reports whether Redis answered that there is no such keyframe.
+func (st *stream) lacksBase() bool {
+	if st.hasBase == nil {
+		return false
+	}
+	n, err := st.hasBase.Int()
+	return err == nil && n == 0
 }
 
 // History reads the histories of apps from a time on, in Unix ms, one after the other: each is called with what was
@@ -335,6 +350,9 @@ func (s *Store) lastEntries(ctx context.Context, upTo string, streams []*stream)
 	pipe := s.client.Pipeline()
 	for _, st := range streams {
 		st.cmd = pipe.Do(ctx, "xrevrange", protocol.HistoryKey(st.app), upTo, "-", "count", 1)
+		if st.base > 0 {
+			st.hasBase = pipe.Eval(ctx, isThere, []string{protocol.HistoryKey(st.app)}, history.EntryID(st.base))
+		}
 	}
 	if err := s.exec(ctx, pipe); err != nil {
 		return nil, err
@@ -363,19 +381,20 @@ func (s *Store) exec(ctx context.Context, pipe redis.Pipeliner) error {
 	return nil
 }
 
-// newest is when the last entry of each app's history was, in Unix ms; 0 where there is none. bad says of which apps that
-// cannot be read, as [Store.History] does.
-func (s *Store) newest(ctx context.Context, apps []string) (at map[string]int64, bad map[string]error, err error) {
+// newest is when the last entry of each app's history was, in Unix ms; 0 where there is none. cut are
+// the apps whose keyframe of a time, of those in bases, is gone. bad says of which apps that cannot be read, as
+// [Store.History] does.
+func (s *Store) newest(ctx context.Context, apps []string, bases map[string]int64) (at map[string]int64, cut []string, bad map[string]error, err error) {
 	at, bad = make(map[string]int64, len(apps)), map[string]error{}
 	var refused error
 	for some := range slices.Chunk(apps, mostAtOnce) {
 		streams := make([]*stream, len(some))
 		for i, app := range some {
-			streams[i] = &stream{app: app}
+			streams[i] = &stream{app: app, base: bases[app]}
 		}
 		last, err := s.lastEntries(ctx, "+", streams)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		for i, st := range streams {
 			switch {
@@ -387,10 +406,13 @@ func (s *Store) newest(ctx context.Context, apps []string) (at map[string]int64,
 			case last[i] != nil:
 				at[st.app] = last[i].at()
 			}
+			if st.lacksBase() {
+				cut = append(cut, st.app)
+			}
 		}
 	}
 	if refused != nil && len(bad) == len(apps) {
-		return nil, nil, refused
+		return nil, nil, nil, refused
 	}
-	return at, bad, nil
+	return at, cut, bad, nil
 }

@@ -40,6 +40,7 @@ type app struct {
 	windows map[history.Key]*history.Window
 	at      int64            // of the last entry, Unix ms; 0 is none
 	trends  *protocol.Trends // of the last look; nil before the first
+	saidCut bool             // the log has that somebody else cut its history
 	unread  error            // why its history cannot be read: what it holds must not be lost, so nothing is written
 }
 
@@ -56,6 +57,8 @@ const (
 	MaxApps = 1000
 	// fewQueues are so few that it is no matter what they take.
 	fewQueues = 100
+	// missing is how long a queue's looks are remembered while it is in none: after a longer gap its trend begins anew.
+	missing = 3 * time.Minute
 	// trendLooks is how far back a recorder reads that has just started, for its first trends.
 	trendLooks = 16 * time.Minute
 )
@@ -396,26 +399,45 @@ func (r *Recorder) remember(ctx context.Context, v *view.View, names []string) e
 	if r.apps == nil {
 		r.apps = map[string]*app{}
 	}
-	newest, bad, err := r.Store.newest(ctx, names)
+	bases := make(map[string]int64, len(r.apps))
+	for name, app := range r.apps {
+		bases[name] = app.encoder.KeyframeAt()
+	}
+	newest, cut, bad, err := r.Store.newest(ctx, names, bases)
 	if err != nil {
 		return err
 	}
+	for _, name := range cut {
+		app := r.apps[name]
+		if app.at != newest[name] { // another recorder goes on with it, or it is gone
+			continue
+		}
+		if app.encoder.Restart(); !app.saidCut {
+			r.Log.Warn("an app's history was trimmed by somebody else: up to now it is a gap, and goes on with an entry of everything. Leave pulse:history:* to the recorder", "app", name)
+			app.saidCut = true
+		}
+	}
 	unknown := map[string]Wants{}
+	var ahead []string // apps whose history was ahead
 	for _, name := range names {
 		if newest[name] > now+future.Milliseconds() {
-			if err := r.Store.remove(ctx, name); err != nil {
+			last, err := r.Store.removeFrom(ctx, name, minuteOf(now))
+			if err != nil {
 				bad[name] = err
 				continue
 			}
-			r.Log.Warn("an app's history had entries of the future, which keep out all others, and begins anew", "app", name)
-			delete(r.apps, name)
-			newest[name] = 0
+			newest[name] = last
+			ahead = append(ahead, name)
 		}
 		known := r.apps[name]
 		if isRead := known != nil && known.unread == nil && known.at == newest[name]; !isRead && bad[name] == nil {
 			queues := v.Apps[name].Queues
 			unknown[name] = Wants{Queues: func(key history.Key) bool { return queues[string(key)] != nil }}
 		}
+	}
+	if len(ahead) > 0 {
+		r.Log.Warn("the history of apps had entries of the future, which keep out all others: they are removed, what is older is kept. "+
+			"Either Redis' clock was set back, or somebody else wrote them", "from", time.UnixMilli(minuteOf(now)).UTC(), "apps", len(ahead), "first", ahead[0])
 	}
 	if len(unknown) > 0 {
 		unread, err := r.Store.History(ctx, now-trendLooks.Milliseconds(), unknown, func(name string, dec *history.Decoder) {
@@ -488,12 +510,13 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 		t.Queues[string(s.Key)] = protocol.Verdict{Health: health, Reason: reason, Trend: trendOf(w.Trend())}
 	}
 	a.trends = t
-	if len(a.windows) > len(samples) {
-		maps.DeleteFunc(a.windows, func(key history.Key, _ *history.Window) bool { // of queues that are gone
-			_, is := slices.BinarySearchFunc(samples, key, func(s history.Sample, key history.Key) int { return cmp.Compare(s.Key, key) })
-			return !is
-		})
+	if len(a.windows) <= len(samples) {
+		return
 	}
+	maps.DeleteFunc(a.windows, func(key history.Key, w *history.Window) bool {
+		_, is := slices.BinarySearchFunc(samples, key, func(s history.Sample, key history.Key) int { return cmp.Compare(s.Key, key) })
+		return !is && now-w.At() > missing.Milliseconds() // its queue is gone
+	})
 }
 
 // trendOf is t with rates in thousandths: a patch should not carry digits that mean nothing.

@@ -200,6 +200,26 @@ func TestRestartGoesOn(t *testing.T) {
 	}
 }
 
+// TestAQueueThatOneLookMissesKeepsItsTrend. After more than that it begins anew.
+func TestAQueueThatOneLookMissesKeepsItsTrend(t *testing.T) {
+	t.Parallel()
+	for missed, want := range map[int]bool{1: true, 2: false} {
+		d := newDesk(t)
+		r := d.recorder()
+		for i := range 8 {
+			d.look(r, counts(100-5*i))
+		}
+		for range missed {
+			d.docs = []view.Document{{Key: "pulse:queues:shop:sqs", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"sqs","queues":[]}`, d.now.Add(time.Minute).UnixMilli())}}
+			d.look(r, "")
+		}
+		d.look(r, counts(60-5*missed))
+		if v := d.verdict(); (v.Trend.WaitingPerMin != nil) != want {
+			t.Errorf("after %d looks without it, the verdict is %+v", missed, v)
+		}
+	}
+}
+
 // TestTwoRecordersWriteOneHistory, also where they take turns and each remembers what the other didn't see.
 func TestTwoRecordersWriteOneHistory(t *testing.T) {
 	t.Parallel()
@@ -342,6 +362,40 @@ func TestLostQueuesStayInHistory(t *testing.T) {
 	}
 }
 
+// TestLostSourceOfAKeyWithoutOne: a reporter that is alone may leave its source out of its key. A program that starts anew
+// shows its queues, too, and beside it those of a key that names its source.
+func TestLostSourceOfAKeyWithoutOne(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.now = d.now.Add(time.Minute)
+	document := func(key, source, queue string) view.Document {
+		return view.Document{Key: key, SeenAt: d.now.UnixMilli(), Data: fmt.Appendf(nil,
+			`{"timestamp":%d,"app":"shop","source":%q,"queues":[{"name":%q,"driver":"bullmq","metrics":{"waiting":5}}]}`, d.now.UnixMilli(), source, queue)}
+	}
+	d.docs = []view.Document{document("pulse:queues:shop", "redis", "mail"), document("pulse:queues:shop:a", "a", "orders"), document("pulse:queues:shop:z", "z", "bills")}
+	d.look(d.recorder(), "")
+	d.docs[0].Data, d.docs[1].Data = nil, nil // z is live
+	var b view.Builder
+	read := d.store.WithLastNumbers(func(_ context.Context, _ time.Time, add func(view.Document) bool) (time.Duration, error) {
+		for _, doc := range d.docs {
+			add(doc)
+		}
+		return 0, nil
+	})
+	if _, err := read(t.Context(), d.now, b.Add); err != nil {
+		t.Fatal(err)
+	}
+	shop := b.Finish(d.now).Apps["shop"]
+	for key, source := range map[string]string{"bullmq/mail": "redis", "bullmq/orders": "a"} {
+		if q := shop.Queues[key]; q == nil || q.Source != source || q.Status != view.Lost || q.Metrics.Waiting != 5 {
+			t.Errorf("%s is %+v", key, q)
+		}
+	}
+	if len(shop.Queues) != 3 || len(shop.Sources) != 3 || shop.Sources["-"] != nil {
+		t.Errorf("it has %d queues, and the sources %v", len(shop.Queues), shop.Sources)
+	}
+}
+
 // TestRubbishInTheHistory: what others wrote keeps no app from being recorded, and no neighbour.
 func TestRubbishInTheHistory(t *testing.T) {
 	t.Parallel()
@@ -380,6 +434,79 @@ func TestRubbishInTheHistory(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEntriesOfTheFutureAreRemoved, and the past is kept: of a recorder that goes on, and of one that starts anew.
+func TestEntriesOfTheFutureAreRemoved(t *testing.T) {
+	t.Parallel()
+	for _, starts := range []bool{false, true} {
+		for what, c := range map[string]struct {
+			happens func(d *desk)
+			want    history.Column
+		}{
+			"somebody else wrote one": {func(d *desk) {
+				d.redis.Client.Do(t.Context(), "XADD", "pulse:history:shop", fmt.Sprint(d.now.Add(time.Hour).UnixMilli()), "p", "x")
+			}, history.Column{105, 106, 107, 108, 109, 200, 201}},
+			"the clock was set back": {func(d *desk) { d.now = d.now.Add(-4 * time.Minute) }, history.Column{101, 102, 103, 104, 105, 200, 201}},
+		} {
+			d := newDesk(t)
+			r := d.recorder()
+			for i := range 10 {
+				d.look(r, counts(100+i))
+			}
+			c.happens(d)
+			if starts {
+				r = d.recorder()
+			}
+			for i := range 2 {
+				d.look(r, counts(200+i))
+			}
+			if diff := cmp.Diff(c.want, d.waiting("shop", "sqs/orders", 7)); diff != "" {
+				t.Errorf("%s, starts %v: history (-want +got):\n%s", what, starts, diff)
+			}
+			if v := d.verdict(); v.Trend.WaitingPerMin == nil {
+				t.Errorf("%s, starts %v: the verdict is %+v", what, starts, v)
+			}
+			if n := strings.Count(d.log.String(), "entries of the future"); n != 1 {
+				t.Errorf("%s, starts %v: it is said %d times:\n%s", what, starts, n, d.log)
+			}
+		}
+	}
+}
+
+// TestHistoryThatSomebodyElseTrimsGoesOn with a keyframe, and what is newer is no gap. It is said once; not where the key is gone,
+// as where Redis is empty again.
+func TestHistoryThatSomebodyElseTrimsGoesOn(t *testing.T) {
+	t.Parallel()
+	const gone = history.Absent
+	for left, want := range map[int64]history.Column{
+		10: {100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 200, 201}, // nothing is gone
+		9:  {gone, gone, gone, gone, gone, gone, gone, gone, gone, gone, 200, 201},
+		3:  {gone, gone, gone, gone, gone, gone, gone, gone, gone, gone, 200, 201},
+		0:  {gone, gone, gone, gone, gone, gone, gone, gone, gone, gone, 200, 201},
+	} {
+		d := newDesk(t)
+		r := d.recorder()
+		for i := range 10 {
+			d.look(r, counts(100+i))
+		}
+		d.redis.Client.XTrimMaxLen(t.Context(), "pulse:history:shop", left)
+		for i := range 2 {
+			d.look(r, counts(200+i))
+		}
+		if diff := cmp.Diff(want, d.waiting("shop", "sqs/orders", 12)); diff != "" {
+			t.Errorf("of 10 entries %d are left: history (-want +got):\n%s", left, diff)
+		}
+		if left == 3 { // once more
+			d.redis.Client.XTrimMaxLen(t.Context(), "pulse:history:shop", 1)
+			if d.look(r, counts(300)); d.waiting("shop", "sqs/orders", 1)[0] != 300 {
+				t.Errorf("after another time it has %v", d.waiting("shop", "sqs/orders", 3))
+			}
+		}
+		if said := strings.Count(d.log.String(), "was trimmed by somebody else"); (said == 1) != (left == 9 || left == 3) || said > 1 {
+			t.Errorf("of 10 entries %d are left: it is said %d times", left, said)
+		}
 	}
 }
 

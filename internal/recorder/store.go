@@ -57,12 +57,31 @@ func fieldName(i int) string {
 	return history.Field + strconv.Itoa(i)
 }
 
-// remove removes a history that no recorder wrote: an entry of the future would keep out all others until then.
-func (s *Store) remove(ctx context.Context, app string) error {
-	if err := s.client.Del(ctx, protocol.HistoryKey(app)).Err(); err != nil {
-		return fmt.Errorf("remove %s at %s, which has entries of the future: %w", protocol.HistoryKey(app), s.name, publish.WithRemedy(err, protocol.HistoryKey(app)))
+// keepPast makes a stream anew of its last ARGV[2] entries up to ARGV[1], and returns the id of the last; it lives for
+// ARGV[3] ms. XDEL would not do: after it, too, a stream takes only ids beyond the highest that it ever had. No recorder
+// writes an entry of so many fields that unpack fails.
+const keepPast = `
+local kept = redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', ARGV[2])
+redis.call('DEL', KEYS[1])
+local last = '0-0'
+for i = #kept, 1, -1 do
+  if #kept[i][2] <= 4000 then
+    last = redis.call('XADD', KEYS[1], kept[i][1], unpack(kept[i][2]))
+  end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return last`
+
+// removeFrom removes the entries of a history from a minute on: those of the future would keep out all others until then.
+// It returns when the last entry before was, in Unix ms; 0 is none.
+func (s *Store) removeFrom(ctx context.Context, app string, minute int64) (last int64, err error) {
+	key := protocol.HistoryKey(app)
+	most := 2 * s.life / time.Minute // more than there are of recorders: see trim
+	id, err := s.client.Eval(ctx, keepPast, []string{key}, minute-1, int64(most), s.life.Milliseconds()).Text()
+	if err != nil {
+		return 0, fmt.Errorf("remove the entries of the future from %s at %s: %w", key, s.name, publish.WithRemedy(err, key))
 	}
-	return nil
+	return (&entry{id: id}).at(), nil
 }
 
 // record is what is kept of an app at a look.
