@@ -220,7 +220,8 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	sum.Apps = len(records)
 	wasBlind := r.blind != nil
 	if len(records) == 0 && len(names) > 0 && !wasBlind {
-		return at, sum, errors.Join(r.readAlerts(ctx, &sum), forgotten)
+		err = errors.Join(r.readAlerts(ctx, &sum), forgotten)
+		return at, sum, err
 	}
 	r.blind = r.alert(ctx, v, judged, &sum)
 	if wasBlind && r.blind == nil && len(records) == 0 { // say so, without waiting for the next minute
