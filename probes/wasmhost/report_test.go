@@ -48,7 +48,7 @@ func TestBesideAHostileModuleAReportHasItsQueuesAndTheLogOneLine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			module, err := load(t, c.made, limits)
+			module, err := load(t, c.made, limitsFor(c.want))
 			if err != nil {
 				t.Fatal(err)
 			}
