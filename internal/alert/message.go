@@ -107,7 +107,7 @@ func oneLine(s string) string {
 }
 
 // address is what programs make links of. In a queue's name it would lead anywhere.
-var address = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i):(//)|\b(www)\.`) })
+var address = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)://|\bwww\.`) })
 
 // unlinked is foreign text of which no program makes a link: a word joiner, which nobody sees, is in each address.
 func unlinked(s string) string {

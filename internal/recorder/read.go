@@ -168,7 +168,7 @@ func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants, 
 			switch {
 			case st.err != nil:
 				bad[st.app] = st.err
-				if refused == nil && redisconn.IsRefusal(st.err) && !isOfKey(st.err) {
+				if refused == nil && isOfAll(st.err) {
 					refused = st.err
 				}
 			case st.some != nil:
@@ -280,6 +280,9 @@ const tooLarge = "TOOLARGE"
 func isOfKey(err error) bool {
 	return redis.HasErrorPrefix(err, "WRONGTYPE") || redis.HasErrorPrefix(err, tooLarge) || redis.HasErrorPrefix(err, "CLUSTERDOWN")
 }
+
+// isOfAll reports whether a refusal is about more than a key, such as of the login.
+func isOfAll(err error) bool { return redisconn.IsRefusal(err) && !isOfKey(err) }
 
 // isOfNode reports whether a command that was not answered says nothing about others: their keys may be on another node.
 func (s *Store) isOfNode(ctx context.Context) bool {
@@ -400,7 +403,7 @@ func (s *Store) newest(ctx context.Context, apps []string, bases map[string]int6
 			switch {
 			case st.err != nil:
 				bad[st.app] = st.err
-				if refused == nil && redisconn.IsRefusal(st.err) && !isOfKey(st.err) {
+				if refused == nil && isOfAll(st.err) {
 					refused = st.err
 				}
 			case last[i] != nil:

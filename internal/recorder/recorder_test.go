@@ -562,16 +562,22 @@ func TestAppThatIsGoneIsForgotten(t *testing.T) {
 	}
 }
 
+// alerts is a manager of alerts on stalled queues that tells nobody.
+func (d *desk) alerts() *alert.Manager {
+	d.t.Helper()
+	rules, err := alert.ParseRules("stalled")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
+}
+
 // TestAlertsSeeTheVerdictOfThisMinute, and what fires is part of it.
 func TestAlertsSeeTheVerdictOfThisMinute(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	r := d.recorder()
-	rules, err := alert.ParseRules("stalled")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Alerts = &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
+	r.Alerts = d.alerts()
 	const stuck = `"waiting":5,"active":0`
 	for minute, want := range []int{0, 0, 1, 1} {
 		if sum := d.look(r, stuck); sum.Firing != want {
@@ -598,11 +604,7 @@ func TestAlertsOfTheLastAppEnd(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	r := d.recorder()
-	rules, err := alert.ParseRules("stalled")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Alerts = &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
+	r.Alerts = d.alerts()
 	for _, want := range []int{0, 0, 1} {
 		if sum := d.look(r, `"waiting":5,"active":0`); sum.Firing != want {
 			t.Errorf("%d fire, want %d", sum.Firing, want)
@@ -634,11 +636,7 @@ func TestAlertsThatCannotBeReadAreSaid(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	r := d.recorder()
-	rules, err := alert.ParseRules("stalled")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Alerts = &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
+	r.Alerts = d.alerts()
 	d.redis.Client.RPush(t.Context(), protocol.AlertsKey, "x")
 	for range 2 {
 		d.now = d.now.Add(time.Minute)
@@ -694,15 +692,8 @@ func TestRecorderWithoutTheChannelsOfAnotherSaysSo(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	r := d.recorder()
-	rules, err := alert.ParseRules("stalled")
-	if err != nil {
-		t.Fatal(err)
-	}
-	manager := func() *alert.Manager {
-		return &alert.Manager{Rules: rules, Keeper: publish.New(d.redis.Client, "redis", time.Minute), Log: slog.New(slog.DiscardHandler)}
-	}
 	const stuck = `"waiting":5,"active":0`
-	r.Alerts = manager()
+	r.Alerts = d.alerts()
 	for range 3 {
 		d.look(r, stuck)
 	}
@@ -711,7 +702,7 @@ func TestRecorderWithoutTheChannelsOfAnotherSaysSo(t *testing.T) {
 			d.redis.Client.HSet(t.Context(), protocol.AlertsKey, field, strings.TrimSuffix(text, "}")+`,"sent":{"x":1}}`)
 		}
 	}
-	r.Alerts = manager()
+	r.Alerts = d.alerts()
 	for range 2 {
 		if d.look(r, stuck); !strings.Contains(d.problems("shop"), "PULSE_ALERTS of this recorder lacks channels that were told of 1 alert: ") {
 			t.Errorf("its problems are %q", d.problems("shop"))

@@ -17,15 +17,14 @@ import (
 func Drive(ctx context.Context, about Description, s Session, now time.Time, ask func([]Request) ([]Reply, error)) (*protocol.QueueSnapshot, error) {
 	step := s.Poll(ctx, now)
 	guard := Guard{Adapter: DescriptionOf(s, about)}
+	if guard.Adapter.IsStranger && guard.Adapter.Source == Redis {
+		ask = guard.apart(ask)
+	}
 	for len(step.Requests) > 0 {
 		if err := guard.Check(step.Requests); err != nil {
 			return nil, errors.New("the adapter " + guard.Adapter.Name + " " + err.Error())
 		}
-		answer := ask
-		if guard.Adapter.IsStranger && guard.Adapter.Source == Redis {
-			answer = guard.apart(ask)
-		}
-		replies, err := answer(step.Requests)
+		replies, err := ask(step.Requests)
 		if err != nil {
 			return nil, err
 		}

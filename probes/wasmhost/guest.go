@@ -12,12 +12,13 @@ import (
 
 // guest is an instance, and the run time it has left in this poll.
 type guest struct {
-	instance *instance
-	left     time.Duration // run time
-	most     time.Duration // run time of a poll
-	log      *lines
-	buffer   []byte // of the replies, kept from one round to the next
-	cut      bool   // the caller's time was over while it ran, and it cannot go on
+	instance   *instance
+	isStranger bool          // as its description says
+	left       time.Duration // run time
+	most       time.Duration // run time of a poll
+	log        *lines
+	buffer     []byte // of the replies, kept from one round to the next
+	cut        bool   // the caller's time was over while it ran, and it cannot go on
 }
 
 // errStopped means that the caller's time was over, before the instance ran or while it did.

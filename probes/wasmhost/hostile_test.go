@@ -78,6 +78,17 @@ func TestAGoodModuleIsAnAdapter(t *testing.T) {
 	if about := module.Describe(); about.Name != "test" || about.Version != "1" || about.Source != adapter.Redis || !slices.Equal(about.Commands, []string{"LLEN"}) {
 		t.Errorf("%+v", about)
 	}
+	for _, trusted := range []bool{false, true} {
+		o := wasmhost.Options{Trusted: trusted}
+		module, err := load(t, wasmhosttest.Module{}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		about := open(t, wasmhosttest.Module{}, o).(*wasmhost.Session).Describe()
+		if module.Describe().IsStranger == trusted || about.IsStranger == trusted {
+			t.Errorf("trusted is %v: the module is %+v, its session %+v", trusted, module.Describe(), about)
+		}
+	}
 	s := open(t, wasmhosttest.Module{}, wasmhost.Options{})
 	for range 3 {
 		step, asked := drive(t.Context(), s, noon)

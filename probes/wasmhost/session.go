@@ -55,7 +55,6 @@ func (s *Session) open(ctx context.Context) error {
 		return err
 	}
 	s.guest, s.about = g, about
-	s.about.IsStranger = !s.module.options.Trusted
 	return nil
 }
 

@@ -91,7 +91,6 @@ func Load(ctx context.Context, wasm []byte, o Options) (*Module, error) {
 	guest, err := m.start(ctx)
 	if err == nil {
 		m.about, err = guest.describe(ctx)
-		m.about.IsStranger = !o.Trusted
 		guest.instance.close(ctx)
 	}
 	if err != nil {
@@ -128,7 +127,7 @@ func (m *Module) start(ctx context.Context) (*guest, error) {
 	if m.closed.Load() {
 		return nil, errModuleClosed
 	}
-	g := &guest{log: &lines{log: m.options.Log, name: m.about.Name}, left: m.options.runTime(), most: m.options.runTime()}
+	g := &guest{isStranger: !m.options.Trusted, log: &lines{log: m.options.Log, name: m.about.Name}, left: m.options.runTime(), most: m.options.runTime()}
 	err := g.timed(ctx, func(ctx context.Context) (err error) {
 		g.instance, err = m.engine.start(ctx)
 		return err
@@ -164,6 +163,7 @@ func (g *guest) describe(ctx context.Context) (adapter.Description, error) {
 	}
 	d := adapter.Description{
 		Name: about.Text("name"), Version: about.Text("version"), Source: adapter.Source(about.Text("source")), Commands: about.Texts("commands"),
+		IsStranger: g.isStranger,
 	}
 	switch {
 	case !protocol.ValidName(d.Name):
