@@ -1,7 +1,5 @@
 import { isAscii } from 'node:buffer'
 import type { Reply } from './resp.js'
-import { nameOf } from './guard.js'
-import { sized } from './read-commands.js'
 import type { Send } from './session.js'
 
 /** What {@link fromIoredis} needs of ioredis: 5 or 6, one server or a Sentinel. */
@@ -63,46 +61,6 @@ export function fromNodeRedis(client: NodeRedisClient): Send {
     const results = await Promise.allSettled(requests.map((request) => client.sendCommand(request, { typeMapping })))
     return results.map((r, i) => (r.status === 'rejected' ? refusal(r.reason) : asInRESP2(requests[i], r.value as Reply)))
   }
-}
-
-/** About how many bytes the replies to one round of a stranger's module may have. */
-const maxReplyBytes = 16 << 20
-
-/**
- * Makes a `send` for a module that a stranger wrote. It sends what has a small answer at once, and each other request
- * alone, because Redis keeps all answers to what it is asked at once, and where its memory is bounded it removes keys for
- * them. Where the answers to a round exceed 16 MiB it sends no more, and throws. `send` must return replies as values.
- */
-export function forStranger(send: Send): Send {
-  return async (requests) => {
-    const replies = new Array<Reply>(requests.length)
-    let left = maxReplyBytes
-    const ask = async (part: number[]): Promise<void> => {
-      const answers = await send(part.map((i) => requests[i] as Buffer[]))
-      if (answers instanceof Uint8Array) throw new TypeError('forStranger takes a send that returns replies as values, not as bytes')
-      if (answers.length !== part.length) throw new TypeError(`send was asked ${part.length} requests and returned ${answers.length} replies`)
-      part.forEach((i, k) => {
-        replies[i] = answers[k]
-        left -= sizeOf(answers[k])
-      })
-      if (left < 0) throw new Error(`the adapter asked for more than it may be answered in a round, which is ${maxReplyBytes} bytes`)
-    }
-    const small: number[] = []
-    const others: number[] = []
-    requests.forEach((request, i) => (sized.has(nameOf(request)) ? small : others).push(i))
-    if (small.length > 0) await ask(small)
-    for (const i of others) await ask([i])
-    return replies
-  }
-}
-
-/** About how many bytes a reply takes. */
-function sizeOf(reply: Reply): number {
-  const own = 40
-  if (typeof reply === 'string' || reply instanceof Uint8Array) return own + reply.length
-  if (reply instanceof Map) return own + sizeOf([...reply.keys()]) + sizeOf([...reply.values()])
-  if (Array.isArray(reply) || reply instanceof Set) return [...(reply as Iterable<Reply>)].reduce<number>((sum, item) => sum + sizeOf(item), own)
-  return own
 }
 
 const noCluster = 'the client is one of a cluster, where SCAN and CLIENT LIST must be asked of each node: use a client of one server, or write a send of your own'

@@ -1,7 +1,7 @@
 export type { Metrics, Problem, Queue, QueueSnapshot } from '@gravito/pulse-protocol'
 export type { Description } from './description.js'
 export { AdapterError, type ErrorCode } from './errors.js'
-export { forStranger, fromIoredis, fromNodeRedis, type IoredisClient, type NodeRedisClient } from './clients.js'
+export { fromIoredis, fromNodeRedis, type IoredisClient, type NodeRedisClient } from './clients.js'
 export type { Limits } from './limits.js'
 export { AdapterModule, type Options, type Settings } from './module.js'
 export type { Reply } from './resp.js'

@@ -11,6 +11,12 @@ import { AdapterSession, type Opened } from './session.js'
 import { wasiFunctions } from './wasi.js'
 
 export interface Options {
+  /**
+   * That you wrote the module yourself, or it is this project's own: all that it asks in a round is sent at once. By default it
+   * is a stranger's. Then what has a small answer is sent at once, each other request alone, and a round of which the answers
+   * exceed 16 MiB breaks a rule.
+   */
+  trusted?: boolean
   /** What the module may use. What is left out is the adapter ABI's default. */
   limits?: Partial<Limits>
   /**
@@ -33,12 +39,14 @@ export interface Settings {
 export class AdapterModule {
   readonly #module: WebAssembly.Module
   readonly #limits: Limits
+  readonly #trusted: boolean
   readonly #log: (line: string) => void
   readonly #description: Description
 
-  private constructor(module: WebAssembly.Module, limits: Limits, log: (line: string) => void, label: string) {
+  private constructor(module: WebAssembly.Module, limits: Limits, trusted: boolean, log: (line: string) => void, label: string) {
     this.#module = module
     this.#limits = limits
+    this.#trusted = trusted
     this.#log = log
     // An instance only to be asked, and gone again.
     this.#description = new Instance(module, limits, (line) => log(`the module ${label} ${line}`)).describe()
@@ -57,7 +65,7 @@ export class AdapterModule {
       if (bytes.length > limits.moduleBytes) throw tooLarge(bytes.length, limits)
       const shape = readModule(bytes, limits.memoryBytes)
       checkShape(shape, wasiFunctions)
-      return new AdapterModule(await WebAssembly.compile(shape.limited), limits, log, label)
+      return new AdapterModule(await WebAssembly.compile(shape.limited), limits, options.trusted === true, log, label)
     } catch (err) {
       const message = err instanceof WebAssembly.CompileError ? `cannot be compiled: ${err.message}` : messageOf(err)
       throw new AdapterError('module', `the module ${label} ${message}`, { cause: err })
@@ -84,7 +92,7 @@ export class AdapterModule {
       return { instance, description }
     }
     try {
-      return new AdapterSession({ app: settings.app, source: given.source ?? '', limits: this.#limits, log, start })
+      return new AdapterSession({ app: settings.app, source: given.source ?? '', limits: this.#limits, trusted: this.#trusted, log, start })
     } catch (err) {
       if (!(err instanceof Broken)) throw err
       throw new AdapterError('settings', `the adapter ${this.#description.name} ${err.message}`, { cause: err })

@@ -258,6 +258,18 @@ function sameBytes(word: Buffer, data: Buffer, from: number, to: number): boolea
   return true
 }
 
+/** The replies in data, all of which must be RESP2. They are views of data. */
+export function splitReplies(data: Buffer): Buffer[] {
+  const parser = new Parser(data)
+  const replies: Buffer[] = []
+  while (parser.at < data.length) {
+    const from = parser.at
+    parser.skip(0)
+    replies.push(data.subarray(from, parser.at))
+  }
+  return replies
+}
+
 /** How many replies are in data, all of which must be RESP2. */
 export function countReplies(data: Buffer): number {
   const parser = new Parser(data)

@@ -5,6 +5,7 @@ import type { Instance, Step } from './instance.js'
 import type { Limits } from './limits.js'
 import { countReplies, encodeReplies, type Reply } from './resp.js'
 import { readSnapshot, type Poll } from './snapshot.js'
+import { askApart } from './stranger.js'
 
 /**
  * Asks a server an adapter's requests and returns one reply each, in order: as values, or as the bytes of
@@ -21,6 +22,7 @@ const longestWait = 300_000
 export interface SessionParts {
   readonly app: string
   readonly source: string
+  readonly trusted: boolean
   readonly limits: Limits
   readonly log: (line: string) => void
   /** Starts an instance and opens the adapter. */
@@ -121,7 +123,13 @@ export class AdapterSession {
     }
   }
 
-  async #ask(send: Send, requests: Buffer[][]): Promise<Buffer> {
+  /** The replies to a round, as RESP2. */
+  #ask(send: Send, requests: Buffer[][]): Promise<Buffer> {
+    const ask = (part: Buffer[][]) => this.#askAtOnce(send, part)
+    return this.#parts.trusted ? ask(requests) : askApart(requests, ask)
+  }
+
+  async #askAtOnce(send: Send, requests: Buffer[][]): Promise<Buffer> {
     const due = requests.length // before the caller has them
     const replies = await send(requests)
     let encoded: Buffer

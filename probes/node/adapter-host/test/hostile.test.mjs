@@ -291,7 +291,7 @@ test('64 rounds are fine', async () => {
 test('200,001 requests', async () => {
   const many = (n) => adapter({ poll: `R${request('ROLE').repeat(n)}`, memory: [200] })
   await broken(many(200_001), /there are more than 200000 requests/)
-  const s = await session(many(200_000))
+  const s = await session(many(200_000), { ...quiet, trusted: true }) // of which all are asked at once
   let asked
   await s.poll(async (requests) => ((asked = requests.length), requests.map(() => null)), now)
   assert.equal(asked, 200_000)
@@ -430,6 +430,30 @@ test('an adapter that gives a reason goes on', async () => {
   assert.deepEqual(log, [])
   await assert.rejects((await session(adapter({ poll: 'E' }), quiet)).poll(three, now), /it gave no reason/)
   await assert.rejects((await session(adapter({ poll: `E${'x'.repeat(10_000)}` }), quiet)).poll(three, now), (err) => err.message.length < 600)
+})
+
+test("a stranger's large answers are asked for one at a time", async () => {
+  const poll = `R${request('GET', 'a')}${request('LLEN', 'b')}${request('GET', 'c')}${request('LLEN', 'd')}`
+  const asked = async (options, reply = (part) => part.map(() => 3)) => {
+    const parts = []
+    const s = await session(adapter({ poll }), { ...quiet, ...options })
+    await s.poll(async (part) => (parts.push(part.map((words) => words.join(' '))), reply(part)), now)
+    return parts
+  }
+  const apart = [['LLEN b', 'LLEN d'], ['GET a'], ['GET c']]
+  assert.deepEqual(await asked({}), apart)
+  assert.deepEqual(await asked({}, (part) => Buffer.from(':3\r\n'.repeat(part.length))), apart)
+  assert.deepEqual(await asked({ trusted: true }), [['GET a', 'LLEN b', 'GET c', 'LLEN d']])
+  await assert.rejects(asked({}, () => [3]), { code: 'source', message: /asked 2 requests and was given 1 replies/ })
+})
+
+test("a stranger's round is answered with 16 MiB at most", async () => {
+  const s = await session(adapter({ poll: `R${request('GET', 'a').repeat(100)}` }))
+  const quarter = Buffer.alloc(4 << 20)
+  let sent = 0
+  const send = async () => (sent++, [quarter])
+  await assert.rejects(s.poll(send, now), { code: 'broken', message: /asked for more than it may be answered in a round, which is 16777216 bytes; its instance is closed/ })
+  assert.equal(sent, 4)
 })
 
 test('settings that it does not take', async () => {

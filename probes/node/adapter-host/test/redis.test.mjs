@@ -8,7 +8,7 @@ import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import { createClient } from 'redis'
 import { createClient as createClient5 } from 'redis5'
-import { AdapterModule, forStranger, fromIoredis, fromNodeRedis } from '@gravito/pulse-adapter-host'
+import { AdapterModule, fromIoredis, fromNodeRedis } from '@gravito/pulse-adapter-host'
 import { encodeReplies } from '../dist/resp.js'
 import { asks, builtIn, output, redis, root, without } from './servers.mjs'
 
@@ -105,10 +105,10 @@ test('Node reports what the native reporter does, with each client', { skip: wit
   assert.equal(expected['bullmq/grüße an 日本'].meta.paused, true)
   assert.equal(Object.keys(expected).length, 11, Object.keys(expected).join(', '))
 
-  const module = await AdapterModule.load(builtIn)
-  const made = Object.entries(await sends(t, server.url))
-  for (const [client, send] of [...made, ...made.map(([client, send]) => [`${client}, for a stranger`, forStranger(send)])]) {
-    await t.test(client, async () => {
+  const clients = Object.entries(await sends(t, server.url))
+  for (const trusted of [true, false]) for (const [client, send] of clients) {
+    await t.test(`${client}, ${trusted ? 'trusted' : "a stranger's"}`, async () => {
+      const module = await AdapterModule.load(builtIn, { trusted })
       const found = []
       for (const settings of drivers) {
         const session = await module.open({ app: 'shop', source: 'redis', ...settings })
@@ -125,27 +125,6 @@ test('Node reports what the native reporter does, with each client', { skip: wit
       assert.equal(found.length, native.queues.length)
     })
   }
-})
-
-test('a stranger is asked for its large answers one at a time', async () => {
-  const requests = ['LRANGE a 0 -1', 'LLEN b', 'HGET c f', 'ZSCORE d m'].map((text) => text.split(' ').map((word) => Buffer.from(word)))
-  const asked = []
-  const echo = async (part) => {
-    asked.push(part.map(String).join(' & '))
-    return part.map((request) => String(request[1]))
-  }
-  assert.deepEqual(await forStranger(echo)(requests), ['a', 'b', 'c', 'd'])
-  assert.deepEqual(asked, ['LLEN,b & ZSCORE,d,m', 'LRANGE,a,0,-1', 'HGET,c,f'])
-
-  let sent = 0
-  const quarter = Buffer.alloc(4 << 20)
-  for (const reply of [[quarter], new Set([quarter]), new Map([['k', quarter]])]) {
-    sent = 0
-    await assert.rejects(forStranger(async () => (sent++, [reply]))(Array(100).fill(requests[0])), /more than it may be answered in a round, which is 16777216 bytes/)
-    assert.equal(sent, 4)
-  }
-  await assert.rejects(forStranger(async () => [])(requests), /returned 0 replies/)
-  await assert.rejects(forStranger(async () => Buffer.from(':1\r\n'))(requests), /as values, not as bytes/)
 })
 
 test('a poll changes nothing', { skip: without('redis-server', builtIn) }, async (t) => {
