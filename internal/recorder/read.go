@@ -36,9 +36,8 @@ const (
 type Wants struct {
 	// Queues says of which queues points are kept; nil is of all.
 	Queues func(history.Key) bool
-	// Sum takes the sums of all queues, if there is one; Part says how each counts; nil is as it is.
-	Sum  *history.Sum
-	Part func(history.Key) history.Part
+	// Sum takes the sums of all queues, if there is one.
+	Sum *history.Sum
 }
 
 // entry is one of a stream's.
@@ -150,7 +149,7 @@ func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants, 
 		var streams []*stream
 		for _, app := range left[:n] {
 			wants := apps[app]
-			streams = append(streams, &stream{app: app, start: "-", dec: &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum, Part: wants.Part}})
+			streams = append(streams, &stream{app: app, start: "-", dec: &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum}})
 		}
 		left = left[n:]
 		size, err := s.begin(ctx, from, streams)

@@ -197,6 +197,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	}
 	judged := make(map[string]*protocol.Trends, len(names))
 	records := make([]record, 0, len(names))
+	parts := v.Parts()
 	for _, name := range names {
 		app := r.apps[name]
 		if app.at >= minuteOf(now) { // there was a look in this minute, by this recorder or another
@@ -205,7 +206,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 			}
 			continue
 		}
-		samples := SamplesOf(v.Apps[name])
+		samples := SamplesOf(v.Apps[name], parts)
 		sum.Queues += len(samples)
 		app.judge(name, now, samples)
 		judged[name] = app.trends
@@ -530,14 +531,14 @@ func trendOf(t history.Trend) protocol.Trend {
 	return t.Trend
 }
 
-// SamplesOf are the queues of an app, in the order of their keys.
-func SamplesOf(a *view.App) []history.Sample {
+// SamplesOf are the queues of an app, in the order of their keys. parts are those of its view.
+func SamplesOf(a *view.App, parts map[*view.Queue]view.Part) []history.Sample {
 	samples := make([]history.Sample, 0, len(a.Queues))
 	for _, key := range slices.Sorted(maps.Keys(a.Queues)) {
 		q := a.Queues[key]
 		s := history.Sample{
 			Key: history.Key(key), Name: q.Name, Driver: q.Driver, Source: q.Source, Metrics: q.Metrics,
-			Paused: q.IsPaused(), DeadLetters: q.IsDeadLetterQueue(), Lost: !q.IsCurrent(), Seen: q.ReportedAt(),
+			Paused: q.IsPaused(), Part: history.Part(parts[q]), Lost: !q.IsCurrent(), Seen: q.ReportedAt(),
 		}
 		if q.Driver == protocol.DriverOther {
 			if name := q.DriverName(); name != string(protocol.DriverOther) {

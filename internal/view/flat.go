@@ -108,9 +108,6 @@ func (q *Queue) ReportedAt() int64 { return q.at }
 // IsPaused reports whether its reporter says that q is paused.
 func (q *Queue) IsPaused() bool { return q.isPaused }
 
-// IsDeadLetterQueue reports whether other queues move their failed jobs into q.
-func (q *Queue) IsDeadLetterQueue() bool { return q.isDLQ }
-
 // isOf reports whether q is a driver's, by one of the two names it may have.
 func (q *Queue) isOf(driver string) bool {
 	return string(q.Driver) == driver || strings.HasPrefix(q.key, driver+"/")
