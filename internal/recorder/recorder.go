@@ -37,11 +37,18 @@ type Recorder struct {
 // app is what is remembered of an app between two looks.
 type app struct {
 	encoder *history.Encoder
-	windows map[history.Key]*history.Window
+	windows map[queue]*history.Window
 	at      int64            // of the last entry, Unix ms; 0 is none
 	trends  *protocol.Trends // of the last look; nil before the first
 	saidCut bool             // the log has that somebody else cut its history
 	unread  error            // why its history cannot be read: what it holds must not be lost, so nothing is written
+}
+
+// queue is a reporter's, by the key that it had if there were no other: in the view it may be another reporter's.
+type queue struct{ key, source string }
+
+func queueOf(s *history.Sample) queue {
+	return queue{string(s.Key[:len(cmp.Or(s.MetaDriver, string(s.Driver)))+1+len(s.Name)]), s.Source}
 }
 
 const (
@@ -57,7 +64,7 @@ const (
 	MaxApps = 1000
 	// fewQueues are so few that it is no matter what they take.
 	fewQueues = 100
-	// missing is how long a queue's looks are remembered while it is in none: after a longer gap its trend begins anew.
+	// missing is how long a queue's looks are remembered while it is in none, or lost: after a longer gap its trend begins anew.
 	missing = 3 * time.Minute
 	// trendLooks is how far back a recorder reads that has just started, for its first trends.
 	trendLooks = 16 * time.Minute
@@ -464,10 +471,10 @@ func (r *Recorder) remember(ctx context.Context, v *view.View, names []string) e
 
 // goOn is what is remembered of an app, from its history up to its newest entry.
 func (r *Recorder) goOn(dec *history.Decoder, newest int64, of *view.App) *app {
-	a := &app{windows: map[history.Key]*history.Window{}, at: newest}
-	for key := range of.Queues {
+	a := &app{windows: map[queue]*history.Window{}, at: newest}
+	for key, q := range of.Queues {
 		w := dec.Window(history.Key(key))
-		a.windows[history.Key(key)] = &w
+		a.windows[queue{q.PlainKey(), q.Source}] = &w
 	}
 	isRead := dec.At() == newest
 	if dec.Len() > 2*len(of.Queues)+fewQueues { // most are gone, and would take memory: better a keyframe of those that are there
@@ -499,15 +506,15 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 	t := &protocol.Trends{Timestamp: now, App: name, Queues: make(map[string]protocol.Verdict, len(samples))}
 	for i := range samples {
 		s := &samples[i]
-		w := a.windows[s.Key]
-		if w == nil {
+		w := a.windows[queueOf(s)]
+		switch {
+		case s.Lost:
+			continue
+		case w == nil:
 			w = new(history.Window)
-			a.windows[s.Key] = w
+			a.windows[queueOf(s)] = w
 		}
 		w.Add(now, s)
-		if s.Lost {
-			continue
-		}
 		health, reason := w.Judge(s)
 		t.Queues[string(s.Key)] = protocol.Verdict{Health: health, Reason: reason, Trend: trendOf(w.Trend())}
 	}
@@ -515,10 +522,7 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 	if len(a.windows) <= len(samples) {
 		return
 	}
-	maps.DeleteFunc(a.windows, func(key history.Key, w *history.Window) bool {
-		_, is := slices.BinarySearchFunc(samples, key, func(s history.Sample, key history.Key) int { return cmp.Compare(s.Key, key) })
-		return !is && now-w.At() > missing.Milliseconds() // its queue is gone
-	})
+	maps.DeleteFunc(a.windows, func(_ queue, w *history.Window) bool { return now-w.At() > missing.Milliseconds() })
 }
 
 // trendOf is t with rates in thousandths: a patch should not carry digits that mean nothing.

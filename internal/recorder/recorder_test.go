@@ -810,3 +810,35 @@ func TestVerdictsAreNeverTooLargeToRead(t *testing.T) {
 		t.Errorf("%d bytes, %d verdicts, the dead one is %+v, %v", len(text), len(trends.Queues), trends.Queues["sqs/z-dead@1"], err)
 	}
 }
+
+// TestLooksStayWithTheirReportersQueue: of two reporters' queues with one key the view calls the one that of the reporter which
+// sorts first, also where that comes later. Neither is judged by the other's looks.
+func TestLooksStayWithTheirReportersQueue(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	look := func(sources ...string) map[string]protocol.Verdict {
+		t.Helper()
+		d.docs = nil
+		for _, source := range sources {
+			d.docs = append(d.docs, view.Document{Key: "pulse:queues:shop:" + source, Data: fmt.Appendf(nil,
+				`{"timestamp":%d,"app":"shop","source":%q,"queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":5,"active":0}}]}`, d.now.Add(time.Minute).UnixMilli(), source)})
+		}
+		d.look(r, "")
+		text, err := d.redis.Client.Get(t.Context(), "pulse:trend:shop").Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		trends, err := protocol.DecodeTrends(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return trends.Queues
+	}
+	look("b")
+	look("b")
+	got := look("a", "b")
+	if a, b := got["sqs/orders"].Health, got["sqs/orders@b"].Health; a != protocol.HealthUnknown || b != protocol.HealthStalled {
+		t.Errorf("the new one is %s, and the other %s", a, b)
+	}
+}
