@@ -283,6 +283,12 @@ func isOfKey(err error) bool {
 // isOfAll reports whether a refusal is about more than a key, such as of the login.
 func isOfAll(err error) bool { return redisconn.IsRefusal(err) && !isOfKey(err) }
 
+// isOnDeadNode reports whether err is that the node of a cluster which has the key of a command cannot be reached, or that none
+// has it. Other keys may be on nodes that live.
+func (s *Store) isOnDeadNode(ctx context.Context, err error) bool {
+	return (!redisconn.IsRefusal(err) || redis.HasErrorPrefix(err, "CLUSTERDOWN")) && s.isOfNode(ctx)
+}
+
 // isOfNode reports whether a command that was not answered says nothing about others: their keys may be on another node.
 func (s *Store) isOfNode(ctx context.Context) bool {
 	_, isCluster := redisconn.Current(s.client).(*redis.ClusterClient)

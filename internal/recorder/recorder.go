@@ -29,9 +29,12 @@ type Recorder struct {
 	Alerts *alert.Manager
 	Log    *slog.Logger
 
-	apps     map[string]*app
-	blind    error            // why the alerts could not look at the last view
-	troubles logonce.Troubles // why it cannot record, by cause
+	apps      map[string]*app
+	blind     error            // why the alerts could not look at the last view
+	troubles  logonce.Troubles // why it cannot record, by cause
+	standsBy  bool             // another has the claim, as far as is known
+	unclaimed error            // why it records without the claim; nil is that it has it
+	claims    logonce.Troubles // whether it is without
 }
 
 // app is what is remembered of an app between two looks.
@@ -84,32 +87,32 @@ type Summary struct {
 // Run records every minute until ctx ends, as long as no other recorder has claimed to. It doesn't fail: what went
 // wrong is in the log, once.
 func (r *Recorder) Run(ctx context.Context, owner string) {
-	isClaimed, isStandingBy := false, false
+	isClaimed := false
 	for next := time.Now(); wait(ctx, next); {
 		began := time.Now()
 		next = began.Add(retry)
 		isMine, err := r.own(ctx, owner, isClaimed)
 		switch {
 		case err == nil && !isMine:
-			if !isStandingBy {
+			if !r.standsBy {
 				r.Log.Info("another recorder records; this one goes on where it ends")
 			}
+			r.standsBy = true
 			r.apps = nil // what is remembered gets old
 			if r.Alerts != nil {
 				r.Alerts.Forget()
 			}
 			next = nextLook(began)
 		case err == nil:
-			isClaimed = true
+			isClaimed, r.standsBy = isClaimed || r.unclaimed == nil, false
 			var at time.Time
 			if at, _, err = r.record(ctx); err == nil {
 				next = began.Add(nextLook(at).Sub(at)) // by Redis' clock
 			}
 		}
-		isStandingBy = err == nil && !isMine
 		r.logTrouble(ctx, err)
 	}
-	if isClaimed && !isStandingBy {
+	if isClaimed && !r.standsBy {
 		r.release(ctx, owner)
 	}
 }
@@ -129,11 +132,33 @@ func wait(ctx context.Context, until time.Time) bool {
 	}
 }
 
-func (r *Recorder) own(ctx context.Context, owner string, isClaimed bool) (bool, error) {
-	if !isClaimed {
-		return true, r.Store.owners.Claim(ctx, owned, owner, time.Minute)
+// own claims to be the one recorder, or renews that. Where the claim is on a node of a cluster that is dead, one that has just
+// started, or had the claim, records without: two that record write one history, and tell of each alert once. One that stood by
+// goes on so, as the other does.
+func (r *Recorder) own(ctx context.Context, owner string, isClaimed bool) (isMine bool, err error) {
+	if isClaimed {
+		isMine, err = r.Store.owners.Renew(ctx, owned, owner, time.Minute)
+	} else {
+		isMine, err = true, r.Store.owners.Claim(ctx, owned, owner, time.Minute)
 	}
-	return r.Store.owners.Renew(ctx, owned, owner, time.Minute)
+	r.unclaimed = nil
+	if err != nil && !r.standsBy && r.Store.isOnDeadNode(ctx, err) {
+		r.unclaimed = fmt.Errorf("this recorder records without its claim, so another may record beside it; nobody is told twice: %w", err)
+		return true, nil
+	}
+	return isMine, err
+}
+
+// sayUnclaimed logs once that it records without its claim, and that it has it again.
+func (r *Recorder) sayUnclaimed() {
+	const kind = "unclaimed"
+	if r.unclaimed == nil {
+		if r.claims.Gone(kind) {
+			r.Log.Info("this recorder has its claim again")
+		}
+	} else if isWorthALine, times := r.claims.There(kind, time.Now()); isWorthALine {
+		r.Log.Warn(protocol.Shorten(r.unclaimed.Error(), 1000), "times", times)
+	}
 }
 
 // Once records once, as the newest recorder.
@@ -197,6 +222,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	if n := r.Store.unread.Load(); n > 0 { // an entry would drop their lost queues from history, and end their alerts
 		return at, sum, fmt.Errorf("the last numbers of %d apps with lost queues cannot be read yet", n)
 	}
+	r.sayUnclaimed()
 	names, more := r.choose(v)
 	forgotten := r.forget(ctx, names)
 	if err := r.remember(ctx, v, names); err != nil {
@@ -242,6 +268,9 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 		t := judged[records[0].app]
 		if more > 0 {
 			t.Problems = append(t.Problems, fmt.Sprintf("%d apps more are not recorded: their queues have no health, no history and no alerts. A recorder keeps %d", more, MaxApps))
+		}
+		if r.unclaimed != nil {
+			t.Problems = append(t.Problems, r.unclaimed.Error())
 		}
 		switch {
 		case r.blind != nil:
