@@ -176,7 +176,7 @@ func (m *Manager) findUntold() {
 		return
 	}
 	m.untold = fmt.Sprintf("PULSE_ALERTS of this recorder lacks channels that were told of %s: if another recorder has them, they are told of nothing "+
-		"while this one records. Give it the same PULSE_ALERTS and PULSE_ALERT_RULES, or stop it", plural(n, "alert", "alerts"))
+		"while this one records. Give it the same PULSE_ALERTS and PULSE_ALERT_RULES, or stop it. Where PULSE_ALERTS was changed, this is over in an hour", plural(n, "alert", "alerts"))
 	if isWorthALine, _ := m.troubles.There(untold, time.Now()); isWorthALine {
 		m.Log.Warn(m.untold)
 	}

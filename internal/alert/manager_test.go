@@ -956,7 +956,7 @@ func TestRecorderWithOtherSettings(t *testing.T) {
 	}
 }
 
-// TestRuleThatIsNoMore: an hour after nobody knows it, its alerts are over, and who was told of them is told.
+// TestRuleThatIsNoMore: the page no longer shows its alerts. An hour after nobody knows it they are over, and who was told of them is told.
 func TestRuleThatIsNoMore(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -968,6 +968,9 @@ func TestRuleThatIsNoMore(t *testing.T) {
 	m.Repeat = 10 * time.Minute // it repeats its own only
 	for range 60 {
 		d.none("within an hour", d.look(m, bad))
+		if shown := m.Firing(); len(shown) > 0 {
+			t.Fatalf("the page shows %v", shown)
+		}
 	}
 	d.none("after an hour", d.look(m, bad))
 	d.one("in two looks", d.look(m, bad), "1 alert is over")

@@ -176,7 +176,11 @@ func (d *Decoder) readKeyframe(r *reader, minute int64, size int) error {
 	for i := range next.slots {
 		s := &next.slots[i]
 		s.series = d.seriesOf(s.key)
-		if number, ok := d.index[s.key]; !ok || d.slots[number].state != s.state {
+		number, ok := d.index[s.key]
+		if ok && d.slots[number].identity != s.identity { // as a delta does it
+			d.note(&slot{series: s.series}, minute)
+		}
+		if !ok || d.slots[number].identity != s.identity || d.slots[number].state != s.state {
 			d.note(s, minute)
 		}
 	}
@@ -312,6 +316,15 @@ func (d *Decoder) At() int64 { return d.at * minuteMS }
 
 // Len is how many queues the last readable entry has, lost ones included.
 func (d *Decoder) Len() int { return len(d.index) }
+
+// Source is the reporter of the queue that has a key in the last readable entry.
+func (d *Decoder) Source(key Key) (source string, ok bool) {
+	number, ok := d.index[key]
+	if !ok {
+		return "", false
+	}
+	return d.slots[number].source, true
+}
 
 // Last are the queues of the last readable entry, lost ones included, each with its last numbers.
 func (d *Decoder) Last() iter.Seq[Sample] {

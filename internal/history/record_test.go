@@ -618,3 +618,28 @@ func TestTheFormatStays(t *testing.T) {
 		}
 	}
 }
+
+// TestAWindowIsOfOneQueue: a key may become another reporter's. A recorder that starts again doesn't take the looks of one for
+// the other's.
+func TestAWindowIsOfOneQueue(t *testing.T) {
+	for name, beside := range map[string][]Sample{"keyframes": nil, "deltas": queues(50)} {
+		e, d := NewEncoder(day, nil), Decoder{}
+		orders := queue("z-orders", 7)
+		for minute := range int64(6) {
+			orders.Source = map[bool]string{true: "b", false: "a"}[minute < 4]
+			data, _ := e.Encode(entryAt(minute), append(slices.Clone(beside), orders))
+			if minute == 4 && (data[1] == delta) != (beside != nil) {
+				t.Fatalf("%s: the entry begins with %q", name, data[:2])
+			}
+			if err := d.Add(entryAt(minute), slices.Clone(data)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w := d.Window(orders.Key); w.n != 2 {
+			t.Errorf("%s: it has %d looks", name, w.n)
+		}
+		if source, ok := d.Source(orders.Key); source != "a" || !ok {
+			t.Errorf("%s: the reporter is %q, %t", name, source, ok)
+		}
+	}
+}

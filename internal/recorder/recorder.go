@@ -502,8 +502,17 @@ func (r *Recorder) remember(ctx context.Context, v *view.View, names []string) e
 func (r *Recorder) goOn(dec *history.Decoder, newest int64, of *view.App) *app {
 	a := &app{windows: map[queue]*history.Window{}, at: newest}
 	for key, q := range of.Queues {
-		w := dec.Window(history.Key(key))
-		a.windows[queue{q.PlainKey(), q.Source}] = &w
+		at := history.Key(key)
+		source, is := dec.Source(at)
+		if !is || source != q.Source { // it may have had its plain key
+			if before, had := dec.Source(history.Key(q.PlainKey())); had && before == q.Source {
+				at, is = history.Key(q.PlainKey()), false
+			}
+		}
+		if !is || source == q.Source { // else the key was another's
+			w := dec.Window(at)
+			a.windows[queue{q.PlainKey(), q.Source}] = &w
+		}
 	}
 	isRead := dec.At() == newest
 	if dec.Len() > 2*len(of.Queues)+fewQueues { // most are gone, and would take memory: better a keyframe of those that are there
