@@ -147,7 +147,7 @@ func (m *Manager) Firing() map[string]map[string]protocol.Alert {
 		if apps[s.App] == nil {
 			apps[s.App] = map[string]protocol.Alert{}
 		}
-		a := protocol.Alert{Rule: s.Rule, Kind: s.Kind, Key: s.Key, Reason: s.Reason, Since: s.Since}
+		a := protocol.Alert{Rule: s.Rule, Kind: s.Kind, Key: s.now(), Reason: s.Reason, Since: s.Since}
 		for _, at := range s.Sent {
 			a.Sent = max(a.Sent, at)
 		}
@@ -176,7 +176,7 @@ func (m *Manager) findUntold() {
 		return
 	}
 	m.untold = fmt.Sprintf("PULSE_ALERTS of this recorder lacks channels that were told of %s: if another recorder has them, they are told of nothing "+
-		"while this one records. Give it the same PULSE_ALERTS and PULSE_ALERT_RULES, or stop it", plural(n, "alert", "alerts"))
+		"while this one records. Give it the same PULSE_ALERTS and PULSE_ALERT_RULES, or stop it. Where PULSE_ALERTS was changed, this is over in an hour", plural(n, "alert", "alerts"))
 	if isWorthALine, _ := m.troubles.There(untold, time.Now()); isWorthALine {
 		m.Log.Warn(m.untold)
 	}
@@ -246,7 +246,12 @@ func (m *Manager) save(ctx context.Context, was, mark string, before map[string]
 // advance moves each alert on.
 func (m *Manager) advance(states map[string]*state, v *view.View, judged map[string]*protocol.Trends) {
 	now := v.GeneratedAt
-	looked := map[string]bool{} // the states that were looked at: not all there is, which is a hundred thousand queues
+	looked := map[*state]bool{} // the states that were looked at: not all there is, which is a hundred thousand queues
+	rows := map[row][]*state{}
+	for _, s := range states {
+		at := s.row(s.now())
+		rows[at] = append(rows[at], s)
+	}
 	m.leftOut = map[string]int{}
 	ofApp := map[string]int{}
 	for _, s := range states {
@@ -255,10 +260,10 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 	see := func(r *Rule, s state, l look) {
 		s.Rule = r.text
 		verdict := r.judge(l)
-		id := s.id()
-		there := states[id]
+		there := find(rows, &s, v.Apps[s.App])
 		if there != nil {
-			looked[id] = true
+			looked[there] = true
+			there.moveTo(s.Key)
 			there.Source, there.Unseen = s.Source, 0
 			verdict = there.believe(verdict, r.looks, now)
 		}
@@ -271,11 +276,14 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			there = &s
 			there.Phase, there.Since, there.Seen, there.Looks = pending, now, now, 1
 			there.believe(isSo, r.looks, now)
-			states[id], looked[id] = there, true
+			for states[there.id()] != nil { // another reporter's queue had the key first
+				there.Key, there.Now = there.Key+"@"+s.Source, s.Key
+			}
+			states[there.id()], looked[there] = there, true
 		case there == nil:
 			return
 		case !there.advance(verdict, r.lasts, now):
-			delete(states, id)
+			delete(states, there.id())
 			return
 		}
 		if verdict == isSo {
@@ -305,7 +313,7 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			maps.DeleteFunc(s.Sent, func(channel string, _ int64) bool { return m.channel(channel) == nil })
 		}
 		switch {
-		case looked[id]:
+		case looked[s]:
 			if s.Phase == resolved && len(s.Sent) == 0 {
 				delete(states, id)
 			}
@@ -322,6 +330,50 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 		}
 		maps.DeleteFunc(s.Trying, func(_ string, began int64) bool { return !isWithin(now-began, trialLife) })
 	}
+}
+
+// row is where a rule looks.
+type row struct{ rule, app, kind, key string }
+
+// find is the alert of a row of app that a rule looks at, of those that there are by the rows that they had at the last look.
+// Where two reporters have the same queue, the one that sorts first has the plain key in the view. It may come later, or go:
+// an alert stays with its reporter's queue. Only where that has none any more, it is of the queue that has its key now.
+func find(rows map[row][]*state, s *state, app *view.App) *state {
+	here := rows[s.row(s.Key)]
+	for _, there := range here {
+		if there.Source == s.Source || s.Kind != "queue" {
+			return there
+		}
+	}
+	if len(rows) == 0 || s.Kind != "queue" {
+		return nil
+	}
+	keys := keysOf(s.plain, s.Source)
+	for _, key := range keys {
+		for _, there := range rows[s.row(key)] {
+			if there.Source == s.Source {
+				return there
+			}
+		}
+	}
+	for _, there := range here {
+		isElsewhere := slices.ContainsFunc(keysOf(s.plain, there.Source), func(key string) bool {
+			q := app.Queues[key]
+			return q != nil && sourceOf(q) == there.Source && q.PlainKey() == s.plain
+		})
+		if !isElsewhere {
+			return there
+		}
+	}
+	return nil
+}
+
+// keysOf are those that a reporter's queue may have in the view.
+func keysOf(plain, source string) []string {
+	if source == view.NoSource {
+		source = ""
+	}
+	return []string{plain, plain + "@" + source}
 }
 
 func (m *Manager) channel(id string) *Channel {
@@ -365,7 +417,7 @@ func (r *Rule) lookAt(name string, app *view.App, judged *protocol.Trends, now i
 				if q.IsCurrent() {
 					l = r.ofRow(q, now)
 				}
-				see(r, state{App: name, Kind: "queue", Key: key, Source: sourceOf(q)}, l)
+				see(r, state{App: name, Kind: "queue", Key: key, Source: sourceOf(q), plain: q.PlainKey()}, l)
 			}
 		})
 	}

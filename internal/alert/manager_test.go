@@ -956,7 +956,7 @@ func TestRecorderWithOtherSettings(t *testing.T) {
 	}
 }
 
-// TestRuleThatIsNoMore: an hour after nobody knows it, its alerts are over, and who was told of them is told.
+// TestRuleThatIsNoMore: the page no longer shows its alerts. An hour after nobody knows it they are over, and who was told of them is told.
 func TestRuleThatIsNoMore(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -968,6 +968,9 @@ func TestRuleThatIsNoMore(t *testing.T) {
 	m.Repeat = 10 * time.Minute // it repeats its own only
 	for range 60 {
 		d.none("within an hour", d.look(m, bad))
+		if shown := m.Firing(); len(shown) > 0 {
+			t.Fatalf("the page shows %v", shown)
+		}
 	}
 	d.none("after an hour", d.look(m, bad))
 	d.one("in two looks", d.look(m, bad), "1 alert is over")
@@ -1212,5 +1215,62 @@ func TestSNS(t *testing.T) {
 	}
 	if len(got) != 2 || !strings.HasPrefix(got[0], topic+"|Gravito Pulse: 1 alert fires|Gravito Pulse: 1 alert fires\n🔴 test/alerts of pulse") {
 		t.Errorf("published was %q", got)
+	}
+}
+
+// TestAlertStaysWithItsReportersQueue: of two reporters' queues with one key the view calls the one that of the reporter which
+// sorts first, also where that comes later, and goes again. Which of them fires doesn't change with that.
+func TestAlertStaysWithItsReportersQueue(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	const rule = "waiting>3"
+	look := func(m *alert.Manager, waiting map[string]int) []string {
+		t.Helper()
+		d.now = d.now.Add(time.Minute)
+		docs := map[string]string{}
+		for source, n := range waiting {
+			docs["pulse:queues:shop:"+source] = fmt.Sprintf(`{"timestamp":NOW,"app":"shop","source":%q,"queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":%d}}]}`, source, n)
+		}
+		return d.lookAt(m, docs)
+	}
+	fires := func(what string, m *alert.Manager, want ...string) {
+		t.Helper()
+		var got []string
+		for _, a := range m.Firing()["shop"] {
+			got = append(got, a.Key+": "+a.Reason)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s on the page (-want +got):\n%s", what, diff)
+		}
+	}
+	m := d.manager(rule, slack)
+	d.none("at first", look(m, map[string]int{"b": 5}))
+	d.one("after a minute", look(m, map[string]int{"b": 5}), "🔴 sqs/orders of shop (waiting", "5 wait")
+	for range 3 {
+		d.none("another is there", look(m, map[string]int{"a": 0, "b": 6}))
+		fires("another is there", m, "sqs/orders@b: 6 wait, more than 3")
+		m = d.manager(rule, slack) // states are in Redis
+	}
+	d.none("it has trouble, too", look(m, map[string]int{"a": 7, "b": 6}))
+	d.one("for a minute", look(m, map[string]int{"a": 7, "b": 6}), "1 alert fires", "🔴 sqs/orders@a of shop")
+	fires("both have trouble", m, "sqs/orders: 7 wait, more than 3", "sqs/orders@b: 6 wait, more than 3")
+	d.none("the first is fine", look(m, map[string]int{"a": 7, "b": 0}))
+	d.one("for two looks", look(m, map[string]int{"a": 7, "b": 0}), "1 alert is over", "✅ sqs/orders of shop")
+	d.none("it has trouble anew", look(m, map[string]int{"a": 7, "b": 5}))
+	d.one("for a minute", look(m, map[string]int{"a": 7, "b": 5}), "🔴 sqs/orders@b of shop")
+	d.none("the other is fine", look(m, map[string]int{"a": 0, "b": 5}))
+	d.one("for two looks", look(m, map[string]int{"a": 0, "b": 5}), "1 alert is over", "✅ sqs/orders@a of shop")
+	for range 3 {
+		d.none("it is gone", look(m, map[string]int{"b": 5}))
+		fires("it is gone", m, "sqs/orders: 5 wait, more than 3")
+	}
+	for range 3 {
+		d.none("the reporter has another name", look(m, map[string]int{"c": 5}))
+	}
+	d.none("all is well", look(m, map[string]int{"c": 0}))
+	d.one("for two looks", look(m, map[string]int{"c": 0}), "1 alert is over", "✅ sqs/orders@b of shop")
+	if n := d.redis.Client.HLen(t.Context(), protocol.AlertsKey).Val(); n != 1 {
+		t.Errorf("Redis keeps %v", d.redis.Client.HGetAll(t.Context(), protocol.AlertsKey).Val())
 	}
 }

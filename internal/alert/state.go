@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -17,7 +18,8 @@ type state struct {
 	Rule   string `json:"rule"`
 	App    string `json:"app"`
 	Kind   string `json:"kind"`             // "queue", "reporter" or "server"
-	Key    string `json:"key"`              // of the queue in the view, of the reporter or the server in its app
+	Key    string `json:"key"`              // of the queue in the view, of the reporter or the server in its app: what people are told
+	Now    string `json:"now,omitempty"`    // the queue's key in the view now, where that is another: see [Manager.find]
 	Source string `json:"source,omitempty"` // the reporter of the queue, or the reporter itself
 	Reason string `json:"reason,omitempty"`
 	// Value is the number that the rule looks at, if there is one.
@@ -39,7 +41,9 @@ type state struct {
 	// Strange is since when managers look that don't know its rule or one of the channels in Sent; 0 is not now.
 	Strange int64 `json:"strange,omitempty"`
 
-	isSeen bool // the look under way sees that it is so, or close to it
+	// Of the look under way:
+	isSeen bool   // it sees that it is so, or close to it
+	plain  string // the queue's key in the view, were its reporter the only one
 }
 
 // phase is how far an alert is.
@@ -66,6 +70,18 @@ const (
 
 // id is the same for each look at the same object by the same rule.
 func (s *state) id() string { return s.Rule + "\x00" + s.App + "\x00" + s.Kind + "\x00" + s.Key }
+
+// now is its key in the view.
+func (s *state) now() string { return cmp.Or(s.Now, s.Key) }
+
+// moveTo notes its key in the view.
+func (s *state) moveTo(key string) {
+	if s.Now = key; key == s.Key {
+		s.Now = ""
+	}
+}
+
+func (s *state) row(key string) row { return row{s.Rule, s.App, s.Kind, key} }
 
 // fingerprint is a short name of an id: the field in Redis, and PagerDuty's dedup_key.
 func (s *state) fingerprint() string {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/recorder"
-	"github.com/gravito-framework/pulse/internal/view"
 )
 
 const (
@@ -85,17 +84,12 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 	if err != nil {
 		return sums{}, err
 	}
-	parts := partsOf(v.view)
 	sum := history.NewSum(from, minutes)
 	made := sums{from: from}
 	isComplete := true // the recorder may record while this reads
 	apps := make(map[string]recorder.Wants, len(v.view.Apps))
 	for app := range v.view.Apps {
-		wants := recorder.Wants{Queues: func(history.Key) bool { return false }, Sum: sum}
-		if others := parts[app]; len(others) > 0 {
-			wants.Part = func(key history.Key) history.Part { return others[key] }
-		}
-		apps[app] = wants
+		apps[app] = recorder.Wants{Queues: func(history.Key) bool { return false }, Sum: sum}
 	}
 	made.bad, err = s.History(ctx, from, apps, func(_ string, d *history.Decoder) {
 		d.EndSum()
@@ -116,20 +110,4 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 		made.until = time.Now().Add(incompleteSum)
 	}
 	return made, nil
-}
-
-// partsOf says how the queues of v count, those that don't count as they are. History doesn't know which are
-// dead-letter queues, so that is judged by v for all of it.
-func partsOf(v *view.View) map[string]map[history.Key]history.Part {
-	parts := v.Parts()
-	byKey := make(map[string]map[history.Key]history.Part, len(v.Apps))
-	for name, app := range v.Apps {
-		byKey[name] = map[history.Key]history.Part{}
-		for key, q := range app.Queues {
-			if part, is := parts[q]; is {
-				byKey[name][history.Key(key)] = history.Part(part)
-			}
-		}
-	}
-	return byKey
 }

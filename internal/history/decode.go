@@ -59,10 +59,8 @@ type Decoder struct {
 	From int64
 	// Wants says of which queues points are kept; nil is of all.
 	Wants func(Key) bool
-	// Sum takes what all queues hold at each look, if there is one; Part says how each counts; nil is as
-	// it is.
-	Sum  *Sum
-	Part func(Key) Part
+	// Sum takes what all queues hold at each look, if there is one.
+	Sum *Sum
 
 	roster
 	looks  []int64
@@ -112,7 +110,7 @@ func (d *Decoder) Add(id int64, entry []byte) error {
 			d.Sum.miss(before+1, minute)
 		}
 		if d.Sum != nil {
-			d.Sum.look(minute, d.slots, d.Part)
+			d.Sum.look(minute, d.slots)
 		}
 	}
 	return nil
@@ -178,7 +176,11 @@ func (d *Decoder) readKeyframe(r *reader, minute int64, size int) error {
 	for i := range next.slots {
 		s := &next.slots[i]
 		s.series = d.seriesOf(s.key)
-		if number, ok := d.index[s.key]; !ok || d.slots[number].state != s.state {
+		number, ok := d.index[s.key]
+		if ok && d.slots[number].identity != s.identity { // as a delta does it
+			d.note(&slot{series: s.series}, minute)
+		}
+		if !ok || d.slots[number].identity != s.identity || d.slots[number].state != s.state {
 			d.note(s, minute)
 		}
 	}
@@ -267,8 +269,8 @@ func (d *Decoder) readDelta(r *reader, minute int64, size int) error {
 
 // readRecord reads what [writer.record] wrote. It takes the texts of a queue that is known already.
 func (d *Decoder) readRecord(r *reader, minute int64) (s slot, err error) {
-	first := r.byte()
-	s.flags = flags(first &^ explicitKey)
+	first := r.flags(isGone)
+	s.flags = first &^ explicitKey
 	shared := int(r.count(int64(len(r.name))))
 	r.name = append(r.name[:shared], r.text()...)
 	driver, metaDriver, source := r.repeated(), r.repeated(), r.repeated()
@@ -314,6 +316,15 @@ func (d *Decoder) At() int64 { return d.at * minuteMS }
 
 // Len is how many queues the last readable entry has, lost ones included.
 func (d *Decoder) Len() int { return len(d.index) }
+
+// Source is the reporter of the queue that has a key in the last readable entry.
+func (d *Decoder) Source(key Key) (source string, ok bool) {
+	number, ok := d.index[key]
+	if !ok {
+		return "", false
+	}
+	return d.slots[number].source, true
+}
 
 // Last are the queues of the last readable entry, lost ones included, each with its last numbers.
 func (d *Decoder) Last() iter.Seq[Sample] {
@@ -388,6 +399,9 @@ func (r *reader) count(most int64) int64 {
 	return int64(n)
 }
 
+// flags reads flags below end.
+func (r *reader) flags(end flags) flags { return flags(r.count(int64(end) - 1)) }
+
 // next reads a number after last and below end.
 func (r *reader) next(last, end int) int { return last + 1 + int(r.count(int64(end-last-2))) }
 
@@ -426,10 +440,7 @@ func (r *reader) change(s *state) {
 		return
 	}
 	if op&opFlags != 0 {
-		if s.flags = flags(r.byte()); s.flags > maxFlags {
-			r.fail(errors.New("it has flags that this version doesn't know"))
-			return
-		}
+		s.flags = r.flags(explicitKey)
 	}
 	for number := range numbers {
 		if op&(1<<number) == 0 {

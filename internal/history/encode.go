@@ -11,16 +11,13 @@ import (
 
 // The first two bytes of an entry: the format's version, and what kind of entry it is.
 const (
-	version  = 1
+	version  = 2
 	keyframe = 'K'
 	delta    = 'D'
 )
 
 // Bits of an operation in a delta, above those of the numbers that changed.
 const opFlags = 1 << numbers
-
-// explicitKey is set in a record's flags if its key is not made of its other parts.
-const explicitKey = 1 << 7
 
 // Encoder makes the entries of one app's history, one a minute. docs/protocol.md describes their format.
 type Encoder struct {
@@ -247,11 +244,11 @@ func (w *writer) notFound(slots []slot) {
 
 // record writes everything about a queue.
 func (w *writer) record(id *identity, st *state, seenAgo int64) {
-	first := byte(st.flags)
+	first := st.flags
 	if !id.hasUsualKey() {
 		first |= explicitKey
 	}
-	w.buf = append(w.buf, first)
+	w.uvarint(int64(first))
 	shared := 0
 	for shared < min(len(id.name), len(w.lastName)) && id.name[shared] == w.lastName[shared] {
 		shared++
@@ -300,7 +297,7 @@ func (w *writer) change(before, after *state) {
 	w.buf = append(w.buf, 0)
 	if before.flags != after.flags {
 		w.buf[op] |= opFlags
-		w.buf = append(w.buf, byte(after.flags))
+		w.uvarint(int64(after.flags))
 	}
 	for number := range numbers {
 		if difference := after.n[number] - before.n[number]; difference != 0 {

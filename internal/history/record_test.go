@@ -39,7 +39,8 @@ func drawSample(t *rapid.T, number int) Sample {
 		Name: []string{"a", "ab", "abc", "", "ü/x", "b:c"}[number%6], Driver: protocol.DriverBullMQ,
 		Source:  rapid.SampledFrom([]string{"redis", "redis", "redis", ""}).Draw(t, "source"),
 		Metrics: protocol.Metrics{Waiting: count.Draw(t, "waiting"), Active: some.Draw(t, "active"), Delayed: some.Draw(t, "delayed"), Failed: some.Draw(t, "failed")},
-		Workers: some.Draw(t, "workers"), Processed: some.Draw(t, "processed"), Paused: rapid.Bool().Draw(t, "paused"), Lost: rapid.IntRange(0, 5).Draw(t, "lost") == 0,
+		Workers: some.Draw(t, "workers"), Processed: some.Draw(t, "processed"), Paused: rapid.Bool().Draw(t, "paused"),
+		Part: Part{NotJobs: rapid.Bool().Draw(t, "not jobs"), DeadLetters: rapid.Bool().Draw(t, "dead letters"), NotFailed: rapid.Bool().Draw(t, "not failed")}, Lost: rapid.IntRange(0, 5).Draw(t, "lost") == 0,
 	}
 	if number >= 6 {
 		s.Driver, s.MetaDriver = protocol.DriverOther, "redis-list"
@@ -330,7 +331,7 @@ func TestAMissedEntryIsAGapUntilTheNextKeyframe(t *testing.T) {
 		"missing":         func(written) written { return written{} },
 		"empty":           func(w written) written { return written{w.id, nil} },
 		"foreign":         func(w written) written { return written{w.id, []byte(`{"waiting":3}`)} },
-		"a later version": func(w written) written { return written{w.id, append([]byte{2}, w.data[1:]...)} },
+		"a later version": func(w written) written { return written{w.id, append([]byte{version + 1}, w.data[1:]...)} },
 		"cut":             func(w written) written { return written{w.id, w.data[:len(w.data)-1]} },
 	} {
 		var d Decoder
@@ -455,24 +456,24 @@ func TestHostileEntries(t *testing.T) {
 	text := func(s string) string { return string(rune(len(s))) + s }
 	record := "\x00\x00" + text("c") + "\x00" + text("sqs") + "\x00" + text("") + "\x02" + "\x05"
 	for name, c := range map[string]struct{ entry, want string }{
-		"more queues than bytes":     {"\x01K\xa0\x8d\x06", "cut off"},
-		"more queues than there may": {"\x01K\xff\xff\x7f", "too large"},
-		"a queue twice":              {"\x01K\x02" + record + "\x00\x01\x00\x01\x02\x02\x05", "twice"},
-		"more after its queues":      {"\x01K\x01" + record + "\x00", "more than its queues"},
-		"a name that is no text":     {"\x01K\x01" + strings.Replace(record, "c", "\xff", 1), "no text"},
-		"a source that is no text":   {"\x01K\x01" + strings.Replace(record, "sqs", "\xff\xff\xff", 1), "no text"},
-		"a text that never came":     {"\x01K\x01" + strings.Replace(record, "\x02\x05", "\x03\x05", 1), "too large"},
-		"drops one that isn't there": {"\x01D\x01\x01\x03\x00\x00\x00", "too large"},
-		"drops one after the last":   {"\x01D\x01\x01\x02\x01\x00\x00", "dropped"},
-		"adds one that is there":     {"\x01D\x01\x01\x00\x01" + strings.Replace(strings.Replace(record, "c", "a", 1), text("sqs"), text("bullmq"), 1), "twice"},
-		"changes one twice":          {"\x01D\x01\x01\x00\x00\x01\x01\x02\x00\x01\x02", "changes"},
-		"changes nothing":            {"\x01D\x01\x01\x00\x00\x00\x00", "changes"},
-		"changes what is unknown":    {"\x01D\x01\x01\x00\x00\x00\x80", "changes"},
-		"changes flags to unknown":   {"\x01D\x01\x01\x00\x00\x00\x40\x80", "flags"},
-		"less than no jobs":          {"\x01D\x01\x01\x00\x00\x00\x01\x7f", "too large"},
-		"a keyframe in the future":   {"\x01D\x01\x02\x00\x00", "not read"},
-		"an unknown kind":            {"\x01X", "kind"},
-		"too large":                  {"\x01K" + strings.Repeat("x", maxEntry), "bytes"},
+		"more queues than bytes":     {"\x02K\xa0\x8d\x06", "cut off"},
+		"more queues than there may": {"\x02K\xff\xff\x7f", "too large"},
+		"a queue twice":              {"\x02K\x02" + record + "\x00\x01\x00\x01\x02\x02\x05", "twice"},
+		"more after its queues":      {"\x02K\x01" + record + "\x00", "more than its queues"},
+		"a name that is no text":     {"\x02K\x01" + strings.Replace(record, "c", "\xff", 1), "no text"},
+		"a source that is no text":   {"\x02K\x01" + strings.Replace(record, "sqs", "\xff\xff\xff", 1), "no text"},
+		"a text that never came":     {"\x02K\x01" + strings.Replace(record, "\x02\x05", "\x03\x05", 1), "too large"},
+		"drops one that isn't there": {"\x02D\x01\x01\x03\x00\x00\x00", "too large"},
+		"drops one after the last":   {"\x02D\x01\x01\x02\x01\x00\x00", "dropped"},
+		"adds one that is there":     {"\x02D\x01\x01\x00\x01" + strings.Replace(strings.Replace(record, "c", "a", 1), text("sqs"), text("bullmq"), 1), "twice"},
+		"changes one twice":          {"\x02D\x01\x01\x00\x00\x01\x01\x02\x00\x01\x02", "changes"},
+		"changes nothing":            {"\x02D\x01\x01\x00\x00\x00\x00", "changes"},
+		"changes what is unknown":    {"\x02D\x01\x01\x00\x00\x00\x80", "changes"},
+		"changes flags to unknown":   {"\x02D\x01\x01\x00\x00\x00\x40\x80\x08", "too large"},
+		"less than no jobs":          {"\x02D\x01\x01\x00\x00\x00\x01\x7f", "too large"},
+		"a keyframe in the future":   {"\x02D\x01\x02\x00\x00", "not read"},
+		"an unknown kind":            {"\x02X", "kind"},
+		"too large":                  {"\x02K" + strings.Repeat("x", maxEntry), "bytes"},
 	} {
 		var d Decoder
 		if err := d.Add(entryAt(0), frame); err != nil {
@@ -489,8 +490,8 @@ func TestHostileEntries(t *testing.T) {
 			t.Errorf("%s: %d bytes for %d", name, took, len(c.entry))
 		}
 		// After half a change nothing can be built on it, not even the right entry. All else is as if it weren't there.
-		isHalf := strings.HasPrefix(c.entry, "\x01D") && !errors.Is(err, ErrNoKeyframe)
-		err = d.Add(entryAt(1), []byte("\x01D\x01\x01\x00\x00\x01\x01\x02"))
+		isHalf := strings.HasPrefix(c.entry, "\x02D") && !errors.Is(err, ErrNoKeyframe)
+		err = d.Add(entryAt(1), []byte("\x02D\x01\x01\x00\x00\x01\x01\x02"))
 		if errors.Is(err, ErrNoKeyframe) != isHalf || err != nil && !isHalf {
 			t.Errorf("%s: the next entry: %v", name, err)
 		}
@@ -501,14 +502,14 @@ func TestHostileEntries(t *testing.T) {
 	}
 	var d Decoder
 	all := binary.AppendUvarint(nil, uint64(start/minuteMS))
-	first := slices.Concat([]byte("\x01D"), all, all, []byte("\x00\x01"+record))
+	first := slices.Concat([]byte("\x02D"), all, all, []byte("\x00\x01"+record))
 	if err := d.Add(start, first); !errors.Is(err, ErrNoKeyframe) {
 		t.Errorf("a first entry that builds on the year 1970: %v", err)
 	}
 	if err := errors.Join(d.Add(entryAt(0), frame), d.Add(entryAt(0), frame)); err == nil || !strings.Contains(err.Error(), "not later") {
 		t.Errorf("an entry twice: %v", err)
 	}
-	if err := d.Add(entryAt(1), []byte("\x01D\x01\x01\x00\x00\x01\x01\x02")); err != nil {
+	if err := d.Add(entryAt(1), []byte("\x02D\x01\x01\x00\x00\x01\x01\x02")); err != nil {
 		t.Errorf("the one after it: %v", err)
 	}
 }
@@ -595,17 +596,17 @@ func TestTheFormatStays(t *testing.T) {
 	orders, mail := queue("orders", 7), queue("ordered", 0)
 	e := NewEncoder(day, nil)
 	for i, want := range []string{
-		"\x01K\x03" +
+		"\x02K\x03" +
 			"\x05\x00\x07ordered\x00\x06bullmq\x00\x00\x00\x05redis\x00\x00\x00" +
 			"\x05\x05\x01s\x01\x02\x03\x07\x00\x00" +
-			"\xb8\x00\x04mail\x00\x05other\x00\x0aredis-list\x00\x01b\x11redis-list/mail@b\xac\x02\x02\x05",
-		"\x01D\x01\x01" + "\x01\x02" + "\x01\x00\x00\x01n\x00\x03sqs\x00\x00\x00\x02eu\x09" + "\x00\x01\x06" + "\x00\x42\x07\x06",
-		"\x01D\x03\x04" + "\x00\x00" + "\x01\x40\x27",
+			"\xb8\x08\x00\x04mail\x00\x05other\x00\x0aredis-list\x00\x01b\x11redis-list/mail@b\xac\x02\x02\x05",
+		"\x02D\x01\x01" + "\x01\x02" + "\x01\x00\x00\x01n\x00\x03sqs\x00\x00\x00\x02eu\x09" + "\x00\x01\x06" + "\x00\x42\x87\x02\x06",
+		"\x02D\x03\x04" + "\x00\x00" + "\x01\x40\xa7\x02",
 	} {
 		samples, minute := []Sample{orders, mail, list}, int64(0)
 		if i > 0 {
 			mail.Metrics.Waiting = 3
-			orders.Metrics.Active, orders.Metrics.Delayed = new(int64(3)), new(int64)
+			orders.Metrics.Active, orders.Metrics.Delayed, orders.DeadLetters = new(int64(3)), new(int64), true
 			samples, minute = []Sample{orders, mail, {Key: "sqs/n", Name: "n", Driver: protocol.DriverSQS, Source: "eu", Metrics: protocol.Metrics{Waiting: 9}}}, 1
 		}
 		if i > 1 {
@@ -614,6 +615,31 @@ func TestTheFormatStays(t *testing.T) {
 		}
 		if got, _ := e.Encode(entryAt(minute), samples); string(got) != want {
 			t.Errorf("entry %d:\n got %q\nwant %q", i, got, want)
+		}
+	}
+}
+
+// TestAWindowIsOfOneQueue: a key may become another reporter's. A recorder that starts again doesn't take the looks of one for
+// the other's.
+func TestAWindowIsOfOneQueue(t *testing.T) {
+	for name, beside := range map[string][]Sample{"keyframes": nil, "deltas": queues(50)} {
+		e, d := NewEncoder(day, nil), Decoder{}
+		orders := queue("z-orders", 7)
+		for minute := range int64(6) {
+			orders.Source = map[bool]string{true: "b", false: "a"}[minute < 4]
+			data, _ := e.Encode(entryAt(minute), append(slices.Clone(beside), orders))
+			if minute == 4 && (data[1] == delta) != (beside != nil) {
+				t.Fatalf("%s: the entry begins with %q", name, data[:2])
+			}
+			if err := d.Add(entryAt(minute), slices.Clone(data)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w := d.Window(orders.Key); w.n != 2 {
+			t.Errorf("%s: it has %d looks", name, w.n)
+		}
+		if source, ok := d.Source(orders.Key); source != "a" || !ok {
+			t.Errorf("%s: the reporter is %q, %t", name, source, ok)
 		}
 	}
 }

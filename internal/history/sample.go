@@ -23,8 +23,7 @@ type Sample struct {
 	// finished jobs that a queue keeps is no counter, because most queues keep only the last so many.
 	Processed *int64
 	Paused    bool
-	// DeadLetters is true for another queue's dead-letter queue, whose jobs no worker takes. History doesn't keep it.
-	DeadLetters bool
+	Part
 	// Lost is true where the reporter's key is gone, or its numbers are old for another reason. They are those of the last
 	// report.
 	Lost bool
@@ -95,8 +94,11 @@ const (
 	isPaused
 	isLost
 	knowsProcessed
-	maxFlags       = knowsProcessed<<1 - 1 // an entry has a byte for them, with one bit more
-	isGone   flags = 1 << 8                // in a series only: the queue is no more
+	notJobs
+	isDeadLetters
+	notFailed
+	explicitKey // in a record only: its key is not made of its other parts
+	isGone      // in a series only: the queue is no more
 )
 
 // state is what history keeps of a queue's sample.
@@ -127,13 +129,20 @@ func (s *Sample) state() (st state) {
 			st.flags |= known[number]
 		}
 	}
-	if s.Paused {
-		st.flags |= isPaused
-	}
-	if s.Lost {
-		st.flags |= isLost
+	for _, f := range [...]struct {
+		is   bool
+		flag flags
+	}{{s.Paused, isPaused}, {s.Lost, isLost}, {s.NotJobs, notJobs}, {s.DeadLetters, isDeadLetters}, {s.NotFailed, notFailed}} {
+		if f.is {
+			st.flags |= f.flag
+		}
 	}
 	return st
+}
+
+// part is how the queue counts in a sum.
+func (s *state) part() Part {
+	return Part{NotJobs: s.flags&notJobs != 0, DeadLetters: s.flags&isDeadLetters != 0, NotFailed: s.flags&notFailed != 0}
 }
 
 // isUsable reports whether history can keep it.
@@ -160,7 +169,7 @@ func (s *state) sample(id *identity, seen int64) Sample {
 	return Sample{
 		Key: id.key, Name: id.name, Driver: id.driver, MetaDriver: id.metaDriver, Source: id.source,
 		Metrics: protocol.Metrics{Waiting: s.n[waiting], Active: s.get(active), Delayed: s.get(delayed), Failed: s.get(failed)},
-		Workers: s.get(workers), Processed: s.get(processed), Paused: s.flags&isPaused != 0, Lost: s.flags&isLost != 0, Seen: seen * minuteMS,
+		Workers: s.get(workers), Processed: s.get(processed), Paused: s.flags&isPaused != 0, Part: s.part(), Lost: s.flags&isLost != 0, Seen: seen * minuteMS,
 	}
 }
 

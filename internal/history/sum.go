@@ -13,10 +13,10 @@ type Sum struct {
 	missed  []bool // minutes in which an app was not looked at that counts
 }
 
-// Part is how a queue counts in a [Sum]. The view knows it, see its Parts.
+// Part is how a queue counts in a [Sum] at one look, as the view's Parts said then. Its zero value is: as it is.
 type Part struct {
 	NotJobs     bool // those that wait, are active or delayed count elsewhere
-	DeadLetters bool // all jobs in it have failed
+	DeadLetters bool // all jobs in it have failed: it is a dead-letter queue, and no worker takes them
 	NotFailed   bool // what of its jobs has failed counts elsewhere
 }
 
@@ -50,7 +50,7 @@ func (s *Sum) miss(from, to int64) {
 }
 
 // look adds what the queues of an app hold at a minute.
-func (s *Sum) look(minute int64, slots []slot, part func(Key) Part) {
+func (s *Sum) look(minute int64, slots []slot) {
 	at := minute - s.first
 	if at < 0 || at >= int64(len(s.columns[waiting])) {
 		return
@@ -60,10 +60,7 @@ func (s *Sum) look(minute int64, slots []slot, part func(Key) Part) {
 		if !q.inUse || q.flags&isLost != 0 {
 			continue
 		}
-		var p Part
-		if part != nil {
-			p = part(q.key)
-		}
+		p := q.part()
 		for number := range s.columns {
 			if isNot := p.NotJobs && number != failed || p.NotFailed && number == failed; isNot || !q.knows(number) {
 				continue

@@ -138,9 +138,17 @@ func (w *Window) finished(buf *[maxPoints]Point) []Point {
 	return buf[maxPoints-n:]
 }
 
-// Window is what a recorder that starts again goes on with: a queue's last looks.
+// Window is what a recorder that starts again goes on with: a queue's last looks, since its key is its own.
 func (d *Decoder) Window(key Key) (w Window) {
-	d.eachLook(key, d.at-longMS/minuteMS, func(minute int64, st *state) bool {
+	from := d.at - longMS/minuteMS
+	if s := d.series[key]; s != nil {
+		for i, c := range (*s)[1:] {
+			if before := (*s)[i]; before.flags&isGone != 0 && before.minute == c.minute { // another queue took its place
+				from = max(from, c.minute)
+			}
+		}
+	}
+	d.eachLook(key, from, func(minute int64, st *state) bool {
 		w.add(minute, st)
 		return true
 	})

@@ -36,9 +36,8 @@ const (
 type Wants struct {
 	// Queues says of which queues points are kept; nil is of all.
 	Queues func(history.Key) bool
-	// Sum takes the sums of all queues, if there is one; Part says how each counts; nil is as it is.
-	Sum  *history.Sum
-	Part func(history.Key) history.Part
+	// Sum takes the sums of all queues, if there is one.
+	Sum *history.Sum
 }
 
 // entry is one of a stream's.
@@ -150,7 +149,7 @@ func (s *Store) History(ctx context.Context, from int64, apps map[string]Wants, 
 		var streams []*stream
 		for _, app := range left[:n] {
 			wants := apps[app]
-			streams = append(streams, &stream{app: app, start: "-", dec: &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum, Part: wants.Part}})
+			streams = append(streams, &stream{app: app, start: "-", dec: &history.Decoder{From: from, Wants: wants.Queues, Sum: wants.Sum}})
 		}
 		left = left[n:]
 		size, err := s.begin(ctx, from, streams)
@@ -283,6 +282,12 @@ func isOfKey(err error) bool {
 
 // isOfAll reports whether a refusal is about more than a key, such as of the login.
 func isOfAll(err error) bool { return redisconn.IsRefusal(err) && !isOfKey(err) }
+
+// isOnDeadNode reports whether err is that the node of a cluster which has the key of a command cannot be reached, or that none
+// has it. Other keys may be on nodes that live.
+func (s *Store) isOnDeadNode(ctx context.Context, err error) bool {
+	return (!redisconn.IsRefusal(err) || redis.HasErrorPrefix(err, "CLUSTERDOWN")) && s.isOfNode(ctx)
+}
 
 // isOfNode reports whether a command that was not answered says nothing about others: their keys may be on another node.
 func (s *Store) isOfNode(ctx context.Context) bool {

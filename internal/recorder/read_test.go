@@ -1,9 +1,13 @@
 package recorder_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,7 +15,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gravito-framework/pulse/internal/alert"
 	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/publish"
 	"github.com/gravito-framework/pulse/internal/recorder"
 	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/servertest"
@@ -409,5 +415,87 @@ func TestHistoryThatCannotBeReadStaysAsItIs(t *testing.T) {
 	}
 	if got := fmt.Sprint(d.waiting("aa", "sqs/orders", 1), d.waiting("aa", "sqs/q-000003", 4)); got != "[5] [3 -1 -1 -1]" {
 		t.Errorf("when it can be read its history is %s", got)
+	}
+}
+
+// TestClaimOnADeadNodeStopsNobody: of three masters that dies which has the claim of who records, and has no replica. Recorders
+// that start, or had the claim, go on, and say so; they write one history, and tell of an alert once.
+func TestClaimOnADeadNodeStopsNobody(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	nodes := servertest.ClusterNodes(t, 0, "--cluster-require-full-coverage", "no")
+	address, err := redisconn.Parse(nodes[0].URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := address.Client(ctx)
+	defer client.Close()
+	told := make(chan string, 10)
+	pager := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	}))
+	defer pager.Close()
+	d := &desk{t: t, log: &bytes.Buffer{}, now: time.Now().Truncate(time.Minute).Add(-30 * time.Minute)}
+	d.store = recorder.NewStore(client, "redis", 24*time.Hour)
+	one := func() *recorder.Recorder {
+		rules, err := alert.ParseRules("stalled")
+		if err != nil {
+			t.Fatal(err)
+		}
+		channels, err := alert.ParseChannels(pager.URL, pager.Client().Transport.(*http.Transport), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := d.recorder()
+		r.Alerts = &alert.Manager{Rules: rules, Channels: channels, Repeat: time.Hour, Keeper: publish.New(client, "redis", time.Minute), Log: r.Log}
+		return r
+	}
+	first, second := one(), one()
+	look := func(r *recorder.Recorder) {
+		t.Helper()
+		if _, err := r.Once(ctx, "me"); err != nil && !strings.Contains(err.Error(), protocol.IndexKey) { // that is there, too
+			t.Error(err)
+		}
+	}
+	minute := func() {
+		t.Helper()
+		d.now = d.now.Add(time.Minute)
+		d.docs = []view.Document{{Key: "pulse:queues:web", Data: fmt.Appendf(nil, // of web no key is there
+			`{"timestamp":%d,"app":"web","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":5,"active":0}}]}`, d.now.UnixMilli())}}
+		look(first)
+		look(second)
+	}
+	minute()
+	dead, err := redisconn.Current(client).(*redis.ClusterClient).MasterForKey(ctx, "pulse:owner:recorder")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range nodes {
+		if node.Addr == dead.Options().Addr {
+			node.Stop()
+		}
+	}
+	for range 4 {
+		minute()
+	}
+	if got := fmt.Sprint(d.waiting("web", "sqs/orders", 5)); got != "[5 5 5 5 5]" {
+		t.Errorf("history has %v", got)
+	}
+	if n := len(told); n != 1 {
+		t.Errorf("of an alert was told %d times", n)
+	} else if got := <-told; !strings.Contains(got, "sqs/orders of web") {
+		t.Errorf("told was %q", got)
+	}
+	text, err := client.Get(ctx, protocol.TrendKey("web")).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trends, err := protocol.DecodeTrends(text)
+	if said := strings.Join(trends.Problems, "\n"); err != nil || !strings.Contains(said, "records without its claim") || !strings.Contains(said, dead.Options().Addr) {
+		t.Errorf("its problems are %q, %v", said, err)
+	}
+	if n := strings.Count(d.log.String(), "records without its claim"); n != 2 { // each of the two, once
+		t.Errorf("the log has\n%s", d.log)
 	}
 }

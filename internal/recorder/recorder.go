@@ -29,19 +29,29 @@ type Recorder struct {
 	Alerts *alert.Manager
 	Log    *slog.Logger
 
-	apps     map[string]*app
-	blind    error            // why the alerts could not look at the last view
-	troubles logonce.Troubles // why it cannot record, by cause
+	apps      map[string]*app
+	blind     error            // why the alerts could not look at the last view
+	troubles  logonce.Troubles // why it cannot record, by cause
+	standsBy  bool             // another has the claim, as far as is known
+	unclaimed error            // why it records without the claim; nil is that it has it
+	claims    logonce.Troubles // whether it is without
 }
 
 // app is what is remembered of an app between two looks.
 type app struct {
 	encoder *history.Encoder
-	windows map[history.Key]*history.Window
+	windows map[queue]*history.Window
 	at      int64            // of the last entry, Unix ms; 0 is none
 	trends  *protocol.Trends // of the last look; nil before the first
 	saidCut bool             // the log has that somebody else cut its history
 	unread  error            // why its history cannot be read: what it holds must not be lost, so nothing is written
+}
+
+// queue is a reporter's, by the key that it had if there were no other: in the view it may be another reporter's.
+type queue struct{ key, source string }
+
+func queueOf(s *history.Sample) queue {
+	return queue{string(s.Key[:len(cmp.Or(s.MetaDriver, string(s.Driver)))+1+len(s.Name)]), s.Source}
 }
 
 const (
@@ -57,7 +67,7 @@ const (
 	MaxApps = 1000
 	// fewQueues are so few that it is no matter what they take.
 	fewQueues = 100
-	// missing is how long a queue's looks are remembered while it is in none: after a longer gap its trend begins anew.
+	// missing is how long a queue's looks are remembered while it is in none, or lost: after a longer gap its trend begins anew.
 	missing = 3 * time.Minute
 	// trendLooks is how far back a recorder reads that has just started, for its first trends.
 	trendLooks = 16 * time.Minute
@@ -77,32 +87,32 @@ type Summary struct {
 // Run records every minute until ctx ends, as long as no other recorder has claimed to. It doesn't fail: what went
 // wrong is in the log, once.
 func (r *Recorder) Run(ctx context.Context, owner string) {
-	isClaimed, isStandingBy := false, false
+	isClaimed := false
 	for next := time.Now(); wait(ctx, next); {
 		began := time.Now()
 		next = began.Add(retry)
 		isMine, err := r.own(ctx, owner, isClaimed)
 		switch {
 		case err == nil && !isMine:
-			if !isStandingBy {
+			if !r.standsBy {
 				r.Log.Info("another recorder records; this one goes on where it ends")
 			}
+			r.standsBy = true
 			r.apps = nil // what is remembered gets old
 			if r.Alerts != nil {
 				r.Alerts.Forget()
 			}
 			next = nextLook(began)
 		case err == nil:
-			isClaimed = true
+			isClaimed, r.standsBy = isClaimed || r.unclaimed == nil, false
 			var at time.Time
 			if at, _, err = r.record(ctx); err == nil {
 				next = began.Add(nextLook(at).Sub(at)) // by Redis' clock
 			}
 		}
-		isStandingBy = err == nil && !isMine
 		r.logTrouble(ctx, err)
 	}
-	if isClaimed && !isStandingBy {
+	if isClaimed && !r.standsBy {
 		r.release(ctx, owner)
 	}
 }
@@ -122,11 +132,33 @@ func wait(ctx context.Context, until time.Time) bool {
 	}
 }
 
-func (r *Recorder) own(ctx context.Context, owner string, isClaimed bool) (bool, error) {
-	if !isClaimed {
-		return true, r.Store.owners.Claim(ctx, owned, owner, time.Minute)
+// own claims to be the one recorder, or renews that. Where the claim is on a node of a cluster that is dead, one that has just
+// started, or had the claim, records without: two that record write one history, and tell of each alert once. One that stood by
+// goes on so, as the other does.
+func (r *Recorder) own(ctx context.Context, owner string, isClaimed bool) (isMine bool, err error) {
+	if isClaimed {
+		isMine, err = r.Store.owners.Renew(ctx, owned, owner, time.Minute)
+	} else {
+		isMine, err = true, r.Store.owners.Claim(ctx, owned, owner, time.Minute)
 	}
-	return r.Store.owners.Renew(ctx, owned, owner, time.Minute)
+	r.unclaimed = nil
+	if err != nil && !r.standsBy && r.Store.isOnDeadNode(ctx, err) {
+		r.unclaimed = fmt.Errorf("this recorder records without its claim, so another may record beside it; nobody is told twice: %w", err)
+		return true, nil
+	}
+	return isMine, err
+}
+
+// sayUnclaimed logs once that it records without its claim, and that it has it again.
+func (r *Recorder) sayUnclaimed() {
+	const kind = "unclaimed"
+	if r.unclaimed == nil {
+		if r.claims.Gone(kind) {
+			r.Log.Info("this recorder has its claim again")
+		}
+	} else if isWorthALine, times := r.claims.There(kind, time.Now()); isWorthALine {
+		r.Log.Warn(protocol.Shorten(r.unclaimed.Error(), 1000), "times", times)
+	}
 }
 
 // Once records once, as the newest recorder.
@@ -190,6 +222,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	if n := r.Store.unread.Load(); n > 0 { // an entry would drop their lost queues from history, and end their alerts
 		return at, sum, fmt.Errorf("the last numbers of %d apps with lost queues cannot be read yet", n)
 	}
+	r.sayUnclaimed()
 	names, more := r.choose(v)
 	forgotten := r.forget(ctx, names)
 	if err := r.remember(ctx, v, names); err != nil {
@@ -197,6 +230,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 	}
 	judged := make(map[string]*protocol.Trends, len(names))
 	records := make([]record, 0, len(names))
+	parts := v.Parts()
 	for _, name := range names {
 		app := r.apps[name]
 		if app.at >= minuteOf(now) { // there was a look in this minute, by this recorder or another
@@ -205,7 +239,7 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 			}
 			continue
 		}
-		samples := SamplesOf(v.Apps[name])
+		samples := SamplesOf(v.Apps[name], parts)
 		sum.Queues += len(samples)
 		app.judge(name, now, samples)
 		judged[name] = app.trends
@@ -234,6 +268,9 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 		t := judged[records[0].app]
 		if more > 0 {
 			t.Problems = append(t.Problems, fmt.Sprintf("%d apps more are not recorded: their queues have no health, no history and no alerts. A recorder keeps %d", more, MaxApps))
+		}
+		if r.unclaimed != nil {
+			t.Problems = append(t.Problems, r.unclaimed.Error())
 		}
 		switch {
 		case r.blind != nil:
@@ -463,10 +500,19 @@ func (r *Recorder) remember(ctx context.Context, v *view.View, names []string) e
 
 // goOn is what is remembered of an app, from its history up to its newest entry.
 func (r *Recorder) goOn(dec *history.Decoder, newest int64, of *view.App) *app {
-	a := &app{windows: map[history.Key]*history.Window{}, at: newest}
-	for key := range of.Queues {
-		w := dec.Window(history.Key(key))
-		a.windows[history.Key(key)] = &w
+	a := &app{windows: map[queue]*history.Window{}, at: newest}
+	for key, q := range of.Queues {
+		at := history.Key(key)
+		source, is := dec.Source(at)
+		if !is || source != q.Source { // it may have had its plain key
+			if before, had := dec.Source(history.Key(q.PlainKey())); had && before == q.Source {
+				at, is = history.Key(q.PlainKey()), false
+			}
+		}
+		if !is || source == q.Source { // else the key was another's
+			w := dec.Window(at)
+			a.windows[queue{q.PlainKey(), q.Source}] = &w
+		}
 	}
 	isRead := dec.At() == newest
 	if dec.Len() > 2*len(of.Queues)+fewQueues { // most are gone, and would take memory: better a keyframe of those that are there
@@ -498,15 +544,15 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 	t := &protocol.Trends{Timestamp: now, App: name, Queues: make(map[string]protocol.Verdict, len(samples))}
 	for i := range samples {
 		s := &samples[i]
-		w := a.windows[s.Key]
-		if w == nil {
+		w := a.windows[queueOf(s)]
+		switch {
+		case s.Lost:
+			continue
+		case w == nil:
 			w = new(history.Window)
-			a.windows[s.Key] = w
+			a.windows[queueOf(s)] = w
 		}
 		w.Add(now, s)
-		if s.Lost {
-			continue
-		}
 		health, reason := w.Judge(s)
 		t.Queues[string(s.Key)] = protocol.Verdict{Health: health, Reason: reason, Trend: trendOf(w.Trend())}
 	}
@@ -514,10 +560,7 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 	if len(a.windows) <= len(samples) {
 		return
 	}
-	maps.DeleteFunc(a.windows, func(key history.Key, w *history.Window) bool {
-		_, is := slices.BinarySearchFunc(samples, key, func(s history.Sample, key history.Key) int { return cmp.Compare(s.Key, key) })
-		return !is && now-w.At() > missing.Milliseconds() // its queue is gone
-	})
+	maps.DeleteFunc(a.windows, func(_ queue, w *history.Window) bool { return now-w.At() > missing.Milliseconds() })
 }
 
 // trendOf is t with rates in thousandths: a patch should not carry digits that mean nothing.
@@ -530,14 +573,14 @@ func trendOf(t history.Trend) protocol.Trend {
 	return t.Trend
 }
 
-// SamplesOf are the queues of an app, in the order of their keys.
-func SamplesOf(a *view.App) []history.Sample {
+// SamplesOf are the queues of an app, in the order of their keys. parts are those of its view.
+func SamplesOf(a *view.App, parts map[*view.Queue]view.Part) []history.Sample {
 	samples := make([]history.Sample, 0, len(a.Queues))
 	for _, key := range slices.Sorted(maps.Keys(a.Queues)) {
 		q := a.Queues[key]
 		s := history.Sample{
 			Key: history.Key(key), Name: q.Name, Driver: q.Driver, Source: q.Source, Metrics: q.Metrics,
-			Paused: q.IsPaused(), DeadLetters: q.IsDeadLetterQueue(), Lost: !q.IsCurrent(), Seen: q.ReportedAt(),
+			Paused: q.IsPaused(), Part: history.Part(parts[q]), Lost: !q.IsCurrent(), Seen: q.ReportedAt(),
 		}
 		if q.Driver == protocol.DriverOther {
 			if name := q.DriverName(); name != string(protocol.DriverOther) {

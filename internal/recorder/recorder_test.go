@@ -810,3 +810,55 @@ func TestVerdictsAreNeverTooLargeToRead(t *testing.T) {
 		t.Errorf("%d bytes, %d verdicts, the dead one is %+v, %v", len(text), len(trends.Queues), trends.Queues["sqs/z-dead@1"], err)
 	}
 }
+
+// TestLooksStayWithTheirReportersQueue: of two reporters' queues with one key the view calls the one that of the reporter which
+// sorts first, also where that comes later. Neither is judged by the other's looks.
+func TestLooksStayWithTheirReportersQueue(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		idle   string // queues beside it: of few, each entry is a keyframe
+		isCold bool   // each look is of a recorder that has just started
+	}{
+		"one recorder":           {"", false},
+		"cold ones":              {idle, true},
+		"cold ones, by keyframe": {"", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			r := d.recorder()
+			look := func(sources ...string) (plain, other protocol.Health) {
+				t.Helper()
+				if d.docs = nil; c.isCold {
+					r = d.recorder()
+				}
+				for _, source := range sources {
+					d.docs = append(d.docs, view.Document{Key: "pulse:queues:shop:" + source, Data: fmt.Appendf(nil,
+						`{"timestamp":%d,"app":"shop","source":%q,"queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":5,"active":0}}%s]}`,
+						d.now.Add(time.Minute).UnixMilli(), source, map[bool]string{true: c.idle}[source == "b"])})
+				}
+				d.look(r, "")
+				text, err := d.redis.Client.Get(t.Context(), "pulse:trend:shop").Bytes()
+				if err != nil {
+					t.Fatal(err)
+				}
+				trends, err := protocol.DecodeTrends(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return trends.Queues["sqs/orders"].Health, trends.Queues["sqs/orders@b"].Health
+			}
+			look("b")
+			look("b")
+			if plain, _ := look("b"); plain != protocol.HealthStalled {
+				t.Errorf("at first it is %s", plain)
+			}
+			if plain, other := look("a", "b"); plain != protocol.HealthUnknown || other != protocol.HealthStalled {
+				t.Errorf("the new one is %s, and the other %s", plain, other)
+			}
+			if plain, other := look("a", "b"); plain != protocol.HealthStalled || other != protocol.HealthStalled {
+				t.Errorf("a minute later the new one is %s, and the other %s", plain, other)
+			}
+		})
+	}
+}

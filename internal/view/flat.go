@@ -95,6 +95,9 @@ func (q *Queue) OldestSeconds(now int64) *int64 {
 	return new(max(now-at, 0) / 1000)
 }
 
+// PlainKey is the key that q has in its app unless another reporter's queue has it.
+func (q *Queue) PlainKey() string { return q.key }
+
 // DriverName is the driver, or where that is other, the one that the reporter calls it.
 func (q *Queue) DriverName() string { return q.key[:len(q.key)-len(q.Name)-1] }
 
@@ -107,9 +110,6 @@ func (q *Queue) ReportedAt() int64 { return q.at }
 
 // IsPaused reports whether its reporter says that q is paused.
 func (q *Queue) IsPaused() bool { return q.isPaused }
-
-// IsDeadLetterQueue reports whether other queues move their failed jobs into q.
-func (q *Queue) IsDeadLetterQueue() bool { return q.isDLQ }
 
 // isOf reports whether q is a driver's, by one of the two names it may have.
 func (q *Queue) isOf(driver string) bool {

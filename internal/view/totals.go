@@ -12,7 +12,7 @@ type Part struct {
 	// NotJobs is that its jobs that wait, are active or delayed count elsewhere: in another report of the same
 	// queue, or as what another queue says has failed.
 	NotJobs bool
-	// DeadLetters is that all jobs in it have failed.
+	// DeadLetters is that all jobs in it have failed: it is a dead-letter queue, and no worker takes them.
 	DeadLetters bool
 	// NotFailed is that the number of its failed jobs counts elsewhere.
 	NotFailed bool
@@ -101,6 +101,10 @@ func (v *View) Parts() map[*Queue]Part {
 		if q := queues[id]; q != nil && q.dlq != "" && keepsItsOwn(queues, q) {
 			delete(isDLQ, id)
 		}
+	}
+	for q, part := range parts { // the reports that don't count
+		part.DeadLetters = isDLQ[q.identity()]
+		parts[q] = part
 	}
 	told := map[identity]deadLetters{} // how many are in each dead-letter queue
 	tell := func(id identity, d deadLetters) {

@@ -35,7 +35,8 @@ func (d *demo) seedHistory(ctx context.Context, drivers *reporter.Reporter) erro
 		documents = append(documents, view.Document{Key: s.Key(), Data: s.AppendJSON(nil)})
 	}
 	var b view.Builder
-	samples := recorder.SamplesOf(b.Build(now, documents).Apps[read.App])
+	v := b.Build(now, documents)
+	samples := recorder.SamplesOf(v.Apps[read.App], v.Parts())
 	encoder := history.NewEncoder(pastMinutes*time.Minute, nil)
 	pipe := d.client.Pipeline()
 	past := make([]history.Sample, len(samples))

@@ -1,0 +1,110 @@
+package recorder_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/gravito-framework/pulse/internal/history"
+	"github.com/gravito-framework/pulse/internal/recorder"
+	"github.com/gravito-framework/pulse/internal/view"
+	"github.com/gravito-framework/pulse/protocol"
+)
+
+// TestHistoryCountsAsTheTotalsDo: however queues are each other's dead-letter queues and whoever reports them, the sum that
+// history keeps of a minute is the view's totals of it.
+func TestHistoryCountsAsTheTotalsDo(t *testing.T) {
+	t.Parallel()
+	now := time.Now().Truncate(time.Minute)
+	names := []string{"a", "bb", "ccc", "dd"}
+	rapid.Check(t, func(t *rapid.T) {
+		number := rapid.IntRange(0, 5)
+		queue := func(name string) string {
+			metrics, meta := fmt.Sprintf(`"waiting":%d`, number.Draw(t, "waiting")), `"url":"https://sqs.eu-west-1.amazonaws.com/1/`+name+`"`
+			for _, count := range []string{"active", "delayed", "failed"} {
+				if rapid.Bool().Draw(t, count+" is known") {
+					metrics += fmt.Sprintf(`,%q:%d`, count, number.Draw(t, count))
+				}
+			}
+			if dlq := rapid.SampledFrom(append(names, "")).Draw(t, "dlq"); dlq != "" && dlq != name {
+				meta += fmt.Sprintf(`,"dlq":%q`, dlq)
+			}
+			if rapid.Bool().Draw(t, "says that it is one") {
+				meta += `,"dlq_for":["x"]`
+			}
+			return fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{%s},"meta":{%s}}`, name, metrics, meta)
+		}
+		var docs []view.Document
+		for _, app := range []string{"shop", "blog"} {
+			var queues []string
+			for _, name := range names {
+				if rapid.Bool().Draw(t, "is there") {
+					queues = append(queues, queue(name))
+				}
+			}
+			docs = append(docs, view.Document{Key: "pulse:queues:" + app, Data: fmt.Appendf(nil, `{"timestamp":%d,"app":%q,"queues":[%s]}`, now.UnixMilli(), app, strings.Join(queues, ","))})
+		}
+		v := new(view.Builder).Build(now, docs)
+		sum, parts := history.NewSum(now.UnixMilli(), 1), v.Parts()
+		for _, app := range v.Apps {
+			entry, _ := history.NewEncoder(24*time.Hour, nil).Encode(now.UnixMilli(), recorder.SamplesOf(app, parts))
+			if err := (&history.Decoder{From: now.UnixMilli(), Sum: sum}).Add(now.UnixMilli(), entry); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := history.Columns{}
+		for column, total := range map[*history.Column]*int64{
+			&want.Waiting: v.Totals.Waiting, &want.Active: v.Totals.Active, &want.Delayed: v.Totals.Delayed, &want.Failed: v.Totals.Failed,
+		} {
+			*column = history.Column{history.Absent}
+			if total != nil && v.Totals.Queues > 0 {
+				*column = history.Column{*total}
+			}
+		}
+		if diff := cmp.Diff(want, sum.Columns()); diff != "" {
+			t.Errorf("history (-totals +sum):\n%s\nof %s\n%s", diff, docs[0].Data, docs[1].Data)
+		}
+	})
+}
+
+// TestDeadLetterQueueWithWorkers: one that has a dead-letter queue itself has workers of its own, and can be stalled. Nobody is
+// meant to work on the last one, whoever reports it.
+func TestDeadLetterQueueWithWorkers(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	queue := func(name, meta string) string {
+		return fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{"waiting":5,"active":0},"meta":{"url":"https://sqs.eu-west-1.amazonaws.com/1/%[1]s"%s}}`, name, meta)
+	}
+	for range 3 {
+		at := d.now.Add(time.Minute).UnixMilli()
+		d.docs = []view.Document{
+			{Key: "pulse:queues:shop", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","queues":[%s,%s,%s]}`, at,
+				queue("orders", `,"dlq":"retry"`), queue("retry", `,"dlq":"dead","dlq_for":["orders"]`), queue("dead", `,"dlq_for":["retry"]`))},
+			{Key: "pulse:queues:blog", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"blog","queues":[%s]}`, at-1, queue("dead", ""))},
+		}
+		d.look(r, "")
+	}
+	got := map[string]protocol.Health{}
+	for _, app := range []string{"shop", "blog"} {
+		text, err := d.redis.Client.Get(t.Context(), protocol.TrendKey(app)).Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		trends, err := protocol.DecodeTrends(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, verdict := range trends.Queues {
+			got[app+"/"+key] = verdict.Health
+		}
+	}
+	want := map[string]protocol.Health{"shop/sqs/orders": "stalled", "shop/sqs/retry": "stalled", "shop/sqs/dead": "ok", "blog/sqs/dead": "ok"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("health (-want +got):\n%s", diff)
+	}
+}
