@@ -230,7 +230,7 @@ func (s *Store) read(ctx context.Context, st *stream, each func(string, *history
 				return 0, err
 			}
 		}
-		entries, err := s.take(ctx, st)
+		entries, err := s.entriesRead(ctx, st)
 		if err != nil {
 			return 0, err
 		}
@@ -255,8 +255,8 @@ func (s *Store) read(ctx context.Context, st *stream, each func(string, *history
 	return first, nil
 }
 
-// take are the entries that a stream's command has read. Where that failed for this stream, the stream has the error.
-func (s *Store) take(ctx context.Context, st *stream) ([]entry, error) {
+// entriesRead are the entries that a stream's command has read. Where that failed for this stream, the stream has the error.
+func (s *Store) entriesRead(ctx context.Context, st *stream) ([]entry, error) {
 	entries, err := entriesOf(st.cmd)
 	switch {
 	case err == nil:
@@ -367,7 +367,7 @@ func (s *Store) lastEntries(ctx context.Context, upTo string, streams []*stream)
 	}
 	last := make([]*entry, len(streams))
 	for i, st := range streams {
-		entries, err := s.take(ctx, st)
+		entries, err := s.entriesRead(ctx, st)
 		if err != nil {
 			return nil, err
 		}
