@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/gravito-framework/pulse/internal/logonce"
 	"github.com/gravito-framework/pulse/internal/publish"
-	"github.com/gravito-framework/pulse/internal/redisconn"
 	"github.com/gravito-framework/pulse/internal/view"
 )
 
@@ -59,6 +57,7 @@ type Live struct {
 
 	mu       sync.Mutex // guards what is below
 	current  *version
+	nothing  error         // why current is nil
 	patches  []*message    // the newest, the last one leads to current
 	changed  chan struct{} // closed when current is replaced
 	reading  *reading      // nil while none is under way
@@ -80,12 +79,13 @@ func NewLive(read Read, budget int64, log *slog.Logger) *Live {
 	return &Live{read: read, builder: view.Builder{Budget: budget}, log: log, now: time.Now, changed: make(chan struct{})}
 }
 
-var (
-	// errNothingYet is that no view was ever made, because Redis has not answered since the start.
-	errNothingYet = errors.New("Redis does not answer, and has not since this program started")
-	// errDefect is that a reading panicked; the log says where.
-	errDefect = errors.New("a reading failed: this is a defect")
-)
+// errDefect is that a reading panicked; the log says where.
+var errDefect = errors.New("a reading failed: this is a defect")
+
+// nothingYetError is that no view was ever made, and why the last reading made none.
+type nothingYetError struct{ error }
+
+func (n nothingYetError) Unwrap() error { return n.error }
 
 // newest returns a version that is at most viewMaxAge old. While Redis doesn't answer, or takes long, it
 // returns the last numbers with a problem that says so, or with their time.
@@ -93,7 +93,7 @@ func (l *Live) newest(ctx context.Context) (*version, error) {
 	v, r := l.ask(ctx)
 	if r == nil {
 		if v == nil {
-			return nil, errNothingYet
+			return nil, l.whyNothing()
 		}
 		return v, nil
 	}
@@ -150,6 +150,34 @@ func (l *Live) waitLimit(v *version) time.Duration {
 	return 0
 }
 
+// IsDown reports whether Redis cannot be read, for whoever has just failed to: the log says so, and why, and need not say
+// it once more. Where it could be read until now, IsDown takes another look.
+func (l *Live) IsDown(ctx context.Context) bool {
+	if v, _ := l.ask(ctx); v == nil || v.down {
+		return true
+	}
+	due := time.NewTimer(viewMaxAge) // a look before that may be an old one
+	defer due.Stop()
+	select {
+	case <-ctx.Done():
+	case <-due.C:
+	}
+	if _, r := l.ask(ctx); r != nil {
+		select {
+		case <-ctx.Done():
+		case <-r.done:
+		}
+	}
+	v := l.latest()
+	return v == nil || v.down
+}
+
+func (l *Live) whyNothing() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return nothingYetError{l.nothing}
+}
+
 func (l *Live) latest() *version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -179,18 +207,16 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 		l.down(now, err)
 		l.builder.Forget()
 		if prev == nil {
-			return errNothingYet
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.nothing = err
+			return nothingYetError{err}
 		}
 		// A reading that failed took its time, and the ages of the last numbers go on.
 		next = l.builder.View(l.now().Add(l.ahead))
 		since := l.downSince.Add(l.ahead)
 		next.RedisDown = &view.RedisDown{Since: since.UnixMilli(), ReadAt: l.readAt}
-		what := "not answered"
-		if redisconn.IsRefusal(err) { // the log has all of what Redis said
-			what = "answered " + publish.CauseOf(err)
-		}
-		next.Problems = append([]view.Problem{{Key: "redis", Reason: fmt.Sprintf("Redis has %s since %s; these are the last numbers",
-			what, l.downSince.Add(l.ahead).UTC().Format("15:04:05 UTC"))}}, next.Problems...)
+		next.Problems = append([]view.Problem{{Key: "redis", Reason: howSince(err, since.UTC().Format("15:04:05 UTC")) + "; these are the last numbers"}}, next.Problems...)
 	}
 	v, patch := newVersion(prev, next)
 	v.down, v.madeAt = err != nil, l.now()

@@ -177,8 +177,8 @@ func (s *Server) unavailable(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Retry-After", "5")
 	detail := "The request ended before there was an answer."
-	if errors.Is(err, errNothingYet) {
-		detail = "Redis does not answer, and has not since this program started. It is tried again; the log says why."
+	if nothing, is := errors.AsType[nothingYetError](err); is {
+		detail = howSince(nothing.error, "this program started") + ". It is tried again; the log says why."
 	}
 	writeProblem(w, http.StatusServiceUnavailable, detail)
 }

@@ -65,6 +65,17 @@ func (s *Server) endSession(value string, now time.Time) {
 type loggedOut struct {
 	mu   sync.Mutex
 	ends map[string]time.Time
+	more chan struct{} // closed when there is one more; nil if nobody waits for it
+}
+
+// next is closed when one more session is ended.
+func (l *loggedOut) next() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.more == nil {
+		l.more = make(chan struct{})
+	}
+	return l.more
 }
 
 func (l *loggedOut) has(id string) bool {
@@ -81,6 +92,10 @@ func (l *loggedOut) add(id string, ends, now time.Time) {
 		l.ends = map[string]time.Time{}
 	}
 	l.ends[id] = ends
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
 	if len(l.ends) <= maxLoggedOut {
 		return
 	}

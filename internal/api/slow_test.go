@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -323,13 +324,19 @@ func TestSlowEntriesNeedRedisAndALogin(t *testing.T) {
 	}
 }
 
-// TestThatSlowEntriesCannotBeReadIsSaidOnce, and the answer is what Redis said, where it said something.
+// TestThatSlowEntriesCannotBeReadIsSaidOnce while the view can be read, and the answer is what Redis said, where it said
+// something.
 func TestThatSlowEntriesCannotBeReadIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	var log strings.Builder
+	var log servertest.Output
+	seen := 0
 	client := server.Client
-	h := (&api.Server{Redis: client, Log: slog.New(slog.NewTextHandler(&log, nil))}).Handler()
+	live := api.NewLive((&pagetest.Store{}).Read, 0, slog.New(slog.DiscardHandler))
+	if _, err := live.View(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h := (&api.Server{Live: live, Redis: client, Log: slog.New(slog.NewTextHandler(&log, nil))}).Handler()
 	ask := func(app string) (detail string) {
 		t.Helper()
 		w := httptest.NewRecorder()
@@ -351,14 +358,18 @@ func TestThatSlowEntriesCannotBeReadIsSaidOnce(t *testing.T) {
 				}
 			}
 		}
-		said := strings.Split(strings.TrimSpace(log.String()), "\n")
-		log.Reset()
+		if live.IsDown(t.Context()) {
+			t.Fatalf("%s: the view cannot be read", when)
+		}
+		servertest.Eventually(t, "so many lines", func() bool { return strings.Count(log.String()[seen:], "\n") >= len(lines) })
+		said := strings.Split(strings.TrimSpace(log.String()[seen:]), "\n")
+		seen = len(log.String())
 		if len(said) != len(lines) && (len(lines) > 0 || said[0] != "") {
 			t.Fatalf("%s: it said\n%s", when, strings.Join(said, "\n"))
 		}
-		for i, line := range lines {
-			if !strings.Contains(said[i], line) {
-				t.Errorf("%s: it said %q, want %q", when, said[i], line)
+		for _, line := range lines { // in any order
+			if !slices.ContainsFunc(said, func(one string) bool { return strings.Contains(one, line) }) {
+				t.Errorf("%s: it said %q, want %q", when, said, line)
 			}
 		}
 	}
@@ -371,13 +382,45 @@ func TestThatSlowEntriesCannotBeReadIsSaidOnce(t *testing.T) {
 	expect("all is well", "")
 	do("CONFIG", "SET", "replica-serve-stale-data", "no")
 	do("REPLICAOF", "127.0.0.1", "1")
-	expect("without its master", "Redis answers: MASTERDOWN", "MASTERDOWN", `msg="cannot read slow entries of bank" error="MASTERDOWN`)
+	expect("without its master", "Redis answers: MASTERDOWN", `msg="cannot read slow entries of shop" error="MASTERDOWN`, `msg="cannot read slow entries of bank" error="MASTERDOWN`)
 	server.Stop()
-	expect("down", "Redis does not answer", "connection refused", "entries of bank")
+	expect("down", "Redis does not answer", `entries of shop" error="dial`, `entries of bank" error="dial`)
 	server.Start()
 	expect("back", "", `level=INFO msg="reads slow entries of shop again"`, "entries of bank again")
 	server.Stop()
 	expect("down again, soon after", "Redis does not answer")
 	server.Start()
 	expect("back again", "")
+}
+
+// TestARedisWithTooManyClientsIsNotSaidToBeSilent: all who look at it read why it cannot be used, and what to do.
+func TestARedisWithTooManyClientsIsNotSaidToBeSilent(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	pagetest.Set(t, server, "pulse:queues:shop", pagetest.OneQueue, 3)
+	url := pagetest.Serve(t, server, "").URL
+	if a := call(t, http.MethodGet, url+"/api/v1/view", nil); a.status != http.StatusOK {
+		t.Fatalf("before: %d %s", a.status, a.body)
+	}
+	for _, words := range [][]any{{"CONFIG", "SET", "maxclients", "1"}, {"CLIENT", "KILL", "TYPE", "normal"}} {
+		if err := server.Client.Do(t.Context(), words...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const why = ": ERR max number of clients reached; close connections that nobody uses (CLIENT LIST shows them), or raise its maxclients"
+	servertest.Eventually(t, "that the view says why", func() bool {
+		body := call(t, http.MethodGet, url+"/api/v1/view", nil).body
+		if strings.Contains(body, "Redis has not answered") {
+			t.Error("it did answer")
+		}
+		return strings.Contains(body, why+"; these are the last numbers") && strings.Contains(body, "Redis cannot be used since ")
+	})
+	for url, want := range map[string]string{
+		url + "/api/v1/slow?app=shop":                      "Redis cannot be used" + why,
+		pagetest.Serve(t, server, "").URL + "/api/v1/view": "Redis cannot be used since this program started" + why,
+	} {
+		if a := call(t, http.MethodGet, url, nil); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, want) {
+			t.Errorf("%s: %d %s", url, a.status, a.body)
+		}
+	}
 }

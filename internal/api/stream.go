@@ -82,6 +82,10 @@ func (s *Server) feed(f *feed, r *http.Request, whole *message, seq uint64) erro
 	comment := time.NewTicker(commentEvery)
 	defer comment.Stop()
 	for {
+		loggedOut := s.loggedOut.next()
+		if !s.mayRead(r) {
+			return nil // the session has ended
+		}
 		changed, err := s.catchUp(f, &seq)
 		if err != nil {
 			return err
@@ -92,9 +96,6 @@ func (s *Server) feed(f *feed, r *http.Request, whole *message, seq uint64) erro
 		case <-end:
 			return f.text([]byte(": the end of this stream; connect again\n\n"))
 		case <-comment.C:
-			if !s.mayRead(r) {
-				return nil // the session has ended
-			}
 			// A page cannot see a comment; that the view was looked at again it can.
 			text := fmt.Appendf(nil, ": still here\n\nevent: patch\nid: %d\ndata: {\"generated_at\":%d}\n\n", seq, s.Live.generatedAt())
 			if err := f.text(text); err != nil {
@@ -104,6 +105,7 @@ func (s *Server) feed(f *feed, r *http.Request, whole *message, seq uint64) erro
 				return err
 			}
 		case <-changed:
+		case <-loggedOut:
 		}
 	}
 }

@@ -20,8 +20,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravito-framework/pulse/internal/api"
+	"github.com/gravito-framework/pulse/internal/history"
 	"github.com/gravito-framework/pulse/internal/logonce"
 	"github.com/gravito-framework/pulse/internal/pagetest"
+	"github.com/gravito-framework/pulse/internal/recorder"
 	"github.com/gravito-framework/pulse/internal/runtime"
 	"github.com/gravito-framework/pulse/internal/servertest"
 	"github.com/gravito-framework/pulse/internal/view"
@@ -497,6 +499,40 @@ func TestRedisDownIsOneLineAndTheLastNumbers(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 		if len(lines) != 2 || !strings.Contains(lines[0], "level=WARN") || !strings.Contains(lines[0], "10.0.0.7:6379") || !strings.Contains(lines[1], "reads again") {
 			t.Errorf("the log is:\n%s", &log)
+		}
+	})
+}
+
+// TestWhatFailsJustBeforeTheEndOfAnOutageIsNoTroubleOfItsOwn: it cannot be read while the view cannot, whose reader says it.
+func TestWhatFailsJustBeforeTheEndOfAnOutageIsNoTroubleOfItsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log servertest.Output
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		s, failed := &pagetest.Store{}, error(nil)
+		h := (&api.Server{
+			Live: api.NewLive(s.Read, 0, logger), Log: logger,
+			History: func(context.Context, int64, map[string]recorder.Wants, func(string, *history.Decoder)) (map[string]error, error) {
+				return nil, failed
+			},
+		}).Handler()
+		look := func(err error, last time.Duration) {
+			failed = err
+			s.Fail(err)
+			for began := time.Now(); time.Since(began) < last; time.Sleep(100 * time.Millisecond) {
+				get(t, h, "/api/v1/view")
+				get(t, h, "/api/v1/history?key=shop/sqs/mails")
+			}
+		}
+		look(nil, 3*time.Second)
+		look(&net.OpError{Op: "dial", Err: errors.New("connection refused")}, time.Minute)
+		for tries := s.Count(); s.Count() == tries; {
+			look(failed, 100*time.Millisecond)
+		}
+		look(failed, 4800*time.Millisecond) // the next try is 5 s after that one
+		look(nil, 5*time.Second)
+		if said := log.String(); strings.Count(said, "\n") != 2 || !strings.Contains(said, `msg="cannot read; the last numbers`) || !strings.Contains(said, `msg="reads again"`) {
+			t.Errorf("it said\n%s", said)
 		}
 	})
 }

@@ -43,7 +43,7 @@ var codeIn = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // CauseOf is why something failed, in a few words, for a log that says each cause once: what was refused, such as OOM,
-// that a name or a certificate is wrong, that nothing answered, or that it is none of these. There are few causes,
+// that a name or a certificate is wrong, why we are not served, that nothing answered, or that it is none of these. There are few causes,
 // because each gets a line. An error that is several has the causes of all.
 func CauseOf(err error) string {
 	if all, is := errors.AsType[interface {
@@ -55,6 +55,9 @@ func CauseOf(err error) string {
 			causes[CauseOf(one)] = true
 		}
 		return strings.Join(slices.Sorted(maps.Keys(causes)), ", ")
+	}
+	if unserved, is := errors.AsType[*redisconn.UnservedError](err); is {
+		return unserved.Why
 	}
 	if refusal, is := errors.AsType[redis.Error](err); is && redisconn.IsRefusal(err) {
 		code, _, _ := strings.Cut(refusal.Error(), " ")

@@ -25,6 +25,8 @@ type Recorder struct {
 	// View takes a reading of Redis. Its error is that Redis doesn't answer.
 	View  func(ctx context.Context) (*view.View, error)
 	Store *Store
+	// IsDown reports whether Redis cannot be read, which somebody else logs; nil is nobody.
+	IsDown func(ctx context.Context) bool
 	// Alerts looks at each view; nil is no alerts.
 	Alerts *alert.Manager
 	Log    *slog.Logger
@@ -62,7 +64,7 @@ const (
 	// lookLimit bounds one look, alerts included.
 	lookLimit = 50 * time.Second
 	// releaseLimit is how long the end of a recorder may take.
-	releaseLimit = 2 * time.Second
+	releaseLimit = 500 * time.Millisecond
 	// MaxApps bounds the apps of which history is kept: each is two keys more.
 	MaxApps = 1000
 	// fewQueues are so few that it is no matter what they take.
@@ -192,6 +194,7 @@ func (r *Recorder) logTrouble(ctx context.Context, err error) {
 			r.Log.Info("records again")
 		}
 	case ctx.Err() != nil: // it was told to stop
+	case r.IsDown != nil && r.IsDown(ctx):
 	default:
 		if isWorthALine, times := r.troubles.Only(publish.CauseOf(err), time.Now()); isWorthALine {
 			r.Log.Warn("cannot record; will try again until it works", "error", protocol.Shorten(err.Error(), 1000), "times", times)

@@ -27,35 +27,43 @@ func (a *Address) String() string {
 	return "redis " + addrs
 }
 
+// dialTimeout is how long a server may take until a connection is made, handshake included.
+const dialTimeout = 2 * time.Second
+
 // Client makes a client. Its time limits are short: a Redis that doesn't answer must cost a poll, not the
 // program. A single host that is a node of a cluster is used as the whole cluster: Client asks it at once, for at
 // most two seconds and until ctx ends, and if it does not answer, the client asks it when it connects. [Current]
-// is what is used now.
-func (a *Address) Client(ctx context.Context) redis.UniversalClient {
+// is what is used now. When ctx has ended, no reply that is under way is waited for longer than half a second.
+func (a *Address) Client(ctx context.Context) redis.UniversalClient { return a.client(ctx, ctx) }
+
+// client is [Address.Client], of which life is the program's.
+func (a *Address) client(ctx, life context.Context) redis.UniversalClient {
 	redis.SetLogger(quiet{})
 	o := a.options
 	o.Protocol = 2 // replies are the same in every version, and no server pushes anything
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.DisableIdentity = true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = 2*time.Second, 5*time.Second, 5*time.Second, 5*time.Second
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = dialTimeout+probeTimeout, 5*time.Second, 5*time.Second, 5*time.Second
 	o.ContextTimeoutEnabled = true
 	o.DialerRetries = 1
 	o.MaxRetries = 1 // one more, for a pooled connection that a restart of the server has broken
 	o.PoolSize, o.MaxRedirects = 4, 3
 	o.OnConnect = noTouch
-	dial := redis.NewDialer(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig})
+	dial := bounded(life, redis.NewDialer(&redis.Options{DialTimeout: dialTimeout, TLSConfig: o.TLSConfig}), o.TLSConfig != nil)
 	if o.MasterName != "" && o.SentinelPassword == "" && o.Password != "" {
 		dial = loggingIn(&o, dial)
 	}
-	o.Dialer = bounded(dial)
+	o.Dialer = dial
 	switch {
 	case o.IsClusterMode:
 		return clusterClient(&o)
 	case o.MasterName != "":
-		return redis.NewUniversalClient(&o)
+		client := redis.NewUniversalClient(&o)
+		client.AddHook(knowingMaster{o.MasterName, strings.Join(o.Addrs, ",")})
+		return client
 	}
 	host := newOneHost(o.Simple(), func() *redis.ClusterClient { return clusterClient(&o) })
-	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	_ = host.Ping(ctx).Err()
 	return host
@@ -67,7 +75,7 @@ func (a *Address) Pinger() func(ctx context.Context) error {
 	var once sync.Once
 	var client redis.UniversalClient
 	return func(ctx context.Context) error {
-		once.Do(func() { client = a.Client(ctx) })
+		once.Do(func() { client = a.client(ctx, context.Background()) })
 		return client.Ping(ctx).Err()
 	}
 }

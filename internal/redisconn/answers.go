@@ -42,6 +42,9 @@ func IsTimeout(err error) bool {
 // Unreachable says which server could not be reached and why, from err, which must not be a refusal. The same
 // trouble gives the same text: the connection's own port, which changes, is not in it.
 func Unreachable(err error) string {
+	if unserved, is := errors.AsType[*UnservedError](err); is {
+		return unserved.Error()
+	}
 	op, isNet := errors.AsType[*net.OpError](err)
 	if !isNet || op.Addr == nil {
 		return err.Error()

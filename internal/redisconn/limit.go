@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // The bounds on replies. go-redis allocates as much memory as a reply announces, before the reply has come. So
@@ -44,14 +45,22 @@ func WhyLeftOut(element string) string { return strings.TrimPrefix(element, left
 // dialer makes a connection.
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// bounded wraps a dialer: its connections leave out values that are too large.
-func bounded(dial dialer) dialer {
+// lastWait is how long a reply is waited for that is under way when the program is told to end.
+const lastWait = 500 * time.Millisecond
+
+// bounded wraps a dialer: its connections leave out values that are too large, and say why the server does not serve us.
+// When life ends they wait no longer for the replies that are under way: go-redis would, whatever the commands' contexts say.
+func bounded(life context.Context, dial dialer, isTLS bool) dialer {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
-		if err != nil {
+		switch {
+		case err != nil && isTLS:
+			return nil, notOverTLS(life, network, addr, err)
+		case err != nil:
 			return nil, err
 		}
-		c := &boundedConn{Conn: conn}
+		c := &boundedConn{Conn: conn, network: network, addr: addr, isTLS: isTLS, life: life}
+		c.forget = context.AfterFunc(life, c.waitNoLonger)
 		if raw, ok := conn.(syscall.Conn); ok {
 			return &boundedSyscallConn{c, raw}, nil
 		}
@@ -62,6 +71,12 @@ func bounded(dial dialer) dialer {
 // boundedConn is a connection to a Redis that bounds its replies. It is for one reader.
 type boundedConn struct {
 	net.Conn
+
+	network, addr string
+	isTLS         bool
+	isAnswered    bool            // something has come
+	life          context.Context //nolint:containedctx // no call's, but the program's
+	forget        func() bool     // that life ends
 
 	replies replies
 	ready   []byte // replies within the bounds, not yet read
@@ -79,19 +94,39 @@ type boundedSyscallConn struct {
 
 func (c *boundedSyscallConn) SyscallConn() (syscall.RawConn, error) { return c.raw.SyscallConn() }
 
+// waitNoLonger is for a program that has been told to end.
+func (c *boundedConn) waitNoLonger() { _ = c.SetDeadline(time.Now().Add(lastWait)) }
+
+func (c *boundedConn) Close() error {
+	c.forget()
+	return c.Conn.Close()
+}
+
 func (c *boundedConn) Write(p []byte) (int, error) {
 	c.replies.spent.Store(0)
 	return c.Conn.Write(p)
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {
+	if c.life.Err() != nil { // it ended before go-redis gave this read its time
+		c.waitNoLonger()
+	}
 	for len(c.ready) == 0 {
 		if c.bad != nil {
 			return 0, c.bad
 		}
 		n, err := c.Conn.Read(p)
-		if n == 0 {
+		isFirst := !c.isAnswered
+		c.isAnswered = true
+		switch {
+		case n == 0 && isFirst && !c.isTLS:
+			return 0, unanswered(c.life, c.network, c.addr, err)
+		case n == 0:
 			return 0, err
+		case isFirst:
+			if c.bad = turnedAway(c.addr, string(p[:n])); c.bad != nil {
+				return 0, c.bad
+			}
 		}
 		c.buf, c.bad = c.replies.pass(c.buf[:0], p[:n])
 		c.ready = c.buf

@@ -21,7 +21,7 @@ func loggingIn(o *redis.UniversalOptions, dial dialer) dialer {
 		if err != nil {
 			return nil, err
 		}
-		_ = conn.SetDeadline(time.Now().Add(o.DialTimeout))
+		_ = conn.SetDeadline(time.Now().Add(dialTimeout))
 		if err := logInIfAsked(conn, o.Username, o.Password); err != nil {
 			_ = conn.Close()
 			return nil, fmt.Errorf("log in to %s: %w", addr, err)

@@ -92,7 +92,9 @@ func Aggregator(ctx context.Context, s config.Aggregator, log *slog.Logger) (htt
 		server.Authenticated, server.StreamFor = runtime.Signed, streamFor
 		return server.Handler(), nil
 	}
-	return server.Handler(), newRecorder(s.Recording, publish.New(client, s.Redis.String(), protocol.TrendTTL), store, live.View, log)
+	r := newRecorder(s.Recording, publish.New(client, s.Redis.String(), protocol.TrendTTL), store, live.View, log)
+	r.IsDown = live.IsDown
+	return server.Handler(), r
 }
 
 // Recorder makes a recorder that reads Redis itself.

@@ -128,7 +128,7 @@ func (s *session) walkProblems() []protocol.Problem {
 	case w.Problem() != "":
 		return []protocol.Problem{{Reason: w.Problem()}}
 	case len(s.queues) == 0:
-		return []protocol.Problem{{Reason: "no queue was found under the prefix " + s.prefix + ": there is none yet, or the prefix is wrong"}}
+		return []protocol.Problem{{Reason: "no queue was found under the prefix " + s.prefix + ", as there is none yet, or the prefix is wrong"}}
 	}
 	return nil
 }

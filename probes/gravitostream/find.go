@@ -119,7 +119,7 @@ func (s *session) walkProblems() {
 	case s.walk.Problem() != "":
 		s.problem("", s.walk.Problem())
 	case len(s.queues) == 0:
-		s.problem("", "no queue was found under the prefix "+s.prefix+": there is none yet, they are all empty, or the prefix is wrong")
+		s.problem("", "no queue was found under the prefix "+s.prefix+", as there is none yet, they are all empty, or the prefix is wrong")
 	}
 }
 

@@ -385,6 +385,14 @@ func TestFoundQueueThatEmptiesStaysForAnHour(t *testing.T) {
 	}
 }
 
+func TestPrefixUnderWhichNothingIsFoundIsSaidAsItIs(t *testing.T) {
+	k := keys{}
+	got, _, err := k.poll(t, openFor(t, "*"), noon)
+	if err != nil || len(got.Problems) != 1 || !strings.HasPrefix(got.Problems[0].Reason, "no queue was found under the prefix queue:, as there is none yet") {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func TestNamedQueueThatIsNotThereIsEmptyWithAHint(t *testing.T) {
 	k := keys{}
 	s := openFor(t, "mail")
