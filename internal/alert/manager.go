@@ -247,10 +247,9 @@ func (m *Manager) save(ctx context.Context, was, mark string, before map[string]
 func (m *Manager) advance(states map[string]*state, v *view.View, judged map[string]*protocol.Trends) {
 	now := v.GeneratedAt
 	looked := map[*state]bool{} // the states that were looked at: not all there is, which is a hundred thousand queues
-	rows := map[row][]*state{}
+	byObject := make(map[object]*state, len(states))
 	for _, s := range states {
-		at := s.row(s.now())
-		rows[at] = append(rows[at], s)
+		byObject[s.object()] = s
 	}
 	m.leftOut = map[string]int{}
 	ofApp := map[string]int{}
@@ -260,11 +259,11 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 	see := func(r *Rule, s state, l look) {
 		s.Rule = r.text
 		verdict := r.judge(l)
-		there := find(rows, &s, v.Apps[s.App])
+		there := byObject[s.object()]
 		if there != nil {
 			looked[there] = true
 			there.moveTo(s.Key)
-			there.Source, there.Unseen = s.Source, 0
+			there.Unseen = 0
 			verdict = there.believe(verdict, r.looks, now)
 		}
 		switch {
@@ -277,8 +276,9 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 			there.Phase, there.Since, there.Seen, there.Looks = pending, now, now, 1
 			there.believe(isSo, r.looks, now)
 			for states[there.id()] != nil { // another reporter's queue had the key first
-				there.Key, there.Now = there.Key+"@"+s.Source, s.Key
+				there.Key += "@" + s.Source
 			}
+			there.moveTo(s.Key)
 			states[there.id()], looked[there] = there, true
 		case there == nil:
 			return
@@ -332,50 +332,6 @@ func (m *Manager) advance(states map[string]*state, v *view.View, judged map[str
 	}
 }
 
-// row is where a rule looks.
-type row struct{ rule, app, kind, key string }
-
-// find is the alert of a row of app that a rule looks at, of those that there are by the rows that they had at the last look.
-// Where two reporters have the same queue, the one that sorts first has the plain key in the view. It may come later, or go:
-// an alert stays with its reporter's queue. Only where that has none any more, it is of the queue that has its key now.
-func find(rows map[row][]*state, s *state, app *view.App) *state {
-	here := rows[s.row(s.Key)]
-	for _, there := range here {
-		if there.Source == s.Source || s.Kind != "queue" {
-			return there
-		}
-	}
-	if len(rows) == 0 || s.Kind != "queue" {
-		return nil
-	}
-	keys := keysOf(s.plain, s.Source)
-	for _, key := range keys {
-		for _, there := range rows[s.row(key)] {
-			if there.Source == s.Source {
-				return there
-			}
-		}
-	}
-	for _, there := range here {
-		isElsewhere := slices.ContainsFunc(keysOf(s.plain, there.Source), func(key string) bool {
-			q := app.Queues[key]
-			return q != nil && sourceOf(q) == there.Source && q.PlainKey() == s.plain
-		})
-		if !isElsewhere {
-			return there
-		}
-	}
-	return nil
-}
-
-// keysOf are those that a reporter's queue may have in the view.
-func keysOf(plain, source string) []string {
-	if source == view.NoSource {
-		source = ""
-	}
-	return []string{plain, plain + "@" + source}
-}
-
 func (m *Manager) channel(id string) *Channel {
 	for _, c := range m.Channels {
 		if c.id == id {
@@ -417,7 +373,7 @@ func (r *Rule) lookAt(name string, app *view.App, judged *protocol.Trends, now i
 				if q.IsCurrent() {
 					l = r.ofRow(q, now)
 				}
-				see(r, state{App: name, Kind: "queue", Key: key, Source: sourceOf(q), plain: q.PlainKey()}, l)
+				see(r, state{App: name, Kind: "queue", Key: key, Plain: q.PlainKey(), Source: sourceOf(q)}, l)
 			}
 		})
 	}

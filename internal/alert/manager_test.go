@@ -1265,11 +1265,23 @@ func TestAlertStaysWithItsReportersQueue(t *testing.T) {
 		d.none("it is gone", look(m, map[string]int{"b": 5}))
 		fires("it is gone", m, "sqs/orders: 5 wait, more than 3")
 	}
+	const unreadable = `{"timestamp":NOW,"app":"shop","source":"b","queues":[],"problems":[{"queue":"orders","reason":"NOPERM"}]}`
 	for range 3 {
-		d.none("the reporter has another name", look(m, map[string]int{"c": 5}))
+		d.now = d.now.Add(time.Minute)
+		d.none("b cannot read its queue, c has one that is fine", d.lookAt(m, map[string]string{
+			"pulse:queues:shop:b": unreadable,
+			"pulse:queues:shop:c": `{"timestamp":NOW,"app":"shop","source":"c","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":0}}]}`,
+		}))
 	}
-	d.none("all is well", look(m, map[string]int{"c": 0}))
-	d.one("for two looks", look(m, map[string]int{"c": 0}), "1 alert is over", "✅ sqs/orders@b of shop")
+	fires("b cannot read its queue", m, "sqs/orders: 5 wait, more than 3")
+	d.now = d.now.Add(time.Minute)
+	d.none("c has trouble", d.lookAt(m, map[string]string{
+		"pulse:queues:shop:b": unreadable,
+		"pulse:queues:shop:c": `{"timestamp":NOW,"app":"shop","source":"c","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":9}}]}`,
+	}))
+	d.one("for a minute", look(m, map[string]int{"c": 9}), "🔴 sqs/orders of shop")
+	d.none("all is well", look(m, map[string]int{"b": 0, "c": 0}))
+	d.one("for two looks", look(m, map[string]int{"b": 0, "c": 0}), "2 alerts are over", "✅ sqs/orders of shop", "✅ sqs/orders@b of shop")
 	if n := d.redis.Client.HLen(t.Context(), protocol.AlertsKey).Val(); n != 1 {
 		t.Errorf("Redis keeps %v", d.redis.Client.HGetAll(t.Context(), protocol.AlertsKey).Val())
 	}

@@ -19,7 +19,8 @@ type state struct {
 	App    string `json:"app"`
 	Kind   string `json:"kind"`             // "queue", "reporter" or "server"
 	Key    string `json:"key"`              // of the queue in the view, of the reporter or the server in its app: what people are told
-	Now    string `json:"now,omitempty"`    // the queue's key in the view now, where that is another: see [Manager.find]
+	Plain  string `json:"plain,omitempty"`  // the key that a queue would have in the view, were its reporter the only one
+	Now    string `json:"now,omitempty"`    // the queue's key in the view now, where that is another
 	Source string `json:"source,omitempty"` // the reporter of the queue, or the reporter itself
 	Reason string `json:"reason,omitempty"`
 	// Value is the number that the rule looks at, if there is one.
@@ -41,9 +42,7 @@ type state struct {
 	// Strange is since when managers look that don't know its rule or one of the channels in Sent; 0 is not now.
 	Strange int64 `json:"strange,omitempty"`
 
-	// Of the look under way:
-	isSeen bool   // it sees that it is so, or close to it
-	plain  string // the queue's key in the view, were its reporter the only one
+	isSeen bool // the look under way sees that it is so, or close to it
 }
 
 // phase is how far an alert is.
@@ -71,6 +70,17 @@ const (
 // id is the same for each look at the same object by the same rule.
 func (s *state) id() string { return s.Rule + "\x00" + s.App + "\x00" + s.Kind + "\x00" + s.Key }
 
+// object is what a rule looks at. It is the same at each look: the key of a queue in the view may be another where two reporters
+// have queues of one name, as the plain one is of the reporter that sorts first.
+type object struct{ rule, app, kind, plain, source string }
+
+func (s *state) object() object {
+	if s.Kind != "queue" {
+		return object{s.Rule, s.App, s.Kind, s.Key, ""}
+	}
+	return object{s.Rule, s.App, s.Kind, cmp.Or(s.Plain, s.Key), s.Source}
+}
+
 // now is its key in the view.
 func (s *state) now() string { return cmp.Or(s.Now, s.Key) }
 
@@ -80,8 +90,6 @@ func (s *state) moveTo(key string) {
 		s.Now = ""
 	}
 }
-
-func (s *state) row(key string) row { return row{s.Rule, s.App, s.Kind, key} }
 
 // fingerprint is a short name of an id: the field in Redis, and PagerDuty's dedup_key.
 func (s *state) fingerprint() string {

@@ -142,8 +142,11 @@ func (w *Window) finished(buf *[maxPoints]Point) []Point {
 func (d *Decoder) Window(key Key) (w Window) {
 	from := d.at - longMS/minuteMS
 	if s := d.series[key]; s != nil {
-		for i, c := range (*s)[1:] {
-			if before := (*s)[i]; before.flags&isGone != 0 && before.minute == c.minute { // another queue took its place
+		for i, c := range *s {
+			if i == 0 {
+				continue
+			}
+			if before := (*s)[i-1]; before.flags&isGone != 0 && before.minute == c.minute { // another queue took its place
 				from = max(from, c.minute)
 			}
 		}

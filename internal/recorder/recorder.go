@@ -37,6 +37,7 @@ type Recorder struct {
 	standsBy  bool             // another has the claim, as far as is known
 	unclaimed error            // why it records without the claim; nil is that it has it
 	claims    logonce.Troubles // whether it is without
+	defects   logonce.Troubles // the looks that panicked
 }
 
 // app is what is remembered of an app between two looks.
@@ -207,7 +208,9 @@ func (r *Recorder) logTrouble(ctx context.Context, err error) {
 func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.Log.Error("a look failed: this is a defect", "panic", v, "stack", string(debug.Stack()))
+			if isWorthALine, times := r.defects.There(fmt.Sprint(v), time.Now()); isWorthALine {
+				r.Log.Error("a look failed: this is a defect", "panic", v, "times", times, "stack", string(debug.Stack()))
+			}
 			r.apps, err = nil, errDefect
 		}
 	}()

@@ -862,3 +862,25 @@ func TestLooksStayWithTheirReportersQueue(t *testing.T) {
 		})
 	}
 }
+
+// TestQueueThatIsBackAfterAStart is in the keyframe that a recorder reads which has just started, but was in none of the looks of
+// the last minutes.
+func TestQueueThatIsBackAfterAStart(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	r := d.recorder()
+	for minute := range 25 {
+		queues := `{"name":"orders","driver":"sqs","metrics":{"waiting":5}}` + idle
+		switch {
+		case minute == 24:
+			r = d.recorder()
+		case minute > 1:
+			queues = idle[1:]
+		}
+		d.docs = []view.Document{{Key: "pulse:queues:shop", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","queues":[%s]}`, d.now.Add(time.Minute).UnixMilli(), queues)}}
+		d.look(r, "")
+	}
+	if got := d.verdict(); got.Health != protocol.HealthUnknown { // its looks of 23 minutes ago are no trend
+		t.Errorf("it is %+v", got)
+	}
+}
