@@ -398,6 +398,9 @@ func TestManyQueuesLeaveTheReporterSmall(t *testing.T) {
 			pipe.LPush(t.Context(), "jobs:"+name, "1")
 			pipe.XGroupCreateMkStream(t.Context(), "events:"+name, "g", "0")
 		}, 1000, "one driver keeps 1048576"},
+		{"long names of consumer groups", []string{"PULSE_REDIS_STREAMS=events:*"}, 30_000, func(pipe redis.Pipeliner, i int) {
+			pipe.XGroupCreateMkStream(t.Context(), "events:orders", fmt.Sprintf("%05d%s", i, long[:900]), "0")
+		}, 1000, "one driver keeps 1048576"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
