@@ -185,12 +185,18 @@ func (s *session) lookCloser() adapter.Step {
 		if g.lag == 0 || g.length == 0 || !ok {
 			continue // nothing waits
 		}
-		if asked != g.stream {
-			asked = g.stream
-			q.Ask(look{i, true}, asked.about...)
-		}
 		if g.known.first == nil || g.known.after != g.last {
 			g.known.first, g.known.after = adapter.Request{"XRANGE", g.stream.key, first.String(), "+", "COUNT", "1"}, g.last
+			g.known.oldest = id{}
+		}
+		waiting, isTold := g.told()
+		if isTold && g.known.oldest != (id{}) {
+			g.waiting, g.oldest = waiting, g.known.oldest
+			continue
+		}
+		if asked != g.stream && !isTold {
+			asked = g.stream
+			q.Ask(look{i, true}, asked.about...)
 		}
 		q.Ask(look{group: i}, g.known.first...)
 	}
@@ -205,6 +211,18 @@ func (s *session) lookCloser() adapter.Step {
 		}
 		return s.countPage(0)
 	})
+}
+
+// told is how many entries wait for a group, where XLEN and XINFO GROUPS tell that. What else there is to know XINFO STREAM
+// tells, but with the bodies of two entries.
+func (g *group) told() (waiting int64, ok bool) {
+	switch {
+	case g.last == (id{}):
+		return g.length, true // all of it
+	case g.read >= 0 && g.lag >= 0 && g.read+g.lag == g.length:
+		return g.lag, true // nothing was ever removed: the lag is right
+	}
+	return 0, false
 }
 
 // about is what XINFO STREAM tells that matters here.
@@ -253,6 +271,13 @@ func (g *group) decide(first adapter.Reply, a about) {
 		g.err = err
 		return
 	case done: // there is none
+		return
+	}
+	if waiting, isTold := g.told(); isTold {
+		g.waiting, g.oldest = waiting, g.count.last
+		if g.read > 0 && g.last != (id{}) { // so nothing was ever removed, and it is the first until it is delivered
+			g.known.oldest = g.oldest
+		}
 		return
 	}
 	if a.ok && g.count.last.compare(a.last) > 0 {

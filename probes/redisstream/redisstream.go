@@ -108,8 +108,9 @@ type known struct {
 	poll   int    // that saw it last
 	before base
 
-	first adapter.Request // for the first entry behind after
-	after id
+	first  adapter.Request // for the first entry behind after
+	after  id
+	oldest id // that entry, where it cannot have been removed; else zero
 }
 
 // base is a number of waiting entries that was counted. As long as nothing is delivered and nothing removed, only
