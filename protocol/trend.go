@@ -12,9 +12,9 @@ import (
 type Trends struct {
 	Timestamp int64 // of the reading they were made of, Unix ms
 	App       string
-	Queues    map[string]Verdict // by the queue's key in the view, such as "sqs/orders"
-	Alerts    map[string]Alert   // those that fire, by fingerprint
-	Problems  []string           // what the recorder could not do, in sentences
+	Queues    map[string]*Verdict // by the queue's key in the view, such as "sqs/orders"; several may share one
+	Alerts    map[string]Alert    // those that fire, by fingerprint
+	Problems  []string            // what the recorder could not do, in sentences
 }
 
 // Alert is a rule that has held for long enough to tell somebody.
@@ -32,6 +32,8 @@ const (
 	maxAlerts = 1000
 	// maxRecorderProblems is how many problems of the recorder are.
 	maxRecorderProblems = 10
+	// mostShared is of how many verdicts DecodeTrends knows that it has read the same before.
+	mostShared = 1000
 )
 
 // TrendTTL is how long verdicts live. They are renewed every minute.
@@ -185,24 +187,33 @@ func DecodeTrends(data []byte) (Trends, error) {
 	if err != nil {
 		return Trends{}, err
 	}
-	t := Trends{App: doc.Text("app"), Queues: map[string]Verdict{}}
+	t := Trends{App: doc.Text("app"), Queues: map[string]*Verdict{}}
 	if err := CheckName("app", t.App); err != nil {
 		return Trends{}, err
 	}
 	if t.Timestamp, err = readTimestamp(doc.get("timestamp")); err != nil {
 		return Trends{}, err
 	}
-	reasons := map[string]string{} // each is kept once: all queues have the same one after the recorder's first look
+	shared := map[string]*Verdict{} // most queues have the same, such as all of them after the recorder's first look
+	reasons := map[string]string{}  // of which each is kept once, too
 	for key, value := range doc.Object("queues").All() {
-		if len(t.Queues) < MaxQueues && len(key) <= maxQueueKey {
-			if v := readVerdict(value); v.Health.known() {
-				if same, is := reasons[v.Reason]; is {
-					v.Reason = same
-				} else {
-					reasons[v.Reason] = v.Reason
-				}
-				t.Queues[string(key)] = v
+		if len(t.Queues) == MaxQueues || len(key) > maxQueueKey {
+			continue
+		}
+		v := shared[string(value)]
+		if v == nil {
+			v = new(readVerdict(value))
+			if same, is := reasons[v.Reason]; is {
+				v.Reason = same
+			} else {
+				reasons[v.Reason] = v.Reason
 			}
+			if len(shared) < mostShared {
+				shared[string(value)] = v
+			}
+		}
+		if v.Health.known() {
+			t.Queues[string(key)] = v
 		}
 	}
 	for fingerprint, value := range doc.Object("alerts").All() {

@@ -125,7 +125,7 @@ func queue(name string, health protocol.Health, waiting int) string {
 func (d *desk) view(queues ...string) *view.View {
 	d.t.Helper()
 	var rows []string
-	trends := protocol.Trends{Timestamp: d.now.UnixMilli(), App: "shop", Queues: map[string]protocol.Verdict{}}
+	trends := protocol.Trends{Timestamp: d.now.UnixMilli(), App: "shop", Queues: map[string]*protocol.Verdict{}}
 	for _, q := range queues {
 		var name, health string
 		var waiting int
@@ -133,7 +133,7 @@ func (d *desk) view(queues ...string) *view.View {
 			d.t.Fatal(err)
 		}
 		rows = append(rows, fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{"waiting":%d,"active":0}}`, name, waiting))
-		trends.Queues["sqs/"+name] = protocol.Verdict{Health: protocol.Health(health), Reason: fmt.Sprintf("%d wait", waiting)}
+		trends.Queues["sqs/"+name] = &protocol.Verdict{Health: protocol.Health(health), Reason: fmt.Sprintf("%d wait", waiting)}
 	}
 	text, err := trends.Encode()
 	if err != nil {

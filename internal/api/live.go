@@ -195,8 +195,14 @@ func (l *Live) refresh(ctx context.Context, now time.Time) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	l.builder.Forget() // what a reading left that panicked
-	ahead, err := l.read(ctx, l.now(), l.builder.Add)
 	prev := l.latest()
+	if prev != nil && prev.size.Load() > keptSize {
+		prev = prev.unencoded()
+		l.mu.Lock()
+		l.current = prev
+		l.mu.Unlock()
+	}
+	ahead, err := l.read(ctx, l.now(), l.builder.Add)
 	var next *view.View
 	if err == nil {
 		l.up()

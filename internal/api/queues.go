@@ -30,7 +30,7 @@ func (s *Server) queues(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, err)
 		return
 	}
-	room := s.reserve(w, r, len(v.rest())+flatRow*v.view.Totals.Queues)
+	room := s.reserve(w, r, v.restSize()+flatRow*v.view.Totals.Queues)
 	if room == nil {
 		return
 	}

@@ -90,9 +90,12 @@ func writeHTML(w http.ResponseWriter, r *http.Request, status int, page []byte) 
 	_, _ = w.Write(page)
 }
 
-func etag(data []byte) string {
-	sum := sha256.Sum256(data)
-	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+func etag(parts ...[]byte) string {
+	hash := sha256.New()
+	for _, part := range parts {
+		hash.Write(part)
+	}
+	return `"` + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:12]) + `"`
 }
 
 func (s *Server) view(w http.ResponseWriter, r *http.Request) {
@@ -115,7 +118,7 @@ func (s *Server) view(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// A part is made for this client alone. It is no larger than the whole.
-	room := s.reserve(w, r, len(v.rest()))
+	room := s.reserve(w, r, v.restSize())
 	if room == nil {
 		return
 	}

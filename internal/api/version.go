@@ -20,16 +20,17 @@ type version struct {
 	down   bool      // Redis did not answer: the last numbers, once more
 	madeAt time.Time // by this machine's clock
 
-	size  *atomic.Int64   // about how large rest is, of the version before; shared by all
-	rest  func() []byte   // the view's JSON after its first member, the time: shared by all views of one seq
-	etag  func() string   // of rest
-	json  func() *message // the view's JSON
-	gzip  func() *message // the same, compressed
-	event func() *message // the stream's event that carries the whole view
+	tag   *atomic.Pointer[string] // see etag; shared by all views of one seq
+	size  *atomic.Int64           // how large rest is, in bytes; 0 before it was made
+	rest  func() [][]byte         // the view's JSON after its first member, the time, in chunks
+	json  func() *message         // the view's JSON
+	gzip  func() *message         // the same, compressed
+	event func() *message         // the stream's event that carries the whole view
 }
 
-// usualRow is about how large a row's JSON is, in bytes.
-const usualRow = 320
+// keptSize is how large a view's JSON may be, in bytes, and be kept while the next view is read: a reading takes as much
+// as the view again.
+const keptSize = 1 << 20
 
 // timeOnly is how the JSON of a view begins that was made at time 0.
 const timeOnly = `{"generated_at":0`
@@ -37,44 +38,68 @@ const timeOnly = `{"generated_at":0`
 // newVersion makes a version of next, which comes after prev, and the event that patches prev. That is
 // nil where nothing but the time has changed, or where there is no prev.
 func newVersion(prev *version, next *view.View) (v *version, patch *message) {
-	v = &version{seq: 1, view: next}
+	v = &version{seq: 1, view: next, tag: new(atomic.Pointer[string])}
 	if prev != nil {
 		v.seq = prev.seq
 		if change := view.Patch(prev.view, next); change != nil {
 			v.seq++
 			patch = eventOf("patch", v.seq, change)
 		} else {
-			v.rest, v.etag, v.size = prev.rest, prev.etag, prev.size
+			v.tag = prev.tag
+			if size := prev.size.Load(); size > 0 && size <= keptSize {
+				v.rest, v.size = prev.rest, prev.size
+			}
 		}
 	}
-	if v.rest == nil {
-		size := new(atomic.Int64)
-		if prev != nil {
-			size = prev.size
-		} else {
-			size.Store(usualRow * int64(next.Totals.Queues+next.Totals.Servers))
-		}
-		v.size = size
-		rest := sync.OnceValue(func() []byte { return restOf(next, size) })
-		v.rest = rest
-		v.etag = sync.OnceValue(func() string { return "W/" + etag(rest()) }) // weak: the time is not in it
-	}
-	head := fmt.Appendf(nil, `{"generated_at":%d`, next.GeneratedAt)
-	v.json = sync.OnceValue(func() *message { return newMessage(head, v.rest()) })
-	v.gzip = sync.OnceValue(func() *message { return newMessage(compress(head, v.rest())) })
-	v.event = sync.OnceValue(func() *message { return eventOf("view", v.seq, head, v.rest()) })
+	v.encodeOnce()
 	return v, patch
 }
 
-// restOf is v's JSON after its first member, the time. size is how large the one before was: memory that grows while it is
-// written to takes twice as much.
-func restOf(v *view.View, size *atomic.Int64) []byte {
+// unencoded is v, to be encoded once more by whoever asks first.
+func (v *version) unencoded() *version {
+	again := &version{seq: v.seq, view: v.view, down: v.down, madeAt: v.madeAt, tag: v.tag}
+	again.encodeOnce()
+	return again
+}
+
+func (v *version) encodeOnce() {
+	if v.rest == nil {
+		v.size = new(atomic.Int64)
+		v.rest = sync.OnceValue(func() [][]byte { return restOf(v.view, v.size) })
+	}
+	head := fmt.Appendf(nil, `{"generated_at":%d`, v.view.GeneratedAt)
+	v.json = sync.OnceValue(func() *message { return newMessage(v.after(head)...) })
+	v.gzip = sync.OnceValue(func() *message { return newMessage(compress(v.after(head)...)) })
+	v.event = sync.OnceValue(func() *message { return eventOf("view", v.seq, v.after(head)...) })
+}
+
+// etag is that of rest: a weak one, as the time is not in it.
+func (v *version) etag() string {
+	tag := v.tag.Load()
+	if tag == nil {
+		tag = new("W/" + etag(v.rest()...))
+		v.tag.Store(tag)
+	}
+	return *tag
+}
+
+// after is v's JSON, whose first member is head.
+func (v *version) after(head []byte) [][]byte { return append([][]byte{head}, v.rest()...) }
+
+// restOf is v's JSON after its first member, the time. It sets size.
+func restOf(v *view.View, size *atomic.Int64) [][]byte {
 	undated := *v
 	undated.GeneratedAt = 0
-	room := size.Load()
-	rest := undated.AppendJSON(make([]byte, 0, room+room/64))
-	size.Store(int64(len(rest)))
-	return rest[len(timeOnly):]
+	rest := undated.JSON()
+	rest[0] = rest[0][len(timeOnly):]
+	size.Store(int64(newMessage(rest...).size))
+	return rest
+}
+
+// restSize is how large v's JSON is without its time, in bytes.
+func (v *version) restSize() int {
+	_ = v.rest()
+	return int(v.size.Load())
 }
 
 // eventOf is a server-sent event. JSON has no line break in it, so one data line will do.

@@ -30,7 +30,7 @@ import (
 const (
 	// batch is how many keys are read in one round trip, batchBytes about how much of their values.
 	batch      = 250
-	batchBytes = 8 << 20
+	batchBytes = 2 << 20
 	// maxSize is the largest value that is read.
 	maxSize = 8 << 20
 	// maxTotal is about how much is read of all values: more is rubbish, and a function has little memory.

@@ -182,8 +182,8 @@ func (e *Encoder) encodeKeyframe(minute int64, samples []Sample) (entry []byte, 
 		w.record(&s.identity, &s.state, minute-s.seen)
 	}
 	next.keyframeSize = len(w.buf)
-	e.roster, e.buf = next, w.buf
-	return e.buf, leftOut
+	e.roster, e.buf = next, nil // no delta needs as much room
+	return w.buf, leftOut
 }
 
 // stateOf is what s says of its queue at a minute, and when that was last reported. Of a lost queue history knows

@@ -543,7 +543,7 @@ func (a *published) work(numbers *rand.Rand) {
 
 // judge finds most of its queues well.
 func (a *published) judge(numbers *rand.Rand) {
-	a.verdicts = protocol.Trends{Timestamp: time.Now().UnixMilli(), App: a.snapshot.App, Queues: map[string]protocol.Verdict{}}
+	a.verdicts = protocol.Trends{Timestamp: time.Now().UnixMilli(), App: a.snapshot.App, Queues: map[string]*protocol.Verdict{}}
 	for _, q := range a.snapshot.Queues {
 		change := float64(numbers.IntN(400)-200) / 10
 		v := protocol.Verdict{Health: protocol.HealthOK, Trend: protocol.Trend{WaitingPerMin: &change}}
@@ -559,7 +559,7 @@ func (a *published) judge(numbers *rand.Rand) {
 				v.Trend.DrainSeconds, v.Trend.DrainRange = &seconds, &[2]int64{seconds * 2 / 3, seconds * 2}
 			}
 		}
-		a.verdicts.Queues[string(q.Driver)+"/"+q.Name] = v
+		a.verdicts.Queues[string(q.Driver)+"/"+q.Name] = &v
 	}
 }
 

@@ -45,7 +45,7 @@ type app struct {
 	encoder *history.Encoder
 	windows map[queue]*history.Window
 	at      int64            // of the last entry, Unix ms; 0 is none
-	trends  *protocol.Trends // of the last look; nil before the first
+	trends  *protocol.Trends // of the last look; nil before the first, and once they are written
 	saidCut bool             // the log has that somebody else cut its history
 	unread  error            // why its history cannot be read: what it holds must not be lost, so nothing is written
 }
@@ -285,7 +285,13 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 			t.Problems = append(t.Problems, r.Alerts.Untold())
 		}
 	}
-	return at, sum, errors.Join(r.blind, r.keep(ctx, now, records), r.unread(names), forgotten)
+	err = errors.Join(r.blind, r.keep(ctx, now, records), r.unread(names), forgotten)
+	if err == nil { // what is written need not be made or told again
+		for _, app := range r.apps {
+			app.trends = nil
+		}
+	}
+	return at, sum, err
 }
 
 // choose returns the names of the apps to record, in their order, and how many more there are: those that it has recorded
@@ -547,7 +553,7 @@ func (r *Recorder) forget(ctx context.Context, names []string) error {
 
 // judge adds a look to the app's windows, and makes a verdict of each. The samples are in the order of their keys.
 func (a *app) judge(name string, now int64, samples []history.Sample) {
-	t := &protocol.Trends{Timestamp: now, App: name, Queues: make(map[string]protocol.Verdict, len(samples))}
+	t := &protocol.Trends{Timestamp: now, App: name, Queues: make(map[string]*protocol.Verdict, len(samples))}
 	for i := range samples {
 		s := &samples[i]
 		w := a.windows[queueOf(s)]
@@ -560,7 +566,7 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 		}
 		w.Add(now, s)
 		health, reason := w.Judge(s)
-		t.Queues[string(s.Key)] = protocol.Verdict{Health: health, Reason: reason, Trend: trendOf(w.Trend())}
+		t.Queues[string(s.Key)] = &protocol.Verdict{Health: health, Reason: reason, Trend: trendOf(w.Trend())}
 	}
 	a.trends = t
 	if len(a.windows) <= len(samples) {

@@ -27,6 +27,8 @@ const (
 	small = 1 << 10
 	// elementCost is what go-redis keeps for each element of a list, beside what is in it.
 	elementCost = 48
+	// maxRead is how much is read at once: a connection keeps as much memory as that.
+	maxRead = 64 << 10
 	// maxLine is the longest line that is not a value, such as an error.
 	maxLine = 64 << 10
 	// maxDepth is how deep lists nest: those that Redis sends have six levels.
@@ -115,7 +117,7 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 		if c.bad != nil {
 			return 0, c.bad
 		}
-		n, err := c.Conn.Read(p)
+		n, err := c.Conn.Read(p[:min(len(p), maxRead)])
 		isFirst := !c.isAnswered
 		c.isAnswered = true
 		switch {

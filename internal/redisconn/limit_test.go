@@ -34,6 +34,20 @@ func passed(stream string, size int) (string, error) {
 
 func bulk(n int) string { return fmt.Sprintf("$%d\r\n%s\r\n", n, strings.Repeat("x", n)) }
 
+// manyBytes is a connection that has as much to read as there is room for.
+type manyBytes struct{ net.Conn }
+
+func (manyBytes) Read(p []byte) (int, error) { return copy(p, bulk(len(p))), nil }
+
+// TestAConnectionKeepsLittleMemory: go-redis reads a large value at once.
+func TestAConnectionKeepsLittleMemory(t *testing.T) {
+	t.Parallel()
+	c := &boundedConn{Conn: manyBytes{}}
+	if n, err := c.Read(make([]byte, 8<<20)); n == 0 || err != nil || cap(c.buf) > 2*maxRead {
+		t.Errorf("it has read %d bytes, %v, and keeps %d", n, err, cap(c.buf))
+	}
+}
+
 func TestWhatIsTooLargeIsReplacedAndItsNeighboursStay(t *testing.T) {
 	t.Parallel()
 	left := func(reason string) string {

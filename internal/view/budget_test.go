@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,13 +25,17 @@ func queuesOf(app, source string, n int) Document {
 }
 
 // shownOf is which sources' queues are in a view.
-// verdictsOf is a recorder's document about as many queues, each with all there is to say.
-func verdictsOf(app string, n int) Document {
-	t := protocol.Trends{Timestamp: noon.UnixMilli(), App: app, Queues: make(map[string]protocol.Verdict, n)}
+// verdictsOf is a recorder's document about as many queues, each with all there is to say: the same, or something of its own.
+func verdictsOf(app string, n int, isSame bool) Document {
+	t := protocol.Trends{Timestamp: noon.UnixMilli(), App: app, Queues: make(map[string]*protocol.Verdict, n)}
 	for i := range n {
-		t.Queues[fmt.Sprintf("sqs/orders-%d", i)] = protocol.Verdict{
+		rate := 1.5
+		if !isSame {
+			rate += float64(i)
+		}
+		t.Queues[fmt.Sprintf("sqs/orders-%d", i)] = &protocol.Verdict{
 			Health: protocol.HealthGrowing, Reason: "5,365 wait, nothing is active and no worker is connected",
-			Trend: protocol.Trend{WaitingPerMin: new(1.5), DrainSeconds: new(int64(60)), DrainRange: &[2]int64{50, 70}},
+			Trend: protocol.Trend{WaitingPerMin: &rate, DrainSeconds: new(int64(60)), DrainRange: &[2]int64{50, 70}},
 		}
 	}
 	data, err := t.Encode()
@@ -170,7 +175,8 @@ func TestCostIsWhatItTakes(t *testing.T) {
 		"queues":        {queuesOf("shop", "s", 20_000)},
 		"small reports": large(t, 0)[:1000],
 		"servers":       large(t, 0)[1000:],
-		"verdicts":      {verdictsOf("shop", 20_000)},
+		"verdicts":      {verdictsOf("shop", 20_000, false)},
+		"same verdicts": {verdictsOf("shop", 20_000, true)},
 		"broken queues": {snapshot("shop", "s", strings.Repeat(`{"name":"q"},`, 99)+`{"name":"q"}`)},
 		"keys of rubbish": func() (docs []Document) {
 			for i := range 10_000 {
@@ -200,6 +206,35 @@ func TestCostIsWhatItTakes(t *testing.T) {
 		if took > 1<<20 && (cost < took*8/10 || cost > took*2) {
 			t.Errorf("%s take %d bytes, and are estimated at %d", name, took, cost)
 		}
+	}
+}
+
+// TestTwoReportsOfOneQueueShareItsTexts: while a view is made the one before is still there.
+func TestTwoReportsOfOneQueueShareItsTexts(t *testing.T) {
+	t.Parallel()
+	var b Builder
+	of := func(timestamp, completed string) Document {
+		return doc("pulse:queues:shop", `{"timestamp":`+timestamp+`,"app":"shop","queues":[{"name":"orders","driver":"sqs","metrics":{"waiting":1},"meta":{"completed":`+completed+`}}]}`)
+	}
+	first := b.Build(noon, []Document{of("1764000000000", "1")}).Apps["shop"].Queues["sqs/orders"]
+	same := b.Build(noon, []Document{of("1764000001000", "1")}).Apps["shop"].Queues["sqs/orders"]
+	other := b.Build(noon, []Document{of("1764000002000", "2")}).Apps["shop"].Queues["sqs/orders"]
+	for i, q := range []*Queue{same, other} {
+		if q == first || unsafe.StringData(q.key) != unsafe.StringData(first.key) || unsafe.StringData(q.Name) != unsafe.StringData(first.Name) {
+			t.Errorf("report %d has a name of its own", i+1)
+		}
+	}
+	text := func(q *Queue) (at *byte) {
+		for _, value := range q.Meta.All() {
+			at = unsafe.SliceData(value)
+		}
+		return at
+	}
+	if text(same) != text(first) {
+		t.Error("the second report has a meta of its own")
+	}
+	if n, _ := other.Meta.Int("completed"); n != 2 {
+		t.Errorf("the third report has completed %d", n)
 	}
 }
 

@@ -74,9 +74,10 @@ const (
 	// maxProblems bounds the view's list, maxText each text in it.
 	maxProblems = 200
 	maxText     = 1 << 10
-	// keyCost, queueCost, verdictCost and serverCost are about what a document, a queue, a verdict and a server
-	// take beside their texts, in bytes, and numberCost what each number of a trend does; TestCostIsWhatItTakes measures it.
-	keyCost, queueCost, verdictCost, serverCost, numberCost = 400, 272, 145, 550, 16
+	// keyCost, queueCost, verdictKeyCost, verdictCost and serverCost are about what a document, a queue, a queue with a verdict,
+	// a verdict and a server take beside their texts, in bytes, and numberCost what each number of a trend does;
+	// TestCostIsWhatItTakes measures it.
+	keyCost, queueCost, verdictKeyCost, verdictCost, serverCost, numberCost = 400, 272, 45, 100, 550, 16
 )
 
 // Build makes the view of docs at now. docs are all documents that there are.
@@ -231,6 +232,9 @@ func (b *Builder) read(d Document) *known {
 			return nil
 		}
 		k.hash, k.since = hash, b.build
+		if before != nil {
+			k.share(before)
+		}
 		if before != nil && before.hash != 0 {
 			k.since, k.changedAt, k.lateTimes = before.since, before.changedAt, before.lateTimes
 			if k.timestamp != before.timestamp {
@@ -283,6 +287,20 @@ func (b *Builder) read(d Document) *known {
 		k.problem(fmt.Sprintf("nothing has been reported since %s: the reporter stopped, or cannot reach Redis", since))
 	}
 	return k
+}
+
+// share lets k's rows have the texts of the rows before where they are the same: both are in memory until the next view is
+// made.
+func (k *known) share(before *known) {
+	for i := range min(len(k.queues), len(before.queues)) {
+		row, was := k.queues[i], before.queues[i]
+		if row.key == was.key && row.Name == was.Name {
+			row.key, row.Name = was.key, was.Name
+		}
+		if row.Meta.Equal(was.Meta) {
+			row.Meta = was.Meta
+		}
+	}
 }
 
 func decode(d Document) *known {
@@ -353,13 +371,18 @@ func (k *known) setServer(h *protocol.Heartbeat) {
 func (k *known) setVerdicts(t *protocol.Trends) {
 	k.app, k.timestamp, k.verdicts = t.App, t.Timestamp, t
 	k.interval = protocol.TrendTTL.Milliseconds() * 2 / 3 // so that they count as fresh for as long as they live
-	reasons := map[string]bool{}
+	counted, reasons := map[*protocol.Verdict]bool{}, map[string]bool{}
 	for key, verdict := range t.Queues {
+		k.cost += verdictKeyCost + int64(len(key))
+		if counted[verdict] {
+			continue
+		}
+		counted[verdict] = true
+		k.cost += verdictCost + numberCost*knownOf(&verdict.Trend)
 		if !reasons[verdict.Reason] {
 			reasons[verdict.Reason] = true
 			k.cost += int64(sizeOf(verdict.Reason))
 		}
-		k.cost += verdictCost + int64(len(key)) + numberCost*knownOf(&verdict.Trend)
 	}
 	for _, reason := range t.Problems {
 		k.problem(reason)
@@ -478,7 +501,9 @@ func verdicts(docs []*known, now time.Time) map[string]*protocol.Trends {
 // verdict is the recorder's on a queue. Where there is none the health is not known.
 func verdict(t *protocol.Trends, key string) (v protocol.Verdict) {
 	if t != nil {
-		v = t.Queues[key]
+		if known := t.Queues[key]; known != nil {
+			v = *known
+		}
 	}
 	v.Health = cmp.Or(v.Health, protocol.HealthUnknown)
 	return v

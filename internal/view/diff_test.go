@@ -19,14 +19,14 @@ func TestEveryMemberOfARowIsInItsPatch(t *testing.T) {
 	t.Parallel()
 	eachChange(t, fullQueue, func(prev, next []byte) (before, after, patch []byte) {
 		a, b := readRow[Queue](t, prev), readRow[Queue](t, next)
-		w := &writer{[]byte("{")}
+		w := &writer{buf: []byte("{")}
 		w.patchQueue(a, b)
 		w.close()
 		return a.appendJSON(nil), b.appendJSON(nil), w.buf
 	})
 	eachChange(t, fullServer, func(prev, next []byte) (before, after, patch []byte) {
 		a, b := readRow[Server](t, prev), readRow[Server](t, next)
-		w := &writer{[]byte("{")}
+		w := &writer{buf: []byte("{")}
 		w.patchServer(a, b)
 		w.close()
 		return a.appendJSON(nil), b.appendJSON(nil), w.buf

@@ -21,7 +21,7 @@ type Filter struct {
 // read: `{"generated_at":…,"queues":[…]}`, in order of their apps and keys. Each row has the same members; what is
 // not known is null. It also returns how many rows there are.
 func (v *View) AppendQueues(dst []byte, f Filter) (out []byte, rows int) {
-	w := writer{dst}
+	w := writer{buf: dst}
 	w.open()
 	w.int("generated_at", v.GeneratedAt)
 	w.name("queues")

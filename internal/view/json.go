@@ -10,25 +10,40 @@ import (
 
 // AppendJSON appends v to dst.
 func (v *View) AppendJSON(dst []byte) []byte {
-	w := writer{dst}
+	w := writer{buf: dst}
+	v.write(&w)
+	return w.buf
+}
+
+// chunkSize is how large a chunk of a view's JSON is, in bytes, chunkRoom what it has while a row is written to it.
+const chunkSize, chunkRoom = 240 << 10, 256 << 10
+
+// JSON is v in chunks, each of which but the last has the same size: memory that grows while it is written to takes more
+// than twice as much.
+func (v *View) JSON() [][]byte {
+	w := writer{buf: make([]byte, 0, 1<<10), inChunks: true}
+	v.write(&w)
+	return append(w.chunks, w.buf)
+}
+
+func (v *View) write(w *writer) {
 	w.open()
 	w.int("generated_at", v.GeneratedAt)
 	if v.RedisDown != nil {
 		w.name("redis_down")
-		v.RedisDown.write(&w)
+		v.RedisDown.write(w)
 	}
 	w.name("totals")
-	v.Totals.write(&w)
+	v.Totals.write(w)
 	w.name("apps")
 	w.open()
 	for _, name := range slices.Sorted(maps.Keys(v.Apps)) {
 		w.name(name)
-		v.Apps[name].write(&w)
+		v.Apps[name].write(w)
 	}
 	w.close()
 	w.problems(v.Problems)
 	w.close()
-	return w.buf
 }
 
 // MarshalJSON implements [json.Marshaler].
@@ -77,7 +92,7 @@ func (a *App) write(w *writer) {
 }
 
 func (s *Source) appendJSON(dst []byte) []byte {
-	w := writer{dst}
+	w := writer{buf: dst}
 	w.open()
 	w.text("status", string(s.Status))
 	w.int("timestamp", s.Timestamp)
@@ -91,19 +106,32 @@ func writeMap[R row](w *writer, name string, rows map[string]R) {
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		w.name(key)
 		w.buf = rows[key].appendJSON(w.buf)
+		w.endChunk()
 	}
 	w.close()
 }
 
 // writer appends JSON.
-type writer struct{ buf []byte }
+type writer struct {
+	buf      []byte
+	inChunks bool     // what is in buf becomes a chunk when it is large enough
+	chunks   [][]byte // what was written before buf
+}
+
+// endChunk ends the chunks that are full, behind a value.
+func (w *writer) endChunk() {
+	for w.inChunks && len(w.buf) >= chunkSize {
+		w.chunks = append(w.chunks, w.buf[:chunkSize])
+		w.buf = append(make([]byte, 0, chunkRoom), w.buf[chunkSize:]...)
+	}
+}
 
 func (w *writer) open()  { w.buf = append(w.buf, '{') }
 func (w *writer) close() { w.buf = append(w.buf, '}') }
 
-// name begins a member, with a comma unless it is an object's first.
+// name begins a member, with a comma unless it is an object's first. Behind a chunk there is a value.
 func (w *writer) name(name string) {
-	if last := w.buf[len(w.buf)-1]; last != '{' {
+	if n := len(w.buf); n == 0 || w.buf[n-1] != '{' {
 		w.buf = append(w.buf, ',')
 	}
 	w.buf = append(protocol.AppendText(w.buf, name), ':')

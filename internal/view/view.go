@@ -183,7 +183,7 @@ func (q *Queue) shorten() {
 }
 
 func (q *Queue) appendJSON(dst []byte) []byte { //nolint:unparam // a whole view passes its own, as a row
-	w := writer{dst}
+	w := writer{buf: dst}
 	w.open()
 	w.text("name", q.Name)
 	w.text("driver", string(q.Driver))
@@ -218,7 +218,7 @@ func (s *Server) shorten() {
 }
 
 func (s *Server) appendJSON(dst []byte) []byte { //nolint:unparam // a whole view passes its own, as a row
-	w := writer{dst}
+	w := writer{buf: dst}
 	w.open()
 	w.text("status", string(s.Status))
 	w.int("timestamp", s.Timestamp)

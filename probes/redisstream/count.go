@@ -1,7 +1,9 @@
 package redisstream
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
 	"github.com/gravito-framework/pulse/protocol"
@@ -30,11 +32,28 @@ type group struct {
 // count asks for all streams' lengths and groups.
 func (s *session) count() adapter.Step {
 	return s.Ask(s.requests, func(r []adapter.Reply) adapter.Step {
-		for i, st := range s.streams {
-			s.read(st, r[i*perStream:(i+1)*perStream])
+		s.room, s.noRoom = adapter.Room{}, ""
+		for _, i := range s.inTurn(r) {
+			s.read(s.streams[i], r[i*perStream:(i+1)*perStream])
 		}
 		return s.lookCloser()
 	})
+}
+
+// inTurn are the places of the streams in the order in which their groups take room: those of the fewest groups first, if
+// there may not be room for all, so that a stream of many crowds out no other.
+func (s *session) inTurn(r []adapter.Reply) []int {
+	places, sizes := make([]int, len(s.streams)), make([]int, len(s.streams))
+	all := 0
+	for i := range places {
+		list, _ := r[i*perStream+groups].List()
+		places[i], sizes[i] = i, len(list)
+		all += len(list)
+	}
+	if all > adapter.MaxNameBytes/protocol.MaxQueueName {
+		slices.SortStableFunc(places, func(a, b int) int { return cmp.Compare(sizes[a], sizes[b]) })
+	}
+	return places
 }
 
 // read takes a stream's groups, or says why there are none.
@@ -51,6 +70,7 @@ func (s *session) read(st *stream, r []adapter.Reply) {
 	if len(list) == 0 && st.named {
 		s.problem(st.key, "this stream has no consumer group, so no worker takes its entries; XLEN alone is no queue")
 	}
+	seen := 0
 	for _, fields := range list {
 		g, name, err := readGroup(fields)
 		if err != nil {
@@ -60,22 +80,26 @@ func (s *session) read(st *stream, r []adapter.Reply) {
 		k := st.known[name]
 		if k == nil {
 			k = &known{queue: queueName(st.key, name)}
-			k.wrong = protocol.CheckQueueName(k.queue)
-			st.known[name] = k
+			if err := protocol.CheckQueueName(k.queue); err != nil {
+				s.wrongName = "group " + adapter.Quote(name, 80) + " of stream " + adapter.Quote(st.key, 80) +
+					" is left out, and perhaps others: " + err.Error()
+				continue
+			}
 		}
-		switch {
-		case k.poll == s.polls: // Redis names a group once
+		if k.poll == s.polls { // Redis names a group once
 			continue
-		case k.wrong != nil:
-			s.wrongName = "group " + adapter.Quote(name, 80) + " of stream " + adapter.Quote(st.key, 80) +
-				" is left out, and perhaps others: " + k.wrong.Error()
-		default:
-			g.stream, g.known, g.length = st, k, n
-			s.groups = append(s.groups, g)
 		}
+		if why := s.room.Take(k.queue, "groups"); why != "" {
+			s.noRoom = cmp.Or(s.noRoom, "groups of stream "+adapter.Quote(st.key, 80)+" are left out, and perhaps others: "+why)
+			break
+		}
+		st.known[name] = k
 		k.poll = s.polls
+		seen++
+		g.stream, g.known, g.length = st, k, n
+		s.groups = append(s.groups, g)
 	}
-	if len(st.known) > len(list) {
+	if len(st.known) > seen {
 		for name, k := range st.known {
 			if k.poll != s.polls {
 				delete(st.known, name)
@@ -161,12 +185,18 @@ func (s *session) lookCloser() adapter.Step {
 		if g.lag == 0 || g.length == 0 || !ok {
 			continue // nothing waits
 		}
-		if asked != g.stream {
-			asked = g.stream
-			q.Ask(look{i, true}, asked.about...)
-		}
 		if g.known.first == nil || g.known.after != g.last {
 			g.known.first, g.known.after = adapter.Request{"XRANGE", g.stream.key, first.String(), "+", "COUNT", "1"}, g.last
+			g.known.oldest = id{}
+		}
+		waiting, isTold := g.told()
+		if isTold && g.known.oldest != (id{}) {
+			g.waiting, g.oldest = waiting, g.known.oldest
+			continue
+		}
+		if asked != g.stream && !isTold {
+			asked = g.stream
+			q.Ask(look{i, true}, asked.about...)
 		}
 		q.Ask(look{group: i}, g.known.first...)
 	}
@@ -181,6 +211,18 @@ func (s *session) lookCloser() adapter.Step {
 		}
 		return s.countPage(0)
 	})
+}
+
+// told is how many entries wait for a group, where XLEN and XINFO GROUPS tell that. What else there is to know XINFO STREAM
+// tells, but with the bodies of two entries.
+func (g *group) told() (waiting int64, ok bool) {
+	switch {
+	case g.last == (id{}):
+		return g.length, true // all of it
+	case g.read >= 0 && g.lag >= 0 && g.read+g.lag == g.length:
+		return g.lag, true // nothing was ever removed: the lag is right
+	}
+	return 0, false
 }
 
 // about is what XINFO STREAM tells that matters here.
@@ -229,6 +271,13 @@ func (g *group) decide(first adapter.Reply, a about) {
 		g.err = err
 		return
 	case done: // there is none
+		return
+	}
+	if waiting, isTold := g.told(); isTold {
+		g.waiting, g.oldest = waiting, g.count.last
+		if g.read > 0 && g.last != (id{}) { // so nothing was ever removed, and it is the first until it is delivered
+			g.known.oldest = g.oldest
+		}
 		return
 	}
 	if a.ok && g.count.last.compare(a.last) > 0 {

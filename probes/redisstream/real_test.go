@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,6 +120,57 @@ func (w world) delete(key string, ids ...int) {
 	w.t.Helper()
 	for _, i := range ids {
 		w.do("XDEL", key, fmt.Sprintf("%d-0", i))
+	}
+}
+
+// TestWhatIsKnownAnywayCostsNoBodies: Redis tells of an entry only with its body, and these may be large.
+func TestWhatIsKnownAnywayCostsNoBodies(t *testing.T) {
+	t.Parallel()
+	const at = 1_764_000_000_000
+	for name, tc := range map[string]struct {
+		make                func(w world)
+		waiting             int64
+		streamCalls, ranges int // in three polls
+	}{
+		"nothing was removed":       {func(w world) { w.read("s", "g", 4) }, 6, 0, 1},
+		"all of it waits":           {func(w world) { w.delete("s", at+5) }, 9, 0, 3}, // the first may be removed
+		"what was read was removed": {func(w world) { w.read("s", "g", 4); w.delete("s", at+2) }, 6, 3, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := servertest.Redis(t)
+			w := world{t, server.Client}
+			w.add("s", at+1, at+10)
+			w.group("s", "g", "0")
+			tc.make(w)
+			w.do("CONFIG", "RESETSTAT")
+			p := newPoller(t, server.Client, "s")
+			for range 3 {
+				if s := mustPoll(t, p, time.Now()); len(s.Queues) != 1 || s.Queues[0].Metrics.Waiting != tc.waiting {
+					t.Errorf("%+v", s)
+				}
+			}
+			stats, err := server.Client.Info(t.Context(), "commandstats").Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls := func(command string) (n int) {
+				_, rest, _ := strings.Cut(stats, "cmdstat_"+command+":calls=")
+				_, _ = fmt.Sscan(strings.ReplaceAll(rest, ",", " "), &n)
+				return n
+			}
+			if infos, ranges := calls("xinfo|stream"), calls("xrange"); infos != tc.streamCalls || ranges != tc.ranges {
+				t.Errorf("XINFO STREAM %d times and XRANGE %d times, not %d and %d", infos, ranges, tc.streamCalls, tc.ranges)
+			}
+			before := mustPoll(t, p, time.Now())
+			w.read("s", "g", 1)
+			after := mustPoll(t, p, time.Now())
+			was, _ := before.Queues[0].Meta.Int("oldest_at")
+			is, _ := after.Queues[0].Meta.Int("oldest_at")
+			if after.Queues[0].Metrics.Waiting != tc.waiting-1 || was == 0 || is != was+1 {
+				t.Errorf("after one more was read the oldest is of %d, before of %d: %+v", is, was, after)
+			}
+		})
 	}
 }
 

@@ -73,6 +73,8 @@ type session struct {
 	failed   error // why the first stream that could not be read could not
 
 	wrongName string // a sentence about a group that cannot be reported; one stands for all
+	room      adapter.Room
+	noRoom    string // a sentence about groups for whose names there is no room
 }
 
 // stream is one stream and what is asked of it, which never changes.
@@ -104,11 +106,11 @@ func newStream(key string) *stream {
 type known struct {
 	queue  string // {stream}/{group}
 	poll   int    // that saw it last
-	wrong  error  // why it cannot be reported
 	before base
 
-	first adapter.Request // for the first entry behind after
-	after id
+	first  adapter.Request // for the first entry behind after
+	after  id
+	oldest id // that entry, where it cannot have been removed; else zero
 }
 
 // base is a number of waiting entries that was counted. As long as nothing is delivered and nothing removed, only

@@ -2,7 +2,6 @@ package redisstream
 
 import (
 	"cmp"
-	"strconv"
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -16,19 +15,18 @@ func (s *session) finish() adapter.Step {
 		Queues: make([]protocol.Queue, 0, len(s.groups)),
 	}
 	s.walkProblems()
-	if s.wrongName != "" {
-		s.problem("", s.wrongName)
+	for _, said := range []string{s.wrongName, s.noRoom} {
+		if said != "" {
+			s.problem("", said)
+		}
 	}
 	numbers := make([]int64, len(s.groups)) // what the metrics point to, allocated at once
 	for i := range s.groups {
 		g := &s.groups[i]
-		switch {
-		case g.err != nil:
+		if g.err != nil {
 			s.fail(g.known.queue, "", g.err)
-		case len(out.Queues) < protocol.MaxQueues:
+		} else {
 			out.Queues = append(out.Queues, s.queue(g, &numbers[i]))
-		case len(out.Queues) == protocol.MaxQueues && i == protocol.MaxQueues:
-			s.problem("", "there are more than "+strconv.Itoa(protocol.MaxQueues)+" groups, and the rest are left out; select fewer streams")
 		}
 	}
 	out.Problems = s.problems

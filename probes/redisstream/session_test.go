@@ -351,8 +351,41 @@ func TestMoreGroupsThanAReportHasRoomForAreSaid(t *testing.T) {
 		}
 		step = s.Next(t.Context(), replies)
 	}
-	if step.Err != nil || len(step.Snapshot.Queues) != protocol.MaxQueues || len(step.Snapshot.Problems) != 1 || !strings.Contains(step.Snapshot.Problems[0].Reason, "more than 100000 groups") {
+	if step.Err != nil || len(step.Snapshot.Queues) != protocol.MaxQueues || len(step.Snapshot.Problems) != 1 || !strings.Contains(step.Snapshot.Problems[0].Reason, "100000 groups are the most") {
 		t.Errorf("%v, %d queues, %v", step.Err, len(step.Snapshot.Queues), step.Snapshot.Problems)
+	}
+}
+
+// TestOneStreamOfManyGroupsCrowdsOutNoOther: there is room for 1 MiB of names.
+func TestOneStreamOfManyGroupsCrowdsOutNoOther(t *testing.T) {
+	long := strings.Repeat("x", 900)
+	many, two := &stub{}, &stub{groups: []stubGroup{{name: "a" + long}, {name: "b" + long}}}
+	for i := range 3000 {
+		many.groups = append(many.groups, stubGroup{name: fmt.Sprintf("%04d%s", i, long)})
+	}
+	k := &redis{streams: map[string]*stub{"a": many, "z": two}}
+	session := openFor(t, "a,z")
+	for range 2 {
+		s, err := k.poll(t, session, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		others := 0
+		for _, q := range s.Queues {
+			if strings.HasPrefix(q.Name, "z/") {
+				others++
+			}
+		}
+		if n := len(s.Queues); others != 2 || n < 1000 || n > 1200 {
+			t.Errorf("of %d queues %d are the other stream's", n, others)
+		}
+		if len(s.Problems) != 1 || !strings.HasPrefix(s.Problems[0].Reason, `groups of stream "a" are left out, and perhaps others: the names of `) {
+			t.Errorf("%.1000v", s.Problems)
+		}
+	}
+	many.groups = many.groups[:10]
+	if s, err := k.poll(t, session, noon); err != nil || len(s.Queues) != 12 || len(s.Problems) > 0 {
+		t.Errorf("of a few groups %d queues, %.500v, %v", len(s.Queues), s.Problems, err)
 	}
 }
 

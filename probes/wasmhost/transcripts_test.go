@@ -270,7 +270,8 @@ var worlds = map[string]world{
 		fill: func(t *testing.T, r *servertest.RedisServer) {
 			do(t, r, "XADD events 1764000000000-0 a b", "XADD events 1764000000001-0 a b", "XADD events 1764000000002-0 a b",
 				"XGROUP CREATE events billing 0", "XREADGROUP GROUP billing c COUNT 1 STREAMS events >", "XGROUP CREATE events audit $",
-				"XADD deleted 1-0 a b", "XADD deleted 2-0 a b", "XADD deleted 3-0 a b", "XGROUP CREATE deleted g 0", "XDEL deleted 2-0",
+				"XADD deleted 1-0 a b", "XADD deleted 2-0 a b", "XADD deleted 3-0 a b", "XGROUP CREATE deleted g 0",
+				"XREADGROUP GROUP g c COUNT 1 STREAMS deleted >", "XDEL deleted 2-0",
 				"XADD nogroup 1-0 a b", "RPUSH list 1")
 		},
 	},
