@@ -137,27 +137,10 @@ var seeds = []struct {
 			pipe.Set(t.Context(), fmt.Sprintf("pulse:queues:bad%04d", i), `{"timestamp":1,"app":"`+strings.Repeat("é", 2000)+`"}`, 0)
 		}
 	}, "app is", false},
-	{"20,000 queues with names of 250 emoji", func(t *testing.T, pipe redis.Pipeliner) {
-		name := strings.Repeat("😀", 250)
-		for i := range 100 {
-			source := fmt.Sprintf("s%d", i)
-			var queues strings.Builder
-			for j := range 199 {
-				fmt.Fprintf(&queues, `,{"name":"%d-%d%s","driver":"sqs","metrics":{"waiting":1}}`, i, j, name)
-			}
-			pipe.Set(t.Context(), "pulse:queues:flood:"+source, strings.Replace(snapshotOf("flood", source, 1), "]}", queues.String()+"]}", 1), 0)
-		}
-	}, "it is left out", true},
 	{"1,000 sources of an app", func(t *testing.T, pipe redis.Pipeliner) {
 		for i := range 1000 {
 			source := fmt.Sprintf("s%d", i)
 			pipe.Set(t.Context(), "pulse:queues:flood:"+source, snapshotOf("flood", source, 100), 0)
-		}
-	}, "it is left out", true},
-	{"50 sources of each of 200 apps", func(t *testing.T, pipe redis.Pipeliner) {
-		for i := range 10_000 {
-			app, source := fmt.Sprintf("app-%d", i/50), fmt.Sprintf("s%d", i%50)
-			pipe.Set(t.Context(), "pulse:queues:"+app+":"+source, snapshotOf(app, source, 5), 0)
 		}
 	}, "it is left out", true},
 }
