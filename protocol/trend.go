@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -41,6 +42,7 @@ const TrendTTL = 3 * time.Minute
 
 // Verdict is how a queue does, and where it is going.
 type Verdict struct {
+	Source string // the queue's reporter, "-" for one without a source; may be empty, then any
 	Health Health
 	Reason string // why it is that health, in a sentence; may be empty
 	Trend  Trend
@@ -126,9 +128,17 @@ func (t *Trends) Encode() ([]byte, error) {
 		return nil, err
 	}
 	dst := AppendText(appendMember(appendIntMember([]byte{'{'}, "timestamp", t.Timestamp), "app"), t.App)
+	source := t.onlySource()
+	if source != "" {
+		dst = AppendText(appendMember(dst, "source"), source)
+	}
 	dst = append(appendMember(dst, "queues"), '{')
 	for _, key := range slices.Sorted(maps.Keys(t.Queues)) {
-		dst = t.Queues[key].appendJSON(appendMember(dst, key))
+		v := *t.Queues[key]
+		if source != "" {
+			v.Source = ""
+		}
+		dst = v.appendJSON(appendMember(dst, key))
 	}
 	dst = append(dst, '}')
 	if len(t.Alerts) > 0 {
@@ -166,8 +176,25 @@ func (a Alert) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// onlySource is the source of all verdicts; "" where they differ.
+func (t *Trends) onlySource() string {
+	sources := map[string]bool{}
+	for _, v := range t.Queues {
+		sources[v.Source] = true
+	}
+	if len(sources) == 1 {
+		for source := range sources {
+			return source
+		}
+	}
+	return ""
+}
+
 func (v Verdict) appendJSON(dst []byte) []byte {
 	dst = AppendText(appendMember(append(dst, '{'), "health"), string(v.Health))
+	if v.Source != "" {
+		dst = AppendText(appendMember(dst, "source"), v.Source)
+	}
 	if v.Reason != "" {
 		dst = AppendText(appendMember(dst, "reason"), v.Reason)
 	}
@@ -194,8 +221,15 @@ func DecodeTrends(data []byte) (Trends, error) {
 	if t.Timestamp, err = readTimestamp(doc.get("timestamp")); err != nil {
 		return Trends{}, err
 	}
+	source := cut(doc.Text("source"))
 	shared := map[string]*Verdict{} // most queues have the same, such as all of them after the recorder's first look
-	reasons := map[string]string{}  // of which each is kept once, too
+	texts := map[string]string{}    // of which each is kept once, too
+	once := func(text string) string {
+		if _, is := texts[text]; !is {
+			texts[text] = text
+		}
+		return texts[text]
+	}
 	for key, value := range doc.Object("queues").All() {
 		if len(t.Queues) == MaxQueues || len(key) > maxQueueKey {
 			continue
@@ -203,11 +237,7 @@ func DecodeTrends(data []byte) (Trends, error) {
 		v := shared[string(value)]
 		if v == nil {
 			v = new(readVerdict(value))
-			if same, is := reasons[v.Reason]; is {
-				v.Reason = same
-			} else {
-				reasons[v.Reason] = v.Reason
-			}
+			v.Source, v.Reason = once(cmp.Or(v.Source, source)), once(v.Reason)
 			if len(shared) < mostShared {
 				shared[string(value)] = v
 			}
@@ -257,6 +287,8 @@ func readAlert(value []byte) (a Alert) {
 func readVerdict(value []byte) (v Verdict) {
 	for name, value := range members(value) {
 		switch string(name) {
+		case "source":
+			v.Source = cut(readText(value))
 		case "health":
 			v.Health = Health(readText(value))
 		case "reason":

@@ -26,6 +26,7 @@ var anyTrends = rapid.Custom(func(t *rapid.T) Trends {
 	})
 	verdicts := rapid.Custom(func(t *rapid.T) Verdict {
 		return Verdict{
+			Source: rapid.SampledFrom([]string{"", "-", "redis"}).Draw(t, "source"),
 			Health: rapid.SampledFrom([]Health{HealthOK, HealthGrowing, HealthStalled, HealthFailing, HealthPaused, HealthUnknown}).Draw(t, "health"),
 			Reason: rapid.StringN(0, 40, 200).Draw(t, "reason"),
 			Trend:  trends.Draw(t, "trend"),

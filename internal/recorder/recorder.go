@@ -566,7 +566,7 @@ func (a *app) judge(name string, now int64, samples []history.Sample) {
 		}
 		w.Add(now, s)
 		health, reason := w.Judge(s)
-		t.Queues[string(s.Key)] = &protocol.Verdict{Health: health, Reason: reason, Trend: trendOf(w.Trend())}
+		t.Queues[string(s.Key)] = &protocol.Verdict{Source: cmp.Or(s.Source, view.NoSource), Health: health, Reason: reason, Trend: trendOf(w.Trend())}
 	}
 	a.trends = t
 	if len(a.windows) <= len(samples) {

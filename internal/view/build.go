@@ -498,15 +498,27 @@ func verdicts(docs []*known, now time.Time) map[string]*protocol.Trends {
 	return judged
 }
 
-// verdict is the recorder's on a queue. Where there is none the health is not known.
-func verdict(t *protocol.Trends, key string) (v protocol.Verdict) {
-	if t != nil {
-		if known := t.Queues[key]; known != nil {
-			v = *known
-		}
+// verdict is the recorder's on q, which has a key in the view. Where there is none the health is not known. When the recorder looked
+// q may have had another key: of two reporters' queues the one that sorts first has the plain one.
+func verdict(t *protocol.Trends, key string, q *Queue) protocol.Verdict {
+	unknown := protocol.Verdict{Health: protocol.HealthUnknown}
+	if t == nil {
+		return unknown
 	}
-	v.Health = cmp.Or(v.Health, protocol.HealthUnknown)
-	return v
+	source := cmp.Or(q.Source, NoSource)
+	v := t.Queues[key]
+	switch {
+	case v != nil && (v.Source == "" || v.Source == source):
+		return *v
+	case key == q.key:
+		v = t.Queues[q.key+"@"+q.Source]
+	default:
+		v = t.Queues[q.key]
+	}
+	if v != nil && v.Source == source {
+		return *v
+	}
+	return unknown
 }
 
 func (k *known) addQueues(v *View, now time.Time, judged *protocol.Trends) {
@@ -528,7 +540,7 @@ func (k *known) addQueues(v *View, now time.Time, judged *protocol.Trends) {
 		}
 		status := k.statusOf(row, status, now)
 		isCurrent := status == Fresh || status == Stale && k.isYounger(now, row.at, currentFor.Milliseconds())
-		row = row.as(status, isCurrent, verdict(judged, key))
+		row = row.as(status, isCurrent, verdict(judged, key, row))
 		row.isShown = true
 		k.queues[i] = row
 		// The same queue twice from one source: agents on several hosts. The newest snapshot wins.
@@ -612,7 +624,7 @@ func (a *App) Judge(t *protocol.Trends, see func(key string, q *Queue)) {
 	var judged Queue
 	for key, q := range a.Queues {
 		if t != nil {
-			if v := q.believe(verdict(t, key), q.isCurrent); !q.has(v) {
+			if v := q.believe(verdict(t, key, q), q.isCurrent); !q.has(v) {
 				judged = *q
 				judged.setVerdict(v)
 				q = &judged

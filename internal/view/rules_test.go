@@ -440,6 +440,36 @@ func TestRecorderIsTheJudge(t *testing.T) {
 	}
 }
 
+// TestVerdictIsOfOneReportersQueue: of two reporters' queues of one name the one that sorts first has the plain key. Until the
+// recorder looks again a queue that gets the other's key doesn't get its verdict.
+func TestVerdictIsOfOneReportersQueue(t *testing.T) {
+	t.Parallel()
+	const q = `{"name":"q","driver":"sqs","metrics":{"waiting":1}}`
+	a, b, none := snapshot("shop", "a", q), snapshot("shop", "b", q), snapshot("shop", "", q)
+	both := judged("shop", 0, `"sqs/q":{"source":"a","health":"stalled"},"sqs/q@b":{"source":"b","health":"ok"}`)
+	onlyB := doc(protocol.TrendKey("shop"), fmt.Sprintf(`{"timestamp":%d,"app":"shop","source":"b","queues":{"sqs/q":{"health":"ok"}}}`, noon.UnixMilli()))
+	noSource := doc(protocol.TrendKey("shop"), fmt.Sprintf(`{"timestamp":%d,"app":"shop","source":"-","queues":{"sqs/q":{"health":"ok"}}}`, noon.UnixMilli()))
+	for name, tc := range map[string]struct {
+		docs []Document
+		want map[string]protocol.Health
+	}{
+		"both":                     {[]Document{a, b, both}, map[string]protocol.Health{"sqs/q": "stalled", "sqs/q@b": "ok"}},
+		"the first has it no more": {[]Document{b, both}, map[string]protocol.Health{"sqs/q": "ok"}},
+		"the other has it no more": {[]Document{a, both}, map[string]protocol.Health{"sqs/q": "stalled"}},
+		"another has it, too":      {[]Document{a, b, onlyB}, map[string]protocol.Health{"sqs/q": "unknown", "sqs/q@b": "ok"}},
+		"one without a source":     {[]Document{none, noSource}, map[string]protocol.Health{"sqs/q": "ok"}},
+		"another's":                {[]Document{none, onlyB}, map[string]protocol.Health{"sqs/q": "unknown"}},
+	} {
+		got := map[string]protocol.Health{}
+		for key, q := range build(tc.docs...).Apps["shop"].Queues {
+			got[key] = q.Health
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+}
+
 // TestOldNumbersSayNothing: a reporter may repeat what it cannot read now, or leave a key behind that doesn't expire. The
 // numbers stay, and say how old they are; nothing is concluded from them.
 func TestOldNumbersSayNothing(t *testing.T) {
