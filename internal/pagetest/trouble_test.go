@@ -94,6 +94,20 @@ func TestPageTellsThatRedisIsDownAndWhenItIsBack(t *testing.T) {
 	b.until(liveState+" === 'live'", cell("shop/sqs/x", "waiting")+" === '8'", "!document.body.hasAttribute('data-frozen')", calm)
 }
 
+func TestPageTellsWhatRedisAnswers(t *testing.T) {
+	t.Parallel()
+	redis := servertest.Redis(t)
+	server := Serve(t, redis, "")
+	Set(t, redis, "pulse:queues:shop", `"app":"shop","queues":[{"name":"x","driver":"sqs","metrics":{"waiting":7}}]`)
+	b := open(t, server.URL)
+	b.until(cell("shop/sqs/x", "waiting") + " === '7'")
+	if err := redis.Client.Do(t.Context(), "ACL", "SETUSER", "default", "-@all", "+acl").Err(); err != nil {
+		t.Fatal(err)
+	}
+	b.until(liveState+" === 'frozen'", verdict+".startsWith('blind: Redis unreachable since')", cell("shop/sqs/x", "waiting")+" === '7'",
+		"/Redis has answered NOPERM/.test(document.querySelector('#attention').textContent)")
+}
+
 func TestPageThatOpensWhileRedisIsDownSaysSo(t *testing.T) {
 	t.Parallel()
 	redis := servertest.Redis(t)

@@ -37,8 +37,8 @@ export type Trouble = Common & (
 export const problemsOf = (view: View | undefined): Problem[] =>
   (Array.isArray(view?.problems) ? view.problems : []).filter(isObject)
     .map((p) => ({ key: str(p['key']), reason: str(p['reason']) }))
-    // That Redis is down is said above all.
-    .filter((p) => !(view?.redis_down && p.key === 'redis'))
+    // That Redis doesn't answer is said above all. What it answers, and what to do about that, is not.
+    .filter((p) => !(view?.redis_down && p.key === 'redis' && p.reason.startsWith('Redis has not answered')))
 
 /** Servers that were lost this long ago are taken for gone on purpose. */
 export const GONE = 3_600_000

@@ -81,8 +81,10 @@ test('A problem of a reporter is one a key; of a lost one it is told already; wh
   ])
 })
 
-test('That Redis is down is said elsewhere', () => {
-  const problems = [{ key: 'redis', reason: 'down' }, { key: 'a', reason: 7 }, 'odd', null, { reason: 'no key' }]
+test("That Redis doesn't answer is said elsewhere; what it answers is not", () => {
+  const refused = [{ key: 'redis', reason: 'Redis has answered NOPERM since 12:00:00 UTC; these are the last numbers' }]
+  assert.deepEqual(problemsOf({ problems: refused, redis_down: { since: 1 } }), refused)
+  const problems = [{ key: 'redis', reason: 'Redis has not answered since 12:00:00 UTC; these are the last numbers' }, { key: 'a', reason: 7 }, 'odd', null, { reason: 'no key' }]
   assert.deepEqual(problemsOf({ problems, redis_down: { since: 1 } }), [{ key: 'a', reason: '' }, { key: '', reason: 'no key' }])
   assert.equal(problemsOf({ problems }).length, 3)
   assert.deepEqual(problemsOf({ problems: { redis: 1 } }), [])
