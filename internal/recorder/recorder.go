@@ -585,6 +585,7 @@ func SamplesOf(a *view.App, parts map[*view.Queue]view.Part) []history.Sample {
 			Key: history.Key(key), Name: q.Name, Driver: q.Driver, Source: q.Source, Metrics: q.Metrics,
 			Paused: q.IsPaused(), Part: history.Part(parts[q]), Lost: !q.IsCurrent(), Seen: q.ReportedAt(),
 		}
+		s.Place, s.DLQ, s.DLQFor = q.Links()
 		if q.Driver == protocol.DriverOther {
 			if name := q.DriverName(); name != string(protocol.DriverOther) {
 				s.MetaDriver = name

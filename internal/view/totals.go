@@ -76,7 +76,7 @@ func (v *View) Parts() map[*Queue]Part {
 	parts := map[*Queue]Part{}
 	for _, app := range v.Apps {
 		for _, q := range app.Queues {
-			if q.isDLQ {
+			if q.dlqFor != "" {
 				isDLQ[q.identity()] = true
 			}
 			if q.dlq != "" {
