@@ -192,3 +192,50 @@ func TestLostQueueTellsOfItsDeadLetterQueueAfterARestart(t *testing.T) {
 		})
 	}
 }
+
+// TestOldReportTakesNoPartOfACurrentOne: its key is there, but its numbers are old, or by a clock that is ahead. They are not in
+// history, so the totals and history count the current ones.
+func TestOldReportTakesNoPartOfACurrentOne(t *testing.T) {
+	t.Parallel()
+	queue := func(name, metrics, meta string) string {
+		return fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{%s},"meta":{"url":"https://sqs.eu-west-1.amazonaws.com/1/%[1]s"%[3]s}}`, name, metrics, meta)
+	}
+	for name, tc := range map[string]struct {
+		madeAgo    time.Duration
+		old, young string
+		want       string // waiting and failed of the totals, and of history
+	}{
+		// The row of orders is old and counts in the totals; in history it is a gap.
+		"a queue that fills it": {20 * time.Minute, queue("orders", `"waiting":4,"failed":9`, `,"dlq":"dead"`), queue("dead", `"waiting":7`, `,"dlq_for":["orders"]`) + "," + queue("mail", `"waiting":1`, ""), "5 7, [1] [7]"},
+		"the same queue":        {-time.Hour, queue("orders", `"waiting":500,"failed":1`, ""), queue("orders", `"waiting":3,"failed":2`, ""), "3 2, [3] [2]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			d.now = d.now.Add(time.Minute)
+			made := d.now.Add(-tc.madeAgo).UnixMilli()
+			r := d.recorder()
+			for range 3 {
+				at := d.now.Add(time.Minute).UnixMilli()
+				d.docs = []view.Document{
+					{Key: "pulse:queues:shop:old", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"old","queues":[%s]}`, made, tc.old)},
+					{Key: "pulse:queues:shop:young", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"young","queues":[%s]}`, at, tc.young)},
+				}
+				d.look(r, "")
+			}
+			v, err := r.View(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := history.NewSum(d.now.UnixMilli(), 1)
+			wants := map[string]recorder.Wants{"shop": {Sum: sum}}
+			if _, err := d.store.History(t.Context(), d.now.UnixMilli(), wants, func(_ string, dec *history.Decoder) { dec.EndSum() }); err != nil {
+				t.Fatal(err)
+			}
+			c := sum.Columns()
+			if got := fmt.Sprint(*v.Totals.Waiting, " ", *v.Totals.Failed, ", ", c.Waiting, " ", c.Failed); got != tc.want {
+				t.Errorf("it is %s: want %s", got, tc.want)
+			}
+		})
+	}
+}
