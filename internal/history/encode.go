@@ -96,7 +96,7 @@ func (e *Encoder) encodeDelta(minute int64, samples []Sample) (leftOut int, ok b
 			leftOut++
 		default:
 			st, seen := e.stateOf(s, minute)
-			added := slot{identity: id, links: s.Links.usable(), state: st, seen: seen}
+			added := slot{identity: id, links: s.usable(), state: st, seen: seen}
 			e.added = append(e.added, added)
 			e.isAdded[s.Key] = true
 			texts += added.texts()
@@ -155,7 +155,7 @@ func (e *Encoder) commit(minute int64, samples []Sample) {
 		}
 	}
 	for _, s := range e.added {
-		s.identity, s.links = s.identity.clone(), s.links.clone()
+		s.identity, s.links = s.clone(), s.links.clone()
 		e.add(s)
 	}
 	e.at = minute
@@ -175,7 +175,7 @@ func (e *Encoder) encodeKeyframe(minute int64, samples []Sample) (entry []byte, 
 		s := &samples[i]
 		id := s.identity()
 		st, seen := e.stateOf(s, minute)
-		links := s.Links.usable()
+		links := s.usable()
 		if number, ok := e.index[s.Key]; ok && e.slots[number].identity == id {
 			known := &e.slots[number]
 			if id, links = known.identity, known.linksOf(s); links != known.links {
@@ -226,7 +226,7 @@ func (s *slot) linksOf(sample *Sample) Links {
 	if sample.Lost || sample.Links == s.links {
 		return s.links
 	}
-	return sample.Links.usable()
+	return sample.usable()
 }
 
 // clone copies the texts, so that they don't keep the document alive that they are a part of.

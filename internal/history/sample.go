@@ -42,7 +42,7 @@ type Links struct {
 }
 
 // size is what l counts of maxTexts.
-func (l *Links) size() int { return len(l.Place) + len(l.DLQ) + len(l.DLQFor) }
+func (l Links) size() int { return len(l.Place) + len(l.DLQ) + len(l.DLQFor) }
 
 // usable is l without what history cannot keep.
 func (l Links) usable() Links {
@@ -54,7 +54,7 @@ func (l Links) usable() Links {
 	return l
 }
 
-func (l *Links) clone() Links {
+func (l Links) clone() Links {
 	return Links{strings.Clone(l.Place), strings.Clone(l.DLQ), strings.Clone(l.DLQFor)}
 }
 
@@ -198,16 +198,6 @@ func (id *identity) isUsable() bool {
 
 func isUsable(text string) bool { return len(text) <= maxText && utf8.ValidString(text) }
 
-// sample is the sample that s was made of, last seen at a minute.
-func (s *slot) sample(seen int64) Sample {
-	id := &s.identity
-	return Sample{
-		Key: id.key, Name: id.name, Driver: id.driver, MetaDriver: id.metaDriver, Source: id.source,
-		Metrics: protocol.Metrics{Waiting: s.n[waiting], Active: s.get(active), Delayed: s.get(delayed), Failed: s.get(failed)},
-		Workers: s.get(workers), Processed: s.get(processed), Paused: s.flags&isPaused != 0, Links: s.links, Part: s.part(), Lost: s.flags&isLost != 0, Seen: seen * minuteMS,
-	}
-}
-
 // roster are an app's queues, by the numbers that they have since the last keyframe.
 type roster struct {
 	slots      []slot
@@ -230,6 +220,19 @@ type slot struct {
 	found int
 }
 
+// sample is the sample that s was made of, last seen at a minute.
+func (s *slot) sample(seen int64) Sample {
+	id := &s.identity
+	return Sample{
+		Key: id.key, Name: id.name, Driver: id.driver, MetaDriver: id.metaDriver, Source: id.source,
+		Metrics: protocol.Metrics{Waiting: s.n[waiting], Active: s.get(active), Delayed: s.get(delayed), Failed: s.get(failed)},
+		Workers: s.get(workers), Processed: s.get(processed), Paused: s.flags&isPaused != 0, Links: s.links, Part: s.part(), Lost: s.flags&isLost != 0, Seen: seen * minuteMS,
+	}
+}
+
+// texts is what s counts of maxTexts.
+func (s *slot) texts() int { return s.size() + s.links.size() }
+
 // seenAt is the minute in which a slot's queue was last reported.
 func (r *roster) seenAt(s *slot) int64 {
 	if s.flags&isLost != 0 {
@@ -244,9 +247,6 @@ func (r *roster) setLost(s *slot, before flags) {
 		s.seen = r.at
 	}
 }
-
-// texts is what s counts of maxTexts.
-func (s *slot) texts() int { return s.identity.size() + s.links.size() }
 
 func (r *roster) drop(number int) {
 	delete(r.index, r.slots[number].key)
