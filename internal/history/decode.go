@@ -322,6 +322,14 @@ func (d *Decoder) readRecord(r *reader, minute int64) (s slot, err error) {
 // At is when the last readable entry was, in Unix ms; 0 if there is none.
 func (d *Decoder) At() int64 { return d.at * minuteMS }
 
+// First is when the first look was of which points are kept, in Unix ms; ok is false where there is none.
+func (d *Decoder) First() (at int64, ok bool) {
+	if len(d.looks) == 0 {
+		return 0, false
+	}
+	return d.looks[0] * minuteMS, true
+}
+
 // Len is how many queues the last readable entry has, lost ones included.
 func (d *Decoder) Len() int { return len(d.index) }
 
