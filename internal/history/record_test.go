@@ -462,6 +462,29 @@ func TestWhatHistoryDoesNotHold(t *testing.T) {
 	if err := d.Add(entryAt(1), data); err != nil {
 		t.Error(err)
 	}
+	// Links count, also those that come later, and those that many queues have.
+	linked := queues(5000)
+	e, d = NewEncoder(day, nil), Decoder{}
+	for minute, place := range []string{"", strings.Repeat("x", 1000), strings.Repeat("y", 1000), strings.Repeat("z", maxText)} {
+		for i := range linked {
+			linked[i].Place = place
+		}
+		data, leftOut = e.Encode(entryAt(int64(minute)), linked)
+		if err := d.Add(entryAt(int64(minute)), data); err != nil || d.texts > maxTexts || d.texts != e.texts || (leftOut > 0) != (minute == 3) || len(d.slots)+leftOut != len(linked) {
+			t.Errorf("minute %d, an entry of kind %q: %d left out, %d read, %d and %d bytes of texts: %v", minute, data[1], leftOut, len(d.slots), e.texts, d.texts, err)
+		}
+	}
+	long = queue("a", 1)
+	long.DLQ = strings.Repeat("x", maxText+1)
+	data, leftOut = e.Encode(entryAt(9), []Sample{long})
+	if err := d.Add(entryAt(9), data); err != nil || leftOut > 0 {
+		t.Errorf("a link that is too long: %d left out, %v", leftOut, err)
+	}
+	for s := range d.Last() {
+		if s.DLQ != "" {
+			t.Errorf("it is kept: %d bytes", len(s.DLQ))
+		}
+	}
 }
 
 func TestColumnsJSON(t *testing.T) {
