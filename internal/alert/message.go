@@ -191,6 +191,16 @@ func (n notice) labels() map[string]string {
 	l := map[string]string{"alertname": n.Rule, "app": n.App, n.Kind: n.Key, "severity": n.severity()}
 	if driver, name, ok := strings.Cut(n.Key, "/"); ok && n.Kind == "queue" {
 		l["driver"], l["queue"] = driver, name
+		if n.Source != "" { // an earlier version kept none
+			source := n.Source
+			if source == view.NoSource {
+				source = ""
+			}
+			l["queue"] = strings.TrimSuffix(name, "@"+source) // the key has it where another reporter's queue has the plain key
+			if source != "" {
+				l["source"] = source
+			}
+		}
 	}
 	return l
 }

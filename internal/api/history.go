@@ -104,6 +104,9 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	for _, app := range slices.Sorted(maps.Keys(bad)) {
 		problems = append(problems, view.Problem{Key: protocol.HistoryKey(app), Reason: bad[app].Error()})
 	}
+	if isSum && now-from > protocol.IndexLife.Milliseconds()+step {
+		problems = append(problems, view.Problem{Key: sumOfAll, Reason: forgotten})
+	}
 	if all.unrecorded > 0 {
 		problems = append(problems, view.Problem{Key: sumOfAll, Reason: fmt.Sprintf("%d of %d apps are not in the sum: they have no history. A recorder keeps that of %d apps", all.unrecorded, all.apps, recorder.MaxApps)})
 	}
@@ -140,6 +143,9 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 
 // unknownQueue is what is said of a key that only nulls can be told of.
 const unknownQueue = "no queue has this key, now or in these minutes: it takes an app, a slash and the queue's key in /api/v1/view"
+
+// forgotten is what is said of a sum that goes further back than apps are known that are no more.
+const forgotten = "what is more than 24 hours ago is the sum of the apps that are known now: one of which nothing has been heard for 24 hours is not in it"
 
 // wants are the queues of each app.
 func wants(wanted []series) map[string]recorder.Wants {

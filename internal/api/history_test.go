@@ -124,6 +124,56 @@ func TestSumOfAMinuteThatOneAppLacksIsNotKnown(t *testing.T) {
 	}
 }
 
+// TestSumOfWhatCannotBeReadIsNotKnown, as far as it cannot.
+func TestSumOfWhatCannotBeReadIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		spoil func(*testing.T, redis.UniversalClient)
+		want  string
+	}{
+		"all of an app's": {func(t *testing.T, client redis.UniversalClient) {
+			client.Set(t.Context(), "pulse:history:blog", "x", 0)
+		}, "[null,null,null,null]"},
+		"the beginning of an app's": {func(t *testing.T, client redis.UniversalClient) {
+			at := time.Now().Add(-2 * time.Minute).UnixMilli()
+			client.XAdd(t.Context(), &redis.XAddArgs{Stream: "pulse:history:blog", ID: history.EntryID(at), Values: []string{history.Field, "\x09K..."}})
+			pagetest.Record(t, client, "blog", map[string][]int64{"mail": {10, 10}})
+		}, "[null,null,11,11]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := servertest.Redis(t)
+			for _, app := range []string{"shop", "blog"} {
+				pagetest.Set(t, server, "pulse:queues:"+app, fmt.Sprintf(`"app":%q,"queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}}]`, app))
+			}
+			pagetest.Record(t, server.Client, "shop", map[string][]int64{"mail": {1, 1, 1, 1}})
+			tc.spoil(t, server.Client)
+			a := call(t, http.MethodGet, pagetest.Serve(t, server, "").URL+"/api/v1/history?key=*&minutes=4", nil)
+			if !strings.Contains(a.body, `"problems":[{"key":"pulse:history:blog"`) {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+			if !strings.Contains(a.body, `"*":{"waiting":`+tc.want) && time.Now().Second() > 5 { // else a minute began meanwhile
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+}
+
+// TestSumSaysThatItMayLackAppsThatAreNoMore, as far as it goes back further than the index.
+func TestSumSaysThatItMayLackAppsThatAreNoMore(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	url := pagetest.Serve(t, server, "").URL
+	pagetest.Set(t, server, "pulse:queues:shop", `"app":"shop","queues":[{"name":"mail","driver":"sqs","metrics":{"waiting":5}}]`)
+	pagetest.Record(t, server.Client, "shop", map[string][]int64{"mail": {1, 1}})
+	for query, want := range map[string]bool{"key=*&minutes=1440": false, "key=*&minutes=1500": true, "key=shop/sqs/mail&minutes=1500": false} {
+		a := call(t, http.MethodGet, url+"/api/v1/history?"+query, nil)
+		if got := strings.Contains(a.body, `"problems":[{"key":"*","reason":"what is more than 24 hours ago is the sum of the apps that are known now`); a.status != http.StatusOK || got != want {
+			t.Errorf("%s: %d ends with %s", query, a.status, a.body[len(a.body)-300:])
+		}
+	}
+}
+
 // TestSumThatIsTooLargeIsNotKnown: no reader would keep it exact.
 func TestSumThatIsTooLargeIsNotKnown(t *testing.T) {
 	t.Parallel()

@@ -97,8 +97,8 @@ func TestAQueueThatIsNotThereIsNotEmpty(t *testing.T) {
 	t.Parallel()
 	h := shop()
 	for query, want := range map[string]int{
-		"?queue=orders": http.StatusNotFound, "?queue=orders.fifo&app=blog": http.StatusNotFound, "?queue=orders.fifo&status=lost": http.StatusNotFound,
-		"?app=blog": http.StatusOK, "?status=lost": http.StatusOK, "?queue=sqs/orders.fifo": http.StatusOK,
+		"?queue=orders": http.StatusNotFound, "?queue=orders.fifo&app=blog": http.StatusNotFound, "?queue=orders&status=lost": http.StatusNotFound, "?queue=orders.fifo&driver=bullmq&status=lost": http.StatusNotFound,
+		"?app=blog": http.StatusOK, "?status=lost": http.StatusOK, "?queue=orders.fifo&status=lost": http.StatusOK, "?queue=sqs/orders.fifo": http.StatusOK,
 		"?status=dead": http.StatusBadRequest, "?queue=%": http.StatusBadRequest,
 	} {
 		w := get(t, h, "/api/v1/queues"+query)

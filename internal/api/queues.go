@@ -36,6 +36,11 @@ func (s *Server) queues(w http.ResponseWriter, r *http.Request) {
 	}
 	defer room.leave()
 	body, rows := v.view.AppendQueues(nil, filter)
+	if rows == 0 && filter.Status != "" { // it may be there with another status
+		anyhow := filter
+		anyhow.Status = ""
+		_, rows = v.view.AppendQueues(nil, anyhow)
+	}
 	if rows == 0 && filter.Queue != "" {
 		// An autoscaler that asks for a queue by a wrong name must not take it for an empty one.
 		writeProblem(w, http.StatusNotFound, fmt.Sprintf("There is no such queue as %.200q here: its name is to be exact; /api/v1/queues has them all.", filter.Queue))

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -86,13 +87,17 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 	}
 	sum := history.NewSum(from, minutes)
 	made := sums{from: from}
-	isComplete := true // the recorder may record while this reads
+	first := map[string]int64{} // look at each app
+	isComplete := true          // the recorder may record while this reads
 	apps := make(map[string]recorder.Wants, len(v.view.Apps))
 	for app := range v.view.Apps {
 		apps[app] = recorder.Wants{Queues: func(history.Key) bool { return false }, Sum: sum}
 	}
-	made.bad, err = s.History(ctx, from, apps, func(_ string, d *history.Decoder) {
+	made.bad, err = s.History(ctx, from, apps, func(app string, d *history.Decoder) {
 		d.EndSum()
+		if at, ok := d.First(); ok {
+			first[app] = at
+		}
 		isComplete = isComplete && (d.At() == 0 || made.newest == 0 || d.At() == made.newest)
 		made.newest = max(made.newest, d.At())
 		if d.At() == 0 {
@@ -104,6 +109,13 @@ func (s *Server) sum(ctx context.Context, from int64, minutes int) (sums, error)
 	}
 	if made.apps = len(apps); made.apps <= recorder.MaxApps {
 		made.unrecorded = 0 // they are new
+	}
+	for app := range made.bad { // what it held before what can be read of it is not known
+		at, ok := first[app]
+		if !ok {
+			at = math.MaxInt64
+		}
+		sum.MissUpTo(at)
 	}
 	made.columns = sum.Columns()
 	if !isComplete || made.newest < from+int64(minutes-1)*time.Minute.Milliseconds() {

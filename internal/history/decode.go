@@ -194,7 +194,7 @@ func (r *roster) admit(s *slot) error {
 	switch {
 	case isThere:
 		return errors.New("a queue is in it twice")
-	case len(r.slots) >= maxQueues || r.texts+s.size() > maxTexts:
+	case len(r.slots) >= maxQueues || r.texts+s.texts() > maxTexts:
 		return errors.New("its queues are more than can be read")
 	}
 	return nil
@@ -255,7 +255,12 @@ func (d *Decoder) readDelta(r *reader, minute int64, size int) error {
 		}
 		s := &d.slots[number]
 		before := s.flags
-		r.change(&s.state)
+		if r.change(s) {
+			d.texts += s.links.size()
+		}
+		if d.texts > maxTexts {
+			return errors.New("its texts are more than can be read")
+		}
 		d.setLost(s, before)
 		d.note(s, minute)
 	}
@@ -270,7 +275,7 @@ func (d *Decoder) readDelta(r *reader, minute int64, size int) error {
 // readRecord reads what [writer.record] wrote. It takes the texts of a queue that is known already.
 func (d *Decoder) readRecord(r *reader, minute int64) (s slot, err error) {
 	first := r.flags(isGone)
-	s.flags = first &^ explicitKey
+	s.flags = first &^ (explicitKey | hasLinks)
 	shared := int(r.count(int64(len(r.name))))
 	r.name = append(r.name[:shared], r.text()...)
 	driver, metaDriver, source := r.repeated(), r.repeated(), r.repeated()
@@ -279,6 +284,9 @@ func (d *Decoder) readRecord(r *reader, minute int64) (s slot, err error) {
 	d.key = append(append(append(d.key[:0], scope...), '/'), r.name...)
 	if first&explicitKey != 0 {
 		d.key = append(d.key[:0], r.text()...)
+	}
+	if first&hasLinks != 0 {
+		s.links = r.links()
 	}
 	for number := range numbers {
 		if s.knows(number) {
@@ -314,6 +322,14 @@ func (d *Decoder) readRecord(r *reader, minute int64) (s slot, err error) {
 // At is when the last readable entry was, in Unix ms; 0 if there is none.
 func (d *Decoder) At() int64 { return d.at * minuteMS }
 
+// First is when the first look was of which points are kept, in Unix ms; ok is false where there is none.
+func (d *Decoder) First() (at int64, ok bool) {
+	if len(d.looks) == 0 {
+		return 0, false
+	}
+	return d.looks[0] * minuteMS, true
+}
+
 // Len is how many queues the last readable entry has, lost ones included.
 func (d *Decoder) Len() int { return len(d.index) }
 
@@ -330,7 +346,7 @@ func (d *Decoder) Source(key Key) (source string, ok bool) {
 func (d *Decoder) Last() iter.Seq[Sample] {
 	return func(yield func(Sample) bool) {
 		for i := range d.slots {
-			if s := &d.slots[i]; s.inUse && !yield(s.sample(&s.identity, d.seenAt(s))) {
+			if s := &d.slots[i]; s.inUse && !yield(s.sample(d.seenAt(s))) {
 				return
 			}
 		}
@@ -426,18 +442,23 @@ func (r *reader) repeated() string {
 	}
 	text := r.text()
 	if !utf8.Valid(text) {
-		r.fail(errors.New("a driver or a source is no text"))
+		r.fail(errors.New("a text that queues share is no text"))
 	}
 	r.texts = append(r.texts, string(text))
 	return r.texts[len(r.texts)-1]
 }
 
-// change applies what [writer.change] wrote.
-func (r *reader) change(s *state) {
+func (r *reader) links() Links { return Links{r.repeated(), r.repeated(), r.repeated()} }
+
+// change applies what [writer.change] wrote, and reports whether the links changed.
+func (r *reader) change(s *slot) (haveLinks bool) {
 	op := r.byte()
-	if op == 0 || op >= 2*opFlags {
-		r.fail(errors.New("it has changes that this version doesn't know"))
-		return
+	if op == 0 {
+		r.fail(errors.New("it has a change of nothing"))
+		return false
+	}
+	if op&opLinks != 0 {
+		s.links = r.links()
 	}
 	if op&opFlags != 0 {
 		s.flags = r.flags(explicitKey)
@@ -449,13 +470,14 @@ func (r *reader) change(s *state) {
 		difference, size := binary.Varint(r.data)
 		if size <= 0 {
 			r.fail(errCut)
-			return
+			return false
 		}
 		r.data = r.data[size:]
 		s.n[number] += difference
 		if s.n[number] < 0 || s.n[number] > protocol.MaxCount {
 			r.fail(errTooMuch)
-			return
+			return false
 		}
 	}
+	return op&opLinks != 0
 }

@@ -17,7 +17,10 @@ const (
 )
 
 // Bits of an operation in a delta, above those of the numbers that changed.
-const opFlags = 1 << numbers
+const (
+	opFlags = 1 << (numbers + iota)
+	opLinks
+)
 
 // Encoder makes the entries of one app's history, one a minute. docs/protocol.md describes their format.
 type Encoder struct {
@@ -86,13 +89,17 @@ func (e *Encoder) encodeDelta(minute int64, samples []Sample) (leftOut int, ok b
 			leftOut++
 		case isKnown && e.slots[number].identity == id:
 			e.slots[number].found = i + 1
+			if links := e.slots[number].linksOf(s); links != e.slots[number].links {
+				texts += links.size()
+			}
 		case !id.isUsable():
 			leftOut++
 		default:
 			st, seen := e.stateOf(s, minute)
-			e.added = append(e.added, slot{identity: id, state: st, seen: seen})
+			added := slot{identity: id, links: s.usable(), state: st, seen: seen}
+			e.added = append(e.added, added)
 			e.isAdded[s.Key] = true
-			texts += id.size()
+			texts += added.texts()
 		}
 	}
 	if texts > maxTexts || len(e.slots)+len(e.added) > maxQueues {
@@ -106,7 +113,7 @@ func (e *Encoder) encodeDelta(minute int64, samples []Sample) (leftOut int, ok b
 	w.uvarint(int64(len(e.added)))
 	for i := range e.added {
 		s := &e.added[i]
-		w.record(&s.identity, &s.state, minute-s.seen)
+		w.record(s, minute-s.seen)
 	}
 	last := -1
 	for number := range e.slots {
@@ -114,9 +121,10 @@ func (e *Encoder) encodeDelta(minute int64, samples []Sample) (leftOut int, ok b
 		if s.found == 0 {
 			continue
 		}
-		if st, _ := e.stateOf(&samples[s.found-1], minute); st != s.state {
+		sample := &samples[s.found-1]
+		if st, _ := e.stateOf(sample, minute); st != s.state || s.linksOf(sample) != s.links {
 			w.uvarint(int64(number - last - 1))
-			w.change(&s.state, &st)
+			w.change(s, &st, s.linksOf(sample))
 			last = number
 		}
 	}
@@ -138,12 +146,16 @@ func (e *Encoder) commit(minute int64, samples []Sample) {
 			before := s.flags
 			s.state, _ = e.stateOf(&samples[s.found-1], minute)
 			e.setLost(s, before)
+			if links := s.linksOf(&samples[s.found-1]); links != s.links {
+				s.links = links.clone()
+				e.texts += links.size()
+			}
 		case s.inUse:
 			e.drop(number)
 		}
 	}
 	for _, s := range e.added {
-		s.identity = s.clone()
+		s.identity, s.links = s.clone(), s.links.clone()
 		e.add(s)
 	}
 	e.at = minute
@@ -163,23 +175,28 @@ func (e *Encoder) encodeKeyframe(minute int64, samples []Sample) (entry []byte, 
 		s := &samples[i]
 		id := s.identity()
 		st, seen := e.stateOf(s, minute)
+		links := s.usable()
+		if number, ok := e.index[s.Key]; ok && e.slots[number].identity == id {
+			known := &e.slots[number]
+			if id, links = known.identity, known.linksOf(s); links != known.links {
+				links = links.clone()
+			}
+		} else {
+			id, links = id.clone(), links.clone()
+		}
+		one := slot{identity: id, links: links, state: st, seen: seen}
 		_, isThere := next.index[s.Key]
-		if isThere || !st.isUsable() || !id.isUsable() || len(next.slots) == maxQueues || next.texts+id.size() > maxTexts {
+		if isThere || !st.isUsable() || !id.isUsable() || len(next.slots) == maxQueues || next.texts+one.texts() > maxTexts {
 			leftOut++
 			continue
 		}
-		if number, ok := e.index[s.Key]; ok && e.slots[number].identity == id {
-			id = e.slots[number].identity
-		} else {
-			id = id.clone()
-		}
-		next.add(slot{identity: id, state: st, seen: seen})
+		next.add(one)
 	}
 	w := writer{buf: append(e.buf[:0], version, keyframe)}
 	w.uvarint(int64(len(next.slots)))
 	for i := range next.slots {
 		s := &next.slots[i]
-		w.record(&s.identity, &s.state, minute-s.seen)
+		w.record(s, minute-s.seen)
 	}
 	next.keyframeSize = len(w.buf)
 	e.roster, e.buf = next, nil // no delta needs as much room
@@ -202,6 +219,14 @@ func (e *Encoder) stateOf(s *Sample, minute int64) (st state, seen int64) {
 		seen = minute
 	}
 	return s.state(), seen
+}
+
+// linksOf are the links of s' queue, as one of its samples says. Of a lost queue history knows better.
+func (s *slot) linksOf(sample *Sample) Links {
+	if sample.Lost || sample.Links == s.links {
+		return s.links
+	}
+	return sample.usable()
 }
 
 // clone copies the texts, so that they don't keep the document alive that they are a part of.
@@ -243,10 +268,14 @@ func (w *writer) notFound(slots []slot) {
 }
 
 // record writes everything about a queue.
-func (w *writer) record(id *identity, st *state, seenAgo int64) {
+func (w *writer) record(s *slot, seenAgo int64) {
+	id, st := &s.identity, &s.state
 	first := st.flags
 	if !id.hasUsualKey() {
 		first |= explicitKey
+	}
+	if s.links != (Links{}) {
+		first |= hasLinks
 	}
 	w.uvarint(int64(first))
 	shared := 0
@@ -261,6 +290,9 @@ func (w *writer) record(id *identity, st *state, seenAgo int64) {
 	w.repeated(id.source)
 	if first&explicitKey != 0 {
 		w.text(string(id.key))
+	}
+	if first&hasLinks != 0 {
+		w.links(s.links)
 	}
 	for number := range numbers {
 		if st.knows(number) {
@@ -291,10 +323,20 @@ func (w *writer) repeated(s string) {
 	w.texts[s] = int64(len(w.texts)) + 1
 }
 
+func (w *writer) links(l Links) {
+	for _, text := range [...]string{l.Place, l.DLQ, l.DLQFor} {
+		w.repeated(text)
+	}
+}
+
 // change writes what differs.
-func (w *writer) change(before, after *state) {
+func (w *writer) change(before *slot, after *state, links Links) {
 	op := len(w.buf)
 	w.buf = append(w.buf, 0)
+	if links != before.links {
+		w.buf[op] |= opLinks
+		w.links(links)
+	}
 	if before.flags != after.flags {
 		w.buf[op] |= opFlags
 		w.uvarint(int64(after.flags))

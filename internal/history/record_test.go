@@ -42,6 +42,8 @@ func drawSample(t *rapid.T, number int) Sample {
 		Workers: some.Draw(t, "workers"), Processed: some.Draw(t, "processed"), Paused: rapid.Bool().Draw(t, "paused"),
 		Part: Part{NotJobs: rapid.Bool().Draw(t, "not jobs"), DeadLetters: rapid.Bool().Draw(t, "dead letters"), NotFailed: rapid.Bool().Draw(t, "not failed")}, Lost: rapid.IntRange(0, 5).Draw(t, "lost") == 0,
 	}
+	text := rapid.SampledFrom([]string{"", "", "a", "dead", "https://sqs.eu-west-1.amazonaws.com/1/"})
+	s.Links = Links{Place: text.Draw(t, "place"), DLQ: text.Draw(t, "dlq"), DLQFor: text.Draw(t, "dlq for")}
 	if number >= 6 {
 		s.Driver, s.MetaDriver = protocol.DriverOther, "redis-list"
 	}
@@ -67,9 +69,12 @@ func (m *model) look(minute int64, samples []Sample) {
 	for _, s := range samples {
 		s.Seen = entryAt(minute)
 		if before, ok := m.last[s.Key]; s.Lost && ok {
-			source := s.Source
+			source, links := s.Source, s.Links
+			if source == before.Source {
+				links = before.Links
+			}
 			s = before
-			s.Lost, s.Source = true, source
+			s.Lost, s.Source, s.Links = true, source, links
 		}
 		if !s.Lost {
 			m.points[minute][s.Key] = s
@@ -225,6 +230,15 @@ func queues(n int) []Sample {
 	return samples
 }
 
+// link makes half of them dead-letter queues of the others.
+func link(samples []Sample) {
+	for i := range samples {
+		if samples[i].Place = "https://sqs.eu-west-1.amazonaws.com/123456789012/"; i%2 == 0 {
+			samples[i].DLQ, samples[i+1].DLQFor = samples[i+1].Name, samples[i].Name
+		}
+	}
+}
+
 // busy changes so many of them, as a minute does.
 func busy(r *rand.Rand, samples []Sample, n int) {
 	for range n {
@@ -255,16 +269,22 @@ func TestMemoryInRedis(t *testing.T) {
 	ctx := context.Background()
 	for _, c := range []struct {
 		queues, changes, minutes int
+		links                    bool
 		most                     int64 // bytes
 	}{
-		{1_000, 100, 1440, 3 << 20},
-		{10_000, 0, 720, 3 << 18}, // half a day: the other half is the same
-		{1, 1, 1440, 128 << 10},
+		{1_000, 100, 1440, false, 3 << 20},
+		{1_000, 100, 1440, true, 3 << 20},
+		{10_000, 0, 720, false, 3 << 18}, // half a day: the other half is the same
+		{1, 1, 1440, false, 128 << 10},
 	} {
-		key := fmt.Sprintf("pulse:history:app-%d", c.queues)
+		key := fmt.Sprintf("pulse:history:app-%d-%t", c.queues, c.links)
+		samples := queues(c.queues)
+		if c.links {
+			link(samples)
+		}
 		pipe := server.Client.Pipeline()
 		keyframes, bytes := 0, 0
-		for _, w := range record(queues(c.queues), c.changes, c.minutes) {
+		for _, w := range record(samples, c.changes, c.minutes) {
 			pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, ID: EntryID(w.id), Values: []any{Field, w.data}})
 			if w.data[1] == keyframe {
 				keyframes++
@@ -278,7 +298,7 @@ func TestMemoryInRedis(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%d queues, %d changes a minute: %d minutes take %.2f MiB of Redis, %.2f MiB of entries, %d keyframes", c.queues, c.changes, c.minutes, float64(used)/(1<<20), float64(bytes)/(1<<20), keyframes)
+		t.Logf("%d queues, links %t, %d changes a minute: %d minutes take %.2f MiB of Redis, %.2f MiB of entries, %d keyframes", c.queues, c.links, c.changes, c.minutes, float64(used)/(1<<20), float64(bytes)/(1<<20), keyframes)
 		if used > c.most {
 			t.Errorf("%d queues, %d changes a minute: %d bytes, at most %d are due", c.queues, c.changes, used, c.most)
 		}
@@ -442,6 +462,29 @@ func TestWhatHistoryDoesNotHold(t *testing.T) {
 	if err := d.Add(entryAt(1), data); err != nil {
 		t.Error(err)
 	}
+	// Links count, also those that come later, and those that many queues have.
+	linked := queues(5000)
+	e, d = NewEncoder(day, nil), Decoder{}
+	for minute, place := range []string{"", strings.Repeat("x", 1000), strings.Repeat("y", 1000), strings.Repeat("z", maxText)} {
+		for i := range linked {
+			linked[i].Place = place
+		}
+		data, leftOut = e.Encode(entryAt(int64(minute)), linked)
+		if err := d.Add(entryAt(int64(minute)), data); err != nil || d.texts > maxTexts || d.texts != e.texts || (leftOut > 0) != (minute == 3) || len(d.slots)+leftOut != len(linked) {
+			t.Errorf("minute %d, an entry of kind %q: %d left out, %d read, %d and %d bytes of texts: %v", minute, data[1], leftOut, len(d.slots), e.texts, d.texts, err)
+		}
+	}
+	long = queue("a", 1)
+	long.DLQ = strings.Repeat("x", maxText+1)
+	data, leftOut = e.Encode(entryAt(9), []Sample{long})
+	if err := d.Add(entryAt(9), data); err != nil || leftOut > 0 {
+		t.Errorf("a link that is too long: %d left out, %v", leftOut, err)
+	}
+	for s := range d.Last() {
+		if s.DLQ != "" {
+			t.Errorf("it is kept: %d bytes", len(s.DLQ))
+		}
+	}
 }
 
 func TestColumnsJSON(t *testing.T) {
@@ -467,8 +510,11 @@ func TestHostileEntries(t *testing.T) {
 		"drops one after the last":   {"\x02D\x01\x01\x02\x01\x00\x00", "dropped"},
 		"adds one that is there":     {"\x02D\x01\x01\x00\x01" + strings.Replace(strings.Replace(record, "c", "a", 1), text("sqs"), text("bullmq"), 1), "twice"},
 		"changes one twice":          {"\x02D\x01\x01\x00\x00\x01\x01\x02\x00\x01\x02", "changes"},
-		"changes nothing":            {"\x02D\x01\x01\x00\x00\x00\x00", "changes"},
-		"changes what is unknown":    {"\x02D\x01\x01\x00\x00\x00\x80", "changes"},
+		"changes nothing":            {"\x02D\x01\x01\x00\x00\x00\x00", "change"},
+		"links that never came":      {"\x02D\x01\x01\x00\x00\x00\x80\x00" + text("sqs"), "cut off"},
+		"a link that is no text":     {"\x02D\x01\x01\x00\x00\x00\x80\x00" + text("\xff"), "no text"},
+		"links that are too long":    {"\x02K\x01\x80\x10" + record[1:len(record)-1] + strings.Repeat("\x00\x81\x10", 3), "too large"},
+		"flags to unknown":           {"\x02K\x01\x80\x20" + record[1:], "too large"},
 		"changes flags to unknown":   {"\x02D\x01\x01\x00\x00\x00\x40\x80\x08", "too large"},
 		"less than no jobs":          {"\x02D\x01\x01\x00\x00\x00\x01\x7f", "too large"},
 		"a keyframe in the future":   {"\x02D\x01\x02\x00\x00", "not read"},
@@ -518,13 +564,14 @@ func TestHostileEntries(t *testing.T) {
 func FuzzDecoder(f *testing.F) {
 	e := NewEncoder(day, nil)
 	samples := queues(40)
+	link(samples[:4])
 	for minute := range int64(6) {
 		data, _ := e.Encode(entryAt(minute), samples)
 		f.Add(data, byte(1))
 		busy(rand.New(rand.NewPCG(1, 1)), samples, 3)
 		if minute == 3 {
 			samples = append(samples[3:], queue("new", 3))
-			samples[1].Lost = true
+			samples[1].Lost, samples[5].DLQ, samples[6].DLQFor = true, "b", "a"
 		}
 	}
 	f.Add([]byte{1, 'D', 1, 1, 0, 0, 0, 1, 2}, byte(3))
@@ -600,18 +647,19 @@ func TestTheFormatStays(t *testing.T) {
 			"\x05\x00\x07ordered\x00\x06bullmq\x00\x00\x00\x05redis\x00\x00\x00" +
 			"\x05\x05\x01s\x01\x02\x03\x07\x00\x00" +
 			"\xb8\x08\x00\x04mail\x00\x05other\x00\x0aredis-list\x00\x01b\x11redis-list/mail@b\xac\x02\x02\x05",
-		"\x02D\x01\x01" + "\x01\x02" + "\x01\x00\x00\x01n\x00\x03sqs\x00\x00\x00\x02eu\x09" + "\x00\x01\x06" + "\x00\x42\x87\x02\x06",
-		"\x02D\x03\x04" + "\x00\x00" + "\x01\x40\xa7\x02",
+		"\x02D\x01\x01" + "\x01\x02" + "\x01\x80\x10\x00\x01n\x00\x03sqs\x00\x00\x00\x02eu\x00\x0ahttps://x/\x02\x00\x06orders\x09" + "\x00\x01\x06" + "\x00\x42\x87\x02\x06",
+		"\x02D\x03\x04" + "\x00\x00" + "\x00\x80\x00\x00\x00\x01n\x01" + "\x00\x40\xa7\x02",
 	} {
 		samples, minute := []Sample{orders, mail, list}, int64(0)
 		if i > 0 {
 			mail.Metrics.Waiting = 3
 			orders.Metrics.Active, orders.Metrics.Delayed, orders.DeadLetters = new(int64(3)), new(int64), true
-			samples, minute = []Sample{orders, mail, {Key: "sqs/n", Name: "n", Driver: protocol.DriverSQS, Source: "eu", Metrics: protocol.Metrics{Waiting: 9}}}, 1
+			samples, minute = []Sample{orders, mail, {Key: "sqs/n", Name: "n", Driver: protocol.DriverSQS, Source: "eu", Metrics: protocol.Metrics{Waiting: 9}, Links: Links{Place: "https://x/", DLQFor: "orders"}}}, 1
 		}
 		if i > 1 {
 			orders.Lost, minute = true, 4
-			samples[0] = orders
+			mail.DLQ = "n"
+			samples[0], samples[1] = orders, mail
 		}
 		if got, _ := e.Encode(entryAt(minute), samples); string(got) != want {
 			t.Errorf("entry %d:\n got %q\nwant %q", i, got, want)

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gravito-framework/pulse/protocol"
@@ -23,12 +24,38 @@ type Sample struct {
 	// finished jobs that a queue keeps is no counter, because most queues keep only the last so many.
 	Processed *int64
 	Paused    bool
+	Links
 	Part
 	// Lost is true where the reporter's key is gone, or its numbers are old for another reason. They are those of the last
 	// report.
 	Lost bool
 	// Seen is when a lost queue was last reported, in Unix ms. History knows it to the minute.
 	Seen int64
+}
+
+// Links are where a queue and its dead-letter queue are: what a view needs to know one by the other. Each is empty where its
+// reporter doesn't say.
+type Links struct {
+	Place  string // the URL of an SQS queue, up to its name
+	DLQ    string // its dead-letter queue's name
+	DLQFor string // the name of one queue that it is the dead-letter queue of
+}
+
+// size is what l counts of maxTexts.
+func (l Links) size() int { return len(l.Place) + len(l.DLQ) + len(l.DLQFor) }
+
+// usable is l without what history cannot keep.
+func (l Links) usable() Links {
+	for _, text := range []*string{&l.Place, &l.DLQ, &l.DLQFor} {
+		if !isUsable(*text) {
+			*text = ""
+		}
+	}
+	return l
+}
+
+func (l Links) clone() Links {
+	return Links{strings.Clone(l.Place), strings.Clone(l.DLQ), strings.Clone(l.DLQFor)}
 }
 
 const (
@@ -65,7 +92,11 @@ func (id *identity) hasUsualKey() bool {
 
 // size is what id counts of maxTexts.
 func (id *identity) size() int {
-	return len(id.key) + len(id.name) + len(id.driver) + len(id.metaDriver) + len(id.source)
+	n := len(id.key) + len(id.driver) + len(id.metaDriver) + len(id.source)
+	if !id.hasUsualKey() { // else it has the name
+		n += len(id.name)
+	}
+	return n
 }
 
 func (s *Sample) identity() identity {
@@ -98,6 +129,7 @@ const (
 	isDeadLetters
 	notFailed
 	explicitKey // in a record only: its key is not made of its other parts
+	hasLinks    // in a record only: it has links
 	isGone      // in a series only: the queue is no more
 )
 
@@ -157,21 +189,14 @@ func (s *state) isUsable() bool {
 
 func (id *identity) isUsable() bool {
 	for _, text := range []string{string(id.key), id.name, string(id.driver), id.metaDriver, id.source} {
-		if len(text) > maxText || !utf8.ValidString(text) {
+		if !isUsable(text) {
 			return false
 		}
 	}
 	return true
 }
 
-// sample is the sample that id and s were made of, last seen at a minute.
-func (s *state) sample(id *identity, seen int64) Sample {
-	return Sample{
-		Key: id.key, Name: id.name, Driver: id.driver, MetaDriver: id.metaDriver, Source: id.source,
-		Metrics: protocol.Metrics{Waiting: s.n[waiting], Active: s.get(active), Delayed: s.get(delayed), Failed: s.get(failed)},
-		Workers: s.get(workers), Processed: s.get(processed), Paused: s.flags&isPaused != 0, Part: s.part(), Lost: s.flags&isLost != 0, Seen: seen * minuteMS,
-	}
-}
+func isUsable(text string) bool { return len(text) <= maxText && utf8.ValidString(text) }
 
 // roster are an app's queues, by the numbers that they have since the last keyframe.
 type roster struct {
@@ -186,6 +211,7 @@ type roster struct {
 
 type slot struct {
 	identity
+	links Links
 	state
 	seen   int64 // of a lost queue: the minute in which it was last reported
 	inUse  bool
@@ -193,6 +219,19 @@ type slot struct {
 	// Of an encoder, while it compares: the sample that was found for the slot, counted from 1.
 	found int
 }
+
+// sample is the sample that s was made of, last seen at a minute.
+func (s *slot) sample(seen int64) Sample {
+	id := &s.identity
+	return Sample{
+		Key: id.key, Name: id.name, Driver: id.driver, MetaDriver: id.metaDriver, Source: id.source,
+		Metrics: protocol.Metrics{Waiting: s.n[waiting], Active: s.get(active), Delayed: s.get(delayed), Failed: s.get(failed)},
+		Workers: s.get(workers), Processed: s.get(processed), Paused: s.flags&isPaused != 0, Links: s.links, Part: s.part(), Lost: s.flags&isLost != 0, Seen: seen * minuteMS,
+	}
+}
+
+// texts is what s counts of maxTexts.
+func (s *slot) texts() int { return s.size() + s.links.size() }
 
 // seenAt is the minute in which a slot's queue was last reported.
 func (r *roster) seenAt(s *slot) int64 {
@@ -219,5 +258,5 @@ func (r *roster) add(s slot) {
 	s.inUse = true
 	r.index[s.key] = len(r.slots)
 	r.slots = append(r.slots, s)
-	r.texts += s.size()
+	r.texts += s.texts()
 }

@@ -42,6 +42,9 @@ func (s *Sum) Columns() Columns {
 	return Columns{s.columns[waiting], s.columns[active], s.columns[delayed], s.columns[failed]}
 }
 
+// MissUpTo notes that of the minutes before a time in Unix ms it is not known what an app held.
+func (s *Sum) MissUpTo(at int64) { s.miss(s.first, at/minuteMS) }
+
 // miss notes that an app was not looked at from a minute up to another.
 func (s *Sum) miss(from, to int64) {
 	for at := max(from-s.first, 0); at < min(to-s.first, int64(len(s.missed))); at++ {

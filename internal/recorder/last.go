@@ -135,6 +135,15 @@ func lastNumbers(app string, dec *history.Decoder, lost []view.Document, named m
 		if q.MetaDriver != "" {
 			queue.Meta.SetText("driver", q.MetaDriver)
 		}
+		if q.Place != "" {
+			queue.Meta.SetText("url", q.Place+q.Name)
+		}
+		if q.DLQ != "" {
+			queue.Meta.SetText("dlq", q.DLQ)
+		}
+		if q.DLQFor != "" {
+			queue.Meta.SetTexts("dlq_for", []string{q.DLQFor})
+		}
 		if q.Workers != nil {
 			queue.Meta.SetInt("workers", *q.Workers)
 		}

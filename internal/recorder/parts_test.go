@@ -1,6 +1,7 @@
 package recorder_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -106,5 +107,135 @@ func TestDeadLetterQueueWithWorkers(t *testing.T) {
 	want := map[string]protocol.Health{"shop/sqs/orders": "stalled", "shop/sqs/retry": "stalled", "shop/sqs/dead": "ok", "blog/sqs/dead": "ok"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("health (-want +got):\n%s", diff)
+	}
+}
+
+// TestLostQueueTellsOfItsDeadLetterQueueAfterARestart: what a lost queue says of another is in history, so a program that has
+// just started counts and judges as one does that saw it alive. It doesn't matter which of the two is lost.
+func TestLostQueueTellsOfItsDeadLetterQueueAfterARestart(t *testing.T) {
+	t.Parallel()
+	const url = `"url":"https://sqs.eu-west-1.amazonaws.com/1/`
+	for name, lost := range map[string]string{
+		"the queue that fills it":           `{"name":"orders","driver":"sqs","metrics":{"waiting":4,"active":0,"failed":7},"meta":{` + url + `orders","dlq":"dead"}}`,
+		"a report that it is one":           `{"name":"dead","driver":"sqs","metrics":{"waiting":7,"active":0},"meta":{` + url + `dead","dlq_for":["orders","mail"]}}`,
+		"a queue that began to later":       `{"name":"orders","driver":"sqs","metrics":{"waiting":4,"active":0,"failed":7},"meta":{` + url + `orders"}}`,
+		"one that another's reporter fills": `{"name":"orders","driver":"bullmq","metrics":{"waiting":4,"active":0,"failed":7},"meta":{"dlq":"dead"}},{"name":"dead","driver":"bullmq","metrics":{"waiting":2,"active":0}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			r := d.recorder()
+			a := view.Document{Key: "pulse:queues:shop:a"}
+			documents := func() []view.Document {
+				return []view.Document{a, {Key: "pulse:queues:shop:b", Data: fmt.Appendf(nil,
+					`{"timestamp":%d,"app":"shop","source":"b","queues":[{"name":"dead","driver":"sqs","metrics":{"waiting":7,"active":0},"meta":{%sdead"}},{"name":"bills","driver":"sqs","metrics":{"waiting":1,"active":1}}%s]}`,
+					d.now.UnixMilli(), url, idle)}}
+			}
+			minute := func(r *recorder.Recorder) (*view.View, map[string]protocol.Verdict) {
+				t.Helper()
+				d.now = d.now.Add(time.Minute)
+				if a.Data != nil {
+					a.SeenAt, a.Data = d.now.UnixMilli(), fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"a","queues":[%s]}`, d.now.UnixMilli(), lost)
+				}
+				d.docs = documents()
+				v, err := r.View(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := r.Once(t.Context(), "me"); err != nil {
+					t.Fatal(err)
+				}
+				text, err := d.redis.Client.Get(t.Context(), protocol.TrendKey("shop")).Bytes()
+				if err != nil {
+					t.Fatal(err)
+				}
+				trends, err := protocol.DecodeTrends(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return v, trends.Queues
+			}
+			a.Data = []byte("its first")
+			minute(r)
+			if strings.HasSuffix(name, "later") {
+				lost = strings.Replace(lost, `orders"}`, `orders","dlq":"dead"}`, 1)
+			}
+			minute(r)
+			a.Data = nil
+			for range 4 { // then the trend is known
+				minute(r)
+			}
+			v, judged := minute(r)
+			cold := func() *recorder.Recorder {
+				r, b := d.recorder(), view.Builder{}
+				read := d.store.WithLastNumbers(func(_ context.Context, _ time.Time, add func(view.Document) bool) (time.Duration, error) {
+					for _, doc := range d.docs {
+						add(doc)
+					}
+					return 0, nil
+				})
+				r.View = func(ctx context.Context) (*view.View, error) {
+					_, err := read(ctx, d.now, b.Add)
+					return b.Finish(d.now), err
+				}
+				return r
+			}
+			for range 2 { // and one that reads what the first has written
+				after, judgedAfter := minute(cold())
+				if diff := cmp.Diff(v.Totals, after.Totals); diff != "" {
+					t.Errorf("the totals (-before a restart +after):\n%s", diff)
+				}
+				if diff := cmp.Diff(judged["sqs/dead"], judgedAfter["sqs/dead"]); diff != "" {
+					t.Errorf("dead (-before a restart +after):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// TestOldReportTakesNoPartOfACurrentOne: its key is there, but its numbers are old, or by a clock that is ahead. They are not in
+// history, so the totals and history count the current ones.
+func TestOldReportTakesNoPartOfACurrentOne(t *testing.T) {
+	t.Parallel()
+	queue := func(name, metrics, meta string) string {
+		return fmt.Sprintf(`{"name":%q,"driver":"sqs","metrics":{%s},"meta":{"url":"https://sqs.eu-west-1.amazonaws.com/1/%[1]s"%[3]s}}`, name, metrics, meta)
+	}
+	for name, tc := range map[string]struct {
+		madeAgo    time.Duration
+		old, young string
+		want       string // waiting and failed of the totals, and of history
+	}{
+		// The row of orders is old and counts in the totals; in history it is a gap.
+		"a queue that fills it": {20 * time.Minute, queue("orders", `"waiting":4,"failed":9`, `,"dlq":"dead"`), queue("dead", `"waiting":7`, `,"dlq_for":["orders"]`) + "," + queue("mail", `"waiting":1`, ""), "5 7, [1] [7]"},
+		"the same queue":        {-time.Hour, queue("orders", `"waiting":500,"failed":1`, ""), queue("orders", `"waiting":3,"failed":2`, ""), "3 2, [3] [2]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			d.now = d.now.Add(time.Minute)
+			made := d.now.Add(-tc.madeAgo).UnixMilli()
+			r := d.recorder()
+			for range 3 {
+				at := d.now.Add(time.Minute).UnixMilli()
+				d.docs = []view.Document{
+					{Key: "pulse:queues:shop:old", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"old","queues":[%s]}`, made, tc.old)},
+					{Key: "pulse:queues:shop:young", Data: fmt.Appendf(nil, `{"timestamp":%d,"app":"shop","source":"young","queues":[%s]}`, at, tc.young)},
+				}
+				d.look(r, "")
+			}
+			v, err := r.View(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := history.NewSum(d.now.UnixMilli(), 1)
+			wants := map[string]recorder.Wants{"shop": {Sum: sum}}
+			if _, err := d.store.History(t.Context(), d.now.UnixMilli(), wants, func(_ string, dec *history.Decoder) { dec.EndSum() }); err != nil {
+				t.Fatal(err)
+			}
+			c := sum.Columns()
+			if got := fmt.Sprint(*v.Totals.Waiting, " ", *v.Totals.Failed, ", ", c.Waiting, " ", c.Failed); got != tc.want {
+				t.Errorf("it is %s: want %s", got, tc.want)
+			}
+		})
 	}
 }

@@ -33,6 +33,7 @@ type Recorder struct {
 
 	apps      map[string]*app
 	blind     error            // why the alerts could not look at the last view
+	untold    bool             // some of what the last look found could not be written
 	troubles  logonce.Troubles // why it cannot record, by cause
 	standsBy  bool             // another has the claim, as far as is known
 	unclaimed error            // why it records without the claim; nil is that it has it
@@ -241,7 +242,9 @@ func (r *Recorder) record(ctx context.Context) (at time.Time, sum Summary, err e
 		app := r.apps[name]
 		if app.at >= minuteOf(now) { // there was a look in this minute, by this recorder or another
 			if app.trends != nil {
-				judged[name] = app.trends
+				if judged[name] = app.trends; r.untold {
+					records = append(records, record{app: name})
+				}
 			}
 			continue
 		}
@@ -404,6 +407,7 @@ func (r *Recorder) keep(ctx context.Context, now int64, records []record) error 
 		}
 	}
 	wrote, err := r.Store.write(ctx, now, records)
+	r.untold = err != nil
 	for app, isThere := range wrote {
 		if isThere {
 			r.apps[app].at = minuteOf(now)
@@ -594,6 +598,7 @@ func SamplesOf(a *view.App, parts map[*view.Queue]view.Part) []history.Sample {
 			Key: history.Key(key), Name: q.Name, Driver: q.Driver, Source: q.Source, Metrics: q.Metrics,
 			Paused: q.IsPaused(), Part: history.Part(parts[q]), Lost: !q.IsCurrent(), Seen: q.ReportedAt(),
 		}
+		s.Place, s.DLQ, s.DLQFor = q.Links()
 		if q.Driver == protocol.DriverOther {
 			if name := q.DriverName(); name != string(protocol.DriverOther) {
 				s.MetaDriver = name

@@ -786,6 +786,43 @@ func TestRunSaysOnceAndGoesOn(t *testing.T) {
 	}
 }
 
+// TestVerdictsThatCouldNotBeWrittenAreTriedAgain in the same minute, of which history has its entry: until they are there it
+// doesn't say that it records.
+func TestVerdictsThatCouldNotBeWrittenAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.now = d.now.Add(time.Minute)
+	d.docs = d.shop(counts(7))
+	r := d.recorder()
+	may := func(keys ...any) {
+		t.Helper()
+		if err := d.redis.Client.Do(t.Context(), append([]any{"ACL", "SETUSER", "default", "resetkeys"}, keys...)...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	may("~pulse:owner:*", "~pulse:index", "~pulse:history:*")
+	for range 3 {
+		if _, err := r.Once(t.Context(), "me"); err == nil || !strings.Contains(err.Error(), "record pulse:trend:shop") {
+			t.Errorf("it says %v", err)
+		}
+		d.now = d.now.Add(10 * time.Second)
+	}
+	may("~*")
+	if _, err := r.Once(t.Context(), "me"); err != nil {
+		t.Error(err)
+	}
+	if n, err := d.redis.Client.Exists(t.Context(), "pulse:trend:shop").Result(); n != 1 {
+		t.Errorf("they are not there: %v", err)
+	}
+	d.redis.Client.Del(t.Context(), "pulse:trend:shop")
+	if sum, err := r.Once(t.Context(), "me"); err != nil || sum.Apps != 0 || d.redis.Client.Exists(t.Context(), "pulse:trend:shop").Val() != 0 {
+		t.Errorf("once written they are written again: %+v, %v", sum, err)
+	}
+	if got := fmt.Sprint(d.waiting("shop", "sqs/orders", 2)); got != "[-1 7]" {
+		t.Errorf("history has %s", got)
+	}
+}
+
 // TestVerdictsAreNeverTooLargeToRead: of an app with very many queues those are there that somebody has to know.
 func TestVerdictsAreNeverTooLargeToRead(t *testing.T) {
 	t.Parallel()

@@ -357,7 +357,7 @@ func (k *known) setSnapshot(s *protocol.QueueSnapshot, ps []protocol.Problem) {
 	for i := range s.Queues {
 		row := newQueue(s, &s.Queues[i], places)
 		k.queues[i] = row
-		k.cost += queueCost + int64(row.Meta.Len()+2*sizeOf(row.key)+len(row.dlq))
+		k.cost += queueCost + int64(row.Meta.Len()+2*sizeOf(row.key)+len(row.dlq)+len(row.dlqFor))
 	}
 }
 
@@ -651,12 +651,14 @@ func newQueue(s *protocol.QueueSnapshot, q *protocol.Queue, places map[place]*pl
 	if asOf, ok := q.Meta.Int("as_of"); ok && q.Meta.Has("error") {
 		row.at, row.isRepeated = min(row.at, asOf), true
 	}
-	at := place{scope(s, q), q.Meta.Text("dlq")}
+	at := place{scope: scope(s, q), dlq: q.Meta.Text("dlq")}
+	if of := q.Meta.Texts("dlq_for"); len(of) > 0 {
+		at.dlqFor = of[0]
+	}
 	if places[at] == nil {
 		places[at] = new(at)
 	}
 	row.place = places[at]
-	row.isDLQ = len(q.Meta.Texts("dlq_for")) > 0
 	// An age changes with every report, a time doesn't.
 	if age, ok := q.Meta.Int("oldest_ms"); ok && !q.Meta.Has("oldest_at") {
 		row.Meta.Delete("oldest_ms") // this copies: the snapshot stays as it was reported

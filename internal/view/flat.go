@@ -101,6 +101,15 @@ func (q *Queue) PlainKey() string { return q.key }
 // DriverName is the driver, or where that is other, the one that the reporter calls it.
 func (q *Queue) DriverName() string { return q.key[:len(q.key)-len(q.Name)-1] }
 
+// Links are what q says of where it and its dead-letter queue are: the URL of an SQS queue up to its name, its dead-letter
+// queue, and a queue that it is the dead-letter queue of. Each is empty where it says nothing.
+func (q *Queue) Links() (place, dlq, dlqFor string) {
+	if !strings.Contains(q.scope, "\x00") { // else it is its reporter's: see scope
+		place = q.scope
+	}
+	return place, q.dlq, q.dlqFor
+}
+
 // IsCurrent reports whether q's numbers are of the last minute. If not they say nothing of how the queue does now: it is
 // lost, or its reporter only repeats what it read before.
 func (q *Queue) IsCurrent() bool { return q.isCurrent }

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -26,6 +27,9 @@ func TestPartsOfQueues(t *testing.T) {
 			list += q
 		}
 		return snapshot(app, "", list)
+	}
+	snapshotAt := func(at time.Time, app, queue string) Document {
+		return doc("pulse:queues:"+app, fmt.Sprintf(`{"timestamp":%d,"app":%q,"queues":[%s]}`, at.UnixMilli(), app, queue))
 	}
 	const dlq, isDLQ = `,"dlq":"dead"`, `,"dlq_for":["orders"]`
 	var (
@@ -54,6 +58,12 @@ func TestPartsOfQueues(t *testing.T) {
 			map[string]Part{"shop/orders-retry": {DeadLetters: true, NotFailed: true}, "shop/orders": notFailed}},
 		{"one of which the newest report is lost", []Document{gone(stopped), doc("pulse:queues:blog", fmt.Sprintf(`{"timestamp":%d,"app":"blog","queues":[%s]}`, noon.UnixMilli()-5000, queue("orders", 4, 1, "")))},
 			map[string]Part{"shop/orders": nothing}},
+		{"one of which the newest report is stuck, by a clock that is ahead", []Document{snapshotAt(noon.Add(time.Hour), "old", queue("orders", 500, 1, "")), of("blog", queue("orders", 3, 1, ""))},
+			map[string]Part{"old/orders": nothing}},
+		{"one of which the queue that fills it is stuck", []Document{snapshotAt(noon.Add(-time.Hour), "old", queue("orders", 4, 9, dlq)), of("blog", queue("dead", 7, unknown, isDLQ))},
+			map[string]Part{"old/orders": notFailed, "blog/dead": deadLetters}},
+		{"one that is stuck, and so is the queue that fills it", []Document{snapshotAt(noon.Add(-time.Hour), "old", queue("orders", 4, 9, dlq)+","+queue("dead", 7, unknown, isDLQ))},
+			map[string]Part{"old/dead": told}},
 		{"one of which the queue that fills it is lost", []Document{gone(stopped), of("blog", queue("dead", 7, unknown, ""))},
 			map[string]Part{"shop/orders": notFailed, "blog/dead": deadLetters}},
 	} {

@@ -66,8 +66,8 @@ func (v *View) sum() {
 }
 
 // Parts says how the queues of v count that do not count as they are. Of several reports of one queue the newest
-// counts. A job in a dead-letter queue counts once, as failed: by what is in that queue or by what one of the queues
-// that fill it says has failed, the largest of these numbers. Two of them may have been read a moment apart.
+// counts, and one whose numbers are of now before one whose numbers are not: history leaves those out. A job in a dead-letter queue counts once, as failed: by what is in that queue or by what one of the queues
+// that fill it says has failed, the largest of these numbers that are of now. Two of them may have been read a moment apart.
 //
 // Lost queues are in no total, but they were a moment ago. So each has its part too, and none takes another's part.
 func (v *View) Parts() map[*Queue]Part {
@@ -76,7 +76,7 @@ func (v *View) Parts() map[*Queue]Part {
 	parts := map[*Queue]Part{}
 	for _, app := range v.Apps {
 		for _, q := range app.Queues {
-			if q.isDLQ {
+			if q.dlqFor != "" {
 				isDLQ[q.identity()] = true
 			}
 			if q.dlq != "" {
@@ -138,10 +138,21 @@ func (v *View) Parts() map[*Queue]Part {
 
 // countsBefore reports whether q counts, and not other, which is another report of the same queue.
 func (q *Queue) countsBefore(other *Queue) bool {
-	if isLost := q.Status == Lost; isLost != (other.Status == Lost) {
-		return !isLost
+	if age, otherAge := q.age(), other.age(); age != otherAge {
+		return age < otherAge
 	}
 	return q.at > other.at || q.at == other.at && bytes.Compare(q.appendJSON(nil), other.appendJSON(nil)) < 0
+}
+
+// age is 0 where q's numbers are of now, 1 where they are old, and 2 where it is lost, by whatever clock they were made.
+func (q *Queue) age() int {
+	switch {
+	case q.isCurrent:
+		return 0
+	case q.Status != Lost:
+		return 1
+	}
+	return 2
 }
 
 // jobs is how many jobs are in q.
@@ -159,10 +170,10 @@ type deadLetters struct {
 
 // countsBefore reports whether d counts, and not other, which is about the same queue.
 func (d deadLetters) countsBefore(other deadLetters) bool {
-	isLost, isOtherLost := d.by.Status == Lost, other.by.Status == Lost
+	age, otherAge := d.by.age(), other.by.age()
 	switch {
-	case isLost != isOtherLost:
-		return !isLost
+	case age != otherAge:
+		return age < otherAge
 	case d.n != other.n:
 		return d.n > other.n
 	case d.isOwn != other.isOwn:

@@ -95,7 +95,6 @@ type Queue struct {
 	// From meta, whether or not that is too large to be shown.
 	*place
 
-	isDLQ    bool // other queues move their failed jobs into it
 	isPaused bool
 	// isRepeated is that its reporter cannot read it now, and repeats the numbers of an earlier poll.
 	isRepeated bool
@@ -108,6 +107,8 @@ type Queue struct {
 type place struct {
 	scope string // with the name, the same for each report of the same queue
 	dlq   string // its dead-letter queue's name; "" if it has none
+	// dlqFor is the first of the queues that it says it is the dead-letter queue of; "" if it says none.
+	dlqFor string
 }
 
 // identity is the same for each report of the same queue.
