@@ -189,17 +189,10 @@ func (m message) alertmanager() any {
 // labels of a queue are those that it has in /metrics, so that both can be grouped and silenced together.
 func (n notice) labels() map[string]string {
 	l := map[string]string{"alertname": n.Rule, "app": n.App, n.Kind: n.Key, "severity": n.severity()}
-	if driver, name, ok := strings.Cut(n.Key, "/"); ok && n.Kind == "queue" {
+	if driver, name, ok := strings.Cut(cmp.Or(n.Plain, n.Key), "/"); ok && n.Kind == "queue" {
 		l["driver"], l["queue"] = driver, name
-		if n.Source != "" { // an earlier version kept none
-			source := n.Source
-			if source == view.NoSource {
-				source = ""
-			}
-			l["queue"] = strings.TrimSuffix(name, "@"+source) // the key has it where another reporter's queue has the plain key
-			if source != "" {
-				l["source"] = source
-			}
+		if n.Source != "" && n.Source != view.NoSource {
+			l["source"] = n.Source
 		}
 	}
 	return l

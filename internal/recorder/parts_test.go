@@ -153,7 +153,11 @@ func TestLostQueueTellsOfItsDeadLetterQueueAfterARestart(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				return v, trends.Queues
+				verdicts := map[string]protocol.Verdict{}
+				for key, verdict := range trends.Queues {
+					verdicts[key] = *verdict
+				}
+				return v, verdicts
 			}
 			a.Data = []byte("its first")
 			minute(r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"regexp"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -30,8 +31,12 @@ func IsRefusal(err error) bool {
 // PING alone. That its user may not use PING, that PING has another name there, and that nothing can be saved to
 // disk, prove that Redis serves. That it is loading, busy, without its master or refuses the login does not.
 func Serves(err error) bool {
-	return err == nil || redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "MISCONF") || redis.HasErrorPrefix(err, "unknown command")
+	return err == nil || redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "MISCONF") || isUnknownPing.MatchString(err.Error())
 }
+
+// isUnknownPing matches what Redis says of PING where that has another name. Of another command it proves nothing: the server is
+// no Redis that serves, such as a Sentinel, or none.
+var isUnknownPing = regexp.MustCompile("(?i)^(ERR )?unknown command ['`]ping['`]")
 
 // IsTimeout reports whether err is that no answer came in time.
 func IsTimeout(err error) bool {

@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,8 +38,13 @@ func TestWhichAnswersProveThatRedisServes(t *testing.T) {
 	expect("bob:sesame", "<nil>", true)
 	expect("ada:sesame", "NOPERM", true)
 	expect("bob:wrong", "WRONGPASS", false)
-	if err := server.Client.Do(ctx, "GNIP").Err(); !Serves(err) {
-		t.Errorf("PING has another name there: %v", err)
+	if err := server.Client.Do(ctx, "SENTINEL").Err(); Serves(err) {
+		t.Errorf("it proves nothing: %v", err)
+	}
+	for _, said := range []string{"ERR unknown command 'PING', with args beginning with: ", "ERR unknown command `ping`, with args beginning with: "} { // Redis 7, 5
+		if !Serves(errors.New(said)) {
+			t.Errorf("PING has another name there: %s", said)
+		}
 	}
 	do("CONFIG", "SET", "save", "1 1")
 	do("SET", "x", "y")

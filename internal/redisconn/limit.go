@@ -3,10 +3,12 @@ package redisconn
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -62,7 +64,7 @@ func bounded(life context.Context, dial dialer, isTLS bool) dialer {
 			return nil, err
 		}
 		c := &boundedConn{Conn: conn, network: network, addr: addr, isTLS: isTLS, life: life}
-		c.forget = context.AfterFunc(life, c.waitNoLonger)
+		c.forget = context.AfterFunc(life, func() { c.waitNoLonger(false) })
 		if raw, ok := conn.(syscall.Conn); ok {
 			return &boundedSyscallConn{c, raw}, nil
 		}
@@ -80,6 +82,9 @@ type boundedConn struct {
 	life          context.Context //nolint:containedctx // no call's, but the program's
 	forget        func() bool     // that life ends
 
+	mu     sync.Mutex
+	endsAt time.Time // when the command that is under way is waited for no longer, once life has ended
+
 	replies replies
 	ready   []byte // replies within the bounds, not yet read
 	buf     []byte // the memory of ready, to be used again
@@ -96,8 +101,15 @@ type boundedSyscallConn struct {
 
 func (c *boundedSyscallConn) SyscallConn() (syscall.RawConn, error) { return c.raw.SyscallConn() }
 
-// waitNoLonger is for a program that has been told to end.
-func (c *boundedConn) waitNoLonger() { _ = c.SetDeadline(time.Now().Add(lastWait)) }
+// waitNoLonger is for a program that has been told to end: a command then has lastWait in all, however slowly its reply comes.
+func (c *boundedConn) waitNoLonger(isNewCommand bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if isNewCommand || c.endsAt.IsZero() {
+		c.endsAt = time.Now().Add(lastWait)
+	}
+	_ = c.SetDeadline(c.endsAt)
+}
 
 func (c *boundedConn) Close() error {
 	c.forget()
@@ -106,12 +118,15 @@ func (c *boundedConn) Close() error {
 
 func (c *boundedConn) Write(p []byte) (int, error) {
 	c.replies.spent.Store(0)
+	if c.life.Err() != nil {
+		c.waitNoLonger(true)
+	}
 	return c.Conn.Write(p)
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {
-	if c.life.Err() != nil { // it ended before go-redis gave this read its time
-		c.waitNoLonger()
+	if c.life.Err() != nil { // go-redis has given this read another time
+		c.waitNoLonger(false)
 	}
 	for len(c.ready) == 0 {
 		if c.bad != nil {
@@ -122,7 +137,11 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 		c.isAnswered = true
 		switch {
 		case n == 0 && isFirst && !c.isTLS:
-			return 0, unanswered(c.life, c.network, c.addr, err)
+			err = unanswered(c.life, c.network, c.addr, err)
+			if unserved, is := errors.AsType[*UnservedError](err); is {
+				c.bad = unserved // go-redis' client of a Sentinel reads once more
+			}
+			return 0, err
 		case n == 0:
 			return 0, err
 		case isFirst:

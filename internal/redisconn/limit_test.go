@@ -42,7 +42,7 @@ func (manyBytes) Read(p []byte) (int, error) { return copy(p, bulk(len(p))), nil
 // TestAConnectionKeepsLittleMemory: go-redis reads a large value at once.
 func TestAConnectionKeepsLittleMemory(t *testing.T) {
 	t.Parallel()
-	c := &boundedConn{Conn: manyBytes{}}
+	c := &boundedConn{life: context.Background(), Conn: manyBytes{}}
 	if n, err := c.Read(make([]byte, 8<<20)); n == 0 || err != nil || cap(c.buf) > 2*maxRead {
 		t.Errorf("it has read %d bytes, %v, and keeps %d", n, err, cap(c.buf))
 	}

@@ -66,8 +66,9 @@ func (v *View) sum() {
 }
 
 // Parts says how the queues of v count that do not count as they are. Of several reports of one queue the newest
-// counts, and one whose numbers are of now before one whose numbers are not: history leaves those out. A job in a dead-letter queue counts once, as failed: by what is in that queue or by what one of the queues
-// that fill it says has failed, the largest of these numbers that are of now. Two of them may have been read a moment apart.
+// counts, and one whose numbers are of now before one whose numbers are not: history leaves those out. A job in a dead-letter
+// queue counts once, as failed: by what is in that queue or by what one of the queues that fill it says has failed, the largest
+// of these numbers that are of now. Two of them may have been read a moment apart.
 //
 // Lost queues are in no total, but they were a moment ago. So each has its part too, and none takes another's part.
 func (v *View) Parts() map[*Queue]Part {

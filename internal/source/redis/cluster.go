@@ -43,7 +43,7 @@ func (l *lostNodes) refuse(err error) adapter.Reply {
 	l.mu.Lock()
 	l.requests++
 	l.mu.Unlock()
-	return adapter.Refusal(clusterDownError(said).Error())
+	return adapter.Refusal(clusterDownError("its node cannot be reached: " + said).Error())
 }
 
 // all returns an error if none of so many requests had an answer.
@@ -120,7 +120,7 @@ func clientsOfCluster(ctx context.Context, c *redis.ClusterClient, out *redis.Cm
 	}
 	switch {
 	case unreachable != nil && answers > 0:
-		return clusterDownError(lost.add(unreachable))
+		return clusterDownError("a node cannot be reached: " + lost.add(unreachable))
 	case unreachable != nil:
 		return unreachable
 	}
