@@ -69,6 +69,8 @@ const (
 	// maxLines bounds how many problems of one adapter are logged a minute, in case it has other words for them in each
 	// poll.
 	maxLines = 20
+	// manyQueues is how many have one problem in common that gets one line for all of them.
+	manyQueues = 3
 	// maxReasons bounds why none of the adapters can read anything.
 	maxReasons = 10
 	// maxQueues bounds a snapshot's queues.
@@ -424,10 +426,20 @@ func (r *Reporter) log(problems []protocol.Problem, sum *tally) {
 	if r.problems == nil {
 		r.problems = map[string]*logonce.Troubles{}
 	}
+	queues := map[string]int{} // with a problem of a kind, by adapter and kind
+	for _, p := range problems {
+		name, text := r.split(p.Reason)
+		queues[name+"\x00"+logonce.Kind(text)]++
+	}
 	there := map[string]map[string]bool{} // kinds by adapter
 	for _, p := range problems {
 		name, text := r.split(p.Reason)
-		kind := p.Queue + "\x00" + logonce.Kind(text)
+		kind := logonce.Kind(text)
+		n := queues[name+"\x00"+kind]
+		if n < manyQueues {
+			kind = p.Queue + "\x00" + kind
+		}
+		sum.add(name+"\x00"+p.Queue+"\x00"+kind, p.String())
 		if there[name][kind] {
 			continue
 		}
@@ -435,12 +447,13 @@ func (r *Reporter) log(problems []protocol.Problem, sum *tally) {
 			there[name] = map[string]bool{}
 		}
 		there[name][kind] = true
-		sum.add(name+"\x00"+kind, p.String())
 		if r.problems[name] == nil {
 			r.problems[name] = &logonce.Troubles{Most: maxLines}
 		}
-		if isWorthALine, times := r.problems[name].There(kind, now); isWorthALine {
+		if isWorthALine, times := r.problems[name].There(kind, now); isWorthALine && n < manyQueues {
 			r.warn("reports with a problem", times, "problem", p.String())
+		} else if isWorthALine {
+			r.warn("reports with a problem of many queues", times, "problem", p.String(), "queues", n)
 		}
 	}
 	floods := map[string]bool{}

@@ -543,6 +543,29 @@ func TestProblemsOfTwoAdaptersAreTwo(t *testing.T) {
 	})
 }
 
+// TestAProblemOfManyQueuesIsOneLine, such as a dead node of a cluster: as long as it lasts, also of more queues.
+func TestAProblemOfManyQueuesIsOneLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		polls := 0
+		look := func() ([]protocol.Queue, []protocol.Problem, error) {
+			polls++
+			problems := []protocol.Problem{{Queue: "own", Reason: "WRONGTYPE"}}
+			for i := range 30 + polls {
+				problems = append(problems, protocol.Problem{Queue: fmt.Sprintf("q%d", i), Reason: "its node cannot be reached"})
+			}
+			return nil, problems, nil
+		}
+		r, said := m.new(t, &poll.Poller{Adapter: described, Source: source{}, Session: &queues{look: look}})
+		r.Run(within(t, 300*time.Second), "")
+		lines := said.lines()
+		if len(lines) != 2 || !strings.Contains(said.String(), `"queue \"own\": WRONGTYPE"`) || !strings.Contains(said.String(), `problem="queue \"q0\": its node cannot be reached" queues=31`) {
+			t.Errorf("it logged %d lines: %s", len(lines), said)
+		}
+	})
+}
+
 // TestAnAdapterWithNewWordsInEachPollFloodsNoLog, and hides no problem of another.
 func TestAnAdapterWithNewWordsInEachPollFloodsNoLog(t *testing.T) {
 	t.Parallel()
@@ -553,7 +576,8 @@ func TestAnAdapterWithNewWordsInEachPollFloodsNoLog(t *testing.T) {
 			polls++
 			var problems []protocol.Problem
 			for i := range 40 {
-				problems = append(problems, protocol.Problem{Queue: fmt.Sprintf("q%d-%d", polls, i), Reason: "new"})
+				name := fmt.Sprintf("q%d-%c", polls, 'A'+i)
+				problems = append(problems, protocol.Problem{Queue: name, Reason: "new: " + strings.Repeat("x", i)})
 			}
 			return nil, problems, nil
 		}
