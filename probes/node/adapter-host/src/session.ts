@@ -125,8 +125,11 @@ export class AdapterSession {
 
   /** The replies to a round, as RESP2. */
   #ask(send: Send, requests: Buffer[][]): Promise<Buffer> {
-    const ask = (part: Buffer[][]) => this.#askAtOnce(send, part)
-    return this.#parts.trusted ? ask(requests) : askApart(requests, ask)
+    if (this.#parts.trusted || this.#description.source !== 'redis') return this.#askAtOnce(send, requests)
+    return askApart(requests, (part) => {
+      if (this.#closed) throw this.#error('session', 'was closed while it was polled')
+      return this.#askAtOnce(send, part)
+    })
   }
 
   async #askAtOnce(send: Send, requests: Buffer[][]): Promise<Buffer> {

@@ -23,7 +23,7 @@ export async function askApart(requests: Buffer[][], ask: (part: Buffer[][]) => 
   const replies = new Array<Buffer>(requests.length)
   let left = maxReplyBytes
   for (const part of parts) {
-    const answers = await ask(part.map((i) => requests[i] as Buffer[]))
+    const answers = Buffer.from(await ask(part.map((i) => requests[i] as Buffer[]))) // their memory may be used for the next part's
     left -= answers.length
     if (left < 0) throw new Broken(`asked for more than it may be answered in a round, which is ${maxReplyBytes} bytes`)
     for (const [k, answer] of (part.length === 1 ? [answers] : splitReplies(answers)).entries()) replies[part[k] as number] = answer

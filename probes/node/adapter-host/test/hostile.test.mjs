@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AdapterModule } from '@gravito/pulse-adapter-host'
+import { askApart } from '../dist/stranger.js'
 import { adapter, call, description, drop, fdWrite, forever, i32, i64, local, memoryGrow, now, printed, request, snapshot, times, u, unreachable, wasi } from './assemble.mjs'
 
 const three = async (requests) => requests.map(() => 3)
@@ -445,6 +446,33 @@ test("a stranger's large answers are asked for one at a time", async () => {
   assert.deepEqual(await asked({}, (part) => Buffer.from(':3\r\n'.repeat(part.length))), apart)
   assert.deepEqual(await asked({ trusted: true }), [['GET a', 'LLEN b', 'GET c', 'LLEN d']])
   await assert.rejects(asked({}, () => [3]), { code: 'source', message: /asked 2 requests and was given 1 replies/ })
+})
+
+test("the answers to a stranger's parts are in the order of its requests, also out of memory that is used again", async () => {
+  const scratch = Buffer.alloc(100)
+  const ask = async (part) => scratch.subarray(0, scratch.write(part.map(([, key]) => `+${key}\r\n`).join('')))
+  const requests = ['GET a', 'LLEN b', 'GET c', 'LLEN d'].map((words) => words.split(' ').map((word) => Buffer.from(word)))
+  assert.equal(String(await askApart(requests, ask)), '+a\r\n+b\r\n+c\r\n+d\r\n')
+})
+
+test("a stranger's round goes no further once the session is closed", async () => {
+  const poll = `R${request('GET', 'a').repeat(3)}`
+  const s = await session(adapter({ poll }))
+  let sent = 0
+  const closing = async () => {
+    if (++sent === 2) s.close()
+    return [null]
+  }
+  await assert.rejects(s.poll(closing, now), { code: 'session', message: /was closed while it was polled/ })
+  assert.equal(sent, 2)
+})
+
+test('of SQS all is asked at once, also by a stranger', async () => {
+  const poll = `R${request('GetQueueAttributes', '{}').repeat(3)}`
+  const s = await session(adapter({ describe: { ...description, source: 'sqs', commands: ['GetQueueAttributes'] }, poll }))
+  const parts = []
+  await s.poll(async (part) => (parts.push(part.length), part.map(() => 3)), now)
+  assert.deepEqual(parts, [3])
 })
 
 test("a stranger's round is answered with 16 MiB at most", async () => {
