@@ -119,18 +119,6 @@ func (r Reply) List() ([]Reply, error) {
 	return nil, r.unexpected(list)
 }
 
-// size is about how many bytes r takes.
-func (r Reply) size() int {
-	const own = 40
-	size := own + len(r.text)
-	if r.kind == list {
-		for _, item := range *r.list {
-			size += item.size()
-		}
-	}
-	return size
-}
-
 // Count is r as a number of jobs: an integer that is not negative. A broken Redis may answer any.
 func (r Reply) Count() (int64, error) {
 	n, err := r.Int()

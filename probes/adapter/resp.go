@@ -69,6 +69,33 @@ func appendReply(dst []byte, r *Reply) []byte {
 	}
 }
 
+// replySize is how many bytes AppendReplies appends for r.
+func replySize(r *Reply) int {
+	const ends = len("$\r\n")
+	switch r.kind {
+	case integer:
+		var digits [20]byte
+		return ends + len(strconv.AppendInt(digits[:0], r.integer, 10))
+	case text:
+		return headSize(len(r.text)) + len(r.text) + len("\r\n")
+	case list:
+		size := headSize(len(*r.list))
+		for i := range *r.list {
+			size += replySize(&(*r.list)[i])
+		}
+		return size
+	case refusal:
+		return ends + len(r.text)
+	default:
+		return len("$-1\r\n")
+	}
+}
+
+func headSize(n int) int {
+	var head [24]byte
+	return len(appendHead(head[:0], '$', n))
+}
+
 // AppendSettings appends settings as one RESP array of name, value, name, value: the app, the source,
 // then the others by name. A setting that is empty is not set, and left out.
 func AppendSettings(dst []byte, s Settings) []byte {

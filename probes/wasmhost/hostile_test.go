@@ -249,6 +249,56 @@ func TestAHostileModuleIsClosedAndStartedAgainLater(t *testing.T) {
 	}
 }
 
+// TestAModuleThatAsksForTooLargeAnswersIsClosed: the host counts them, as the instance never sees them.
+func TestAModuleThatAsksForTooLargeAnswersIsClosed(t *testing.T) {
+	t.Parallel()
+	s := open(t, wasmhosttest.Module{}, limits)
+	later := wasmhost.OpenLater(t.Context(), func(context.Context) (adapter.Session, error) {
+		return open(t, wasmhosttest.Module{}, limits), nil //nolint:contextcheck // it has the test's
+	})
+	for later.Describe().Name == "" {
+		runtime.Gosched()
+	}
+	for name, s := range map[string]adapter.Session{"at once": s, "later": later} {
+		large := []adapter.Reply{adapter.Text(strings.Repeat("x", 16<<20))}
+		asked := 0
+		poll := func(at time.Duration) string {
+			_, err := adapter.Drive(t.Context(), adapter.Description{}, s, noon.Add(at), func([]adapter.Request) ([]adapter.Reply, error) {
+				asked++
+				return large, nil
+			})
+			return fmt.Sprint(err)
+		}
+		const want = "it was closed, and will be started again: it asked for more than it may be answered in a round, which is 16777216 bytes: "
+		said := poll(0)
+		if !strings.HasPrefix(said, want) {
+			t.Errorf("%s: %s", name, said)
+		}
+		if again := poll(999 * time.Millisecond); again != said || asked != 1 {
+			t.Errorf("%s: it was asked for %d times, and then says %s", name, asked, again)
+		}
+		if poll(time.Second); asked != 2 {
+			t.Errorf("%s: after the wait it was asked for %d times", name, asked)
+		}
+		large = []adapter.Reply{adapter.Int(3)}
+		if said := poll(time.Minute); said != "<nil>" {
+			t.Errorf("%s: it ends with %s", name, said)
+		}
+	}
+}
+
+// TestASessionThatIsClosedWhileItsRequestsAreAskedSaysSo: that is no defect of the host.
+func TestASessionThatIsClosedWhileItsRequestsAreAskedSaysSo(t *testing.T) {
+	t.Parallel()
+	s := open(t, wasmhosttest.Module{}, limits)
+	_, err := adapter.Drive(t.Context(), adapter.Description{}, s, noon, func([]adapter.Request) ([]adapter.Reply, error) {
+		return []adapter.Reply{adapter.Int(3)}, s.Close()
+	})
+	if err == nil || err.Error() != "the session is closed: open another one" {
+		t.Error(err)
+	}
+}
+
 // printer is a module that prints text when it starts, and times times more in each poll, and is then
 // closed for a trap.
 func printer(text string, times int32) wasmhosttest.Module {
@@ -440,7 +490,7 @@ func TestAHostThatAnswersWrongIsToldSo(t *testing.T) {
 	if err := errors.Join(s.Close(), s.Close()); err != nil {
 		t.Error(err)
 	}
-	if step := s.Next(t.Context(), make([]adapter.Reply, 1)); !errors.Is(step.Err, adapter.ErrReplies) {
+	if step := s.Next(t.Context(), make([]adapter.Reply, 1)); step.Err == nil || !strings.Contains(step.Err.Error(), "is closed") {
 		t.Errorf("after its end: %+v", step)
 	}
 }

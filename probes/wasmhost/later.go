@@ -3,6 +3,7 @@ package wasmhost
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/gravito-framework/pulse/probes/adapter"
@@ -54,6 +55,16 @@ func (l *Later) Poll(ctx context.Context, now time.Time) adapter.Step {
 // Next hands the replies on.
 func (l *Later) Next(ctx context.Context, replies []adapter.Reply) adapter.Step {
 	return l.session.Next(ctx, replies)
+}
+
+// Break hands on which rule the instance broke, as [Session.Break] takes it.
+func (l *Later) Break(ctx context.Context, why error) adapter.Step {
+	if s, ok := l.session.(interface {
+		Break(ctx context.Context, why error) adapter.Step
+	}); ok {
+		return s.Break(ctx, why)
+	}
+	return adapter.Step{Err: fmt.Errorf("it %w", why)}
 }
 
 // Close closes the session once it is open.

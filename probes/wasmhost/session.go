@@ -41,6 +41,8 @@ const (
 	maxSentence     = 500
 )
 
+var errSessionClosed = errors.New("the session is closed: open another one")
+
 // Describe is the adapter's own description, once it is open.
 func (s *Session) Describe() adapter.Description { return s.about }
 
@@ -76,7 +78,7 @@ func (g *guest) open(ctx context.Context, settings []byte) (adapter.Description,
 func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
 	s.now, s.asked = now, 0
 	if s.closed {
-		return adapter.Step{Err: errors.New("the session is closed: open another one")}
+		return adapter.Step{Err: errSessionClosed}
 	}
 	if s.module.closed.Load() {
 		return s.failed(ctx, errModuleClosed)
@@ -98,6 +100,9 @@ func (s *Session) Poll(ctx context.Context, now time.Time) adapter.Step {
 
 // Next hands the replies to the instance.
 func (s *Session) Next(ctx context.Context, replies []adapter.Reply) adapter.Step {
+	if s.closed {
+		return adapter.Step{Err: errSessionClosed}
+	}
 	if s.guest == nil || s.asked == 0 || len(replies) != s.asked {
 		return adapter.Step{Err: adapter.ErrReplies}
 	}
@@ -108,6 +113,11 @@ func (s *Session) Next(ctx context.Context, replies []adapter.Reply) adapter.Ste
 	s.guest.buffer = adapter.AppendReplies(s.guest.buffer[:0], replies)
 	tag, data, err := s.guest.give(ctx, "pulse_next", s.guest.buffer)
 	return s.step(ctx, tag, data, err)
+}
+
+// Break ends a poll in which the instance broke a rule of [adapter.Drive], and closes the instance. why goes on after its name.
+func (s *Session) Break(ctx context.Context, why error) adapter.Step {
+	return s.failed(ctx, fmt.Errorf("it %w", why))
 }
 
 // Close closes the instance.
