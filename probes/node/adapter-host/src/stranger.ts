@@ -7,9 +7,9 @@ import { splitReplies } from './resp.js'
 const maxReplyBytes = 16 << 20
 
 /**
- * Asks a round of a module that a stranger wrote: what has a small answer at once, and each other request alone. Redis keeps
- * all answers to what it is asked at once, and where its memory is bounded it removes keys for them. Where the answers exceed
- * 16 MiB it asks no more: the module broke a rule. `ask` returns RESP2, one reply a request.
+ * Asks a round of a module that a stranger wrote: what has a small answer at once, each other request alone. Redis keeps all
+ * answers to what it is asked at once, and removes keys for them where its memory is bounded. Answers of more than 16 MiB break
+ * a rule. `ask` returns RESP2, one reply a request.
  */
 export async function askApart(requests: Buffer[][], ask: (part: Buffer[][]) => Promise<Buffer>): Promise<Buffer> {
   const small: number[] = []
@@ -23,7 +23,7 @@ export async function askApart(requests: Buffer[][], ask: (part: Buffer[][]) => 
   const replies = new Array<Buffer>(requests.length)
   let left = maxReplyBytes
   for (const part of parts) {
-    const answers = Buffer.from(await ask(part.map((i) => requests[i] as Buffer[]))) // their memory may be used for the next part's
+    const answers = Buffer.from(await ask(part.map((i) => requests[i] as Buffer[]))) // which may be used again
     left -= answers.length
     if (left < 0) throw new Broken(`asked for more than it may be answered in a round, which is ${maxReplyBytes} bytes`)
     for (const [k, answer] of (part.length === 1 ? [answers] : splitReplies(answers)).entries()) replies[part[k] as number] = answer
