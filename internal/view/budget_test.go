@@ -24,7 +24,6 @@ func queuesOf(app, source string, n int) Document {
 	return snapshot(app, source, strings.Join(queues, ","))
 }
 
-// shownOf is which sources' queues are in a view.
 // verdictsOf is a recorder's document about as many queues, each with all there is to say: the same, or something of its own.
 func verdictsOf(app string, n int, isSame bool) Document {
 	t := protocol.Trends{Timestamp: noon.UnixMilli(), App: app, Queues: make(map[string]*protocol.Verdict, n)}
@@ -45,6 +44,7 @@ func verdictsOf(app string, n int, isSame bool) Document {
 	return doc(protocol.TrendKey(app), string(data))
 }
 
+// shownOf is which sources' queues are in a view.
 func shownOf(v *View) []string {
 	sources := map[string]bool{}
 	for app, a := range v.Apps {
@@ -206,6 +206,17 @@ func TestCostIsWhatItTakes(t *testing.T) {
 		if took > 1<<20 && (cost < took*8/10 || cost > took*2) {
 			t.Errorf("%s take %d bytes, and are estimated at %d", name, took, cost)
 		}
+	}
+}
+
+func TestTheSourcesOfVerdictsTakeRoomToo(t *testing.T) {
+	t.Parallel()
+	var verdicts []string
+	for i := range 100 {
+		verdicts = append(verdicts, fmt.Sprintf(`"sqs/orders-%d":{"health":"ok","source":"%03d%s"}`, i, i, strings.Repeat("x", 500)))
+	}
+	if k := decode(judged("shop", 0, strings.Join(verdicts, ","))); k.cost < 100*503 {
+		t.Errorf("they take %d bytes", k.cost)
 	}
 }
 

@@ -371,7 +371,7 @@ func (k *known) setServer(h *protocol.Heartbeat) {
 func (k *known) setVerdicts(t *protocol.Trends) {
 	k.app, k.timestamp, k.verdicts = t.App, t.Timestamp, t
 	k.interval = protocol.TrendTTL.Milliseconds() * 2 / 3 // so that they count as fresh for as long as they live
-	counted, reasons := map[*protocol.Verdict]bool{}, map[string]bool{}
+	counted, texts := map[*protocol.Verdict]bool{}, map[string]bool{}
 	for key, verdict := range t.Queues {
 		k.cost += verdictKeyCost + int64(len(key))
 		if counted[verdict] {
@@ -379,9 +379,11 @@ func (k *known) setVerdicts(t *protocol.Trends) {
 		}
 		counted[verdict] = true
 		k.cost += verdictCost + numberCost*knownOf(&verdict.Trend)
-		if !reasons[verdict.Reason] {
-			reasons[verdict.Reason] = true
-			k.cost += int64(sizeOf(verdict.Reason))
+		for _, text := range [...]string{verdict.Source, verdict.Reason} {
+			if !texts[text] {
+				texts[text] = true
+				k.cost += int64(sizeOf(text))
+			}
 		}
 	}
 	for _, reason := range t.Problems {
