@@ -247,13 +247,10 @@ func (m *Manager) save(ctx context.Context, was, mark string, before map[string]
 func (m *Manager) advance(states map[string]*state, v *view.View, judged map[string]*protocol.Trends) {
 	now := v.GeneratedAt
 	looked := map[*state]bool{} // the states that were looked at: not all there is, which is a hundred thousand queues
-	byObject := make(map[object]*state, len(states))
+	m.leftOut = map[string]int{}
+	byObject, ofApp := make(map[object]*state, len(states)), map[string]int{}
 	for _, s := range states {
 		byObject[s.object()] = s
-	}
-	m.leftOut = map[string]int{}
-	ofApp := map[string]int{}
-	for _, s := range states {
 		ofApp[s.App]++
 	}
 	see := func(r *Rule, s state, l look) {

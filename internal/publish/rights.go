@@ -43,8 +43,8 @@ var codeIn = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // CauseOf is why something failed, in a few words, for a log that says each cause once: what was refused, such as OOM,
-// that a name or a certificate is wrong, why we are not served, that nothing answered, or that it is none of these. There are few causes,
-// because each gets a line. An error that is several has the causes of all.
+// that a name or a certificate is wrong, why we are not served, that nothing answered, or that it is none of these. There
+// are few causes, because each gets a line. An error that is several has the causes of all.
 func CauseOf(err error) string {
 	if all, is := errors.AsType[interface {
 		error

@@ -92,15 +92,7 @@ func TestDeadLetterQueueWithWorkers(t *testing.T) {
 	}
 	got := map[string]protocol.Health{}
 	for _, app := range []string{"shop", "blog"} {
-		text, err := d.redis.Client.Get(t.Context(), protocol.TrendKey(app)).Bytes()
-		if err != nil {
-			t.Fatal(err)
-		}
-		trends, err := protocol.DecodeTrends(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for key, verdict := range trends.Queues {
+		for key, verdict := range d.trends(app).Queues {
 			got[app+"/"+key] = verdict.Health
 		}
 	}
@@ -145,16 +137,8 @@ func TestLostQueueTellsOfItsDeadLetterQueueAfterARestart(t *testing.T) {
 				if _, err := r.Once(t.Context(), "me"); err != nil {
 					t.Fatal(err)
 				}
-				text, err := d.redis.Client.Get(t.Context(), protocol.TrendKey("shop")).Bytes()
-				if err != nil {
-					t.Fatal(err)
-				}
-				trends, err := protocol.DecodeTrends(text)
-				if err != nil {
-					t.Fatal(err)
-				}
 				verdicts := map[string]protocol.Verdict{}
-				for key, verdict := range trends.Queues {
+				for key, verdict := range d.trends("shop").Queues {
 					verdicts[key] = *verdict
 				}
 				return v, verdicts

@@ -1,11 +1,9 @@
 package recorder_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -175,19 +173,8 @@ func TestDeadNodeStopsOnlyTheAppsThere(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	nodes := servertest.ClusterNodes(t, 0, "--cluster-require-full-coverage", "no")
-	address, err := redisconn.Parse(nodes[0].URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := address.Client(ctx)
-	defer client.Close()
-	var b view.Builder
-	d := &desk{t: t, now: time.Now().Truncate(time.Minute).Add(-30 * time.Minute)}
-	d.store = recorder.NewStore(client, "redis", 24*time.Hour)
-	r := &recorder.Recorder{
-		View:  func(context.Context) (*view.View, error) { return b.Build(d.now, d.docs), nil },
-		Store: d.store, Log: slog.New(slog.DiscardHandler),
-	}
+	d, client := deskAt(t, nodes[0].URL)
+	r := d.recorder()
 	var apps []string
 	for i := range 20 {
 		apps = append(apps, fmt.Sprintf("app-%02d", i))
@@ -424,20 +411,13 @@ func TestClaimOnADeadNodeStopsNobody(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	nodes := servertest.ClusterNodes(t, 0, "--cluster-require-full-coverage", "no")
-	address, err := redisconn.Parse(nodes[0].URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := address.Client(ctx)
-	defer client.Close()
+	d, client := deskAt(t, nodes[0].URL)
 	told := make(chan string, 10)
 	pager := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		told <- string(body)
 	}))
 	defer pager.Close()
-	d := &desk{t: t, log: &bytes.Buffer{}, now: time.Now().Truncate(time.Minute).Add(-30 * time.Minute)}
-	d.store = recorder.NewStore(client, "redis", 24*time.Hour)
 	one := func() *recorder.Recorder {
 		rules, err := alert.ParseRules("stalled")
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/gravito-framework/pulse/internal/alert"
 	"github.com/gravito-framework/pulse/internal/history"
@@ -35,15 +36,24 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{t: t, redis: servertest.Redis(t), log: &bytes.Buffer{}, now: time.Now().Truncate(time.Minute).Add(-30 * time.Minute)}
-	address, err := redisconn.Parse(d.redis.URL)
+	server := servertest.Redis(t)
+	d, _ := deskAt(t, server.URL)
+	d.redis = server
+	return d
+}
+
+// deskAt is a desk at the Redis of a URL, and its client.
+func deskAt(t *testing.T, url string) (*desk, redis.UniversalClient) {
+	t.Helper()
+	address, err := redisconn.Parse(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := address.Client(t.Context()) // as the programs have it: with bounds
 	t.Cleanup(func() { _ = client.Close() })
-	d.store = recorder.NewStore(client, "redis", 24*time.Hour)
-	return d
+	return &desk{
+		t: t, store: recorder.NewStore(client, "redis", 24*time.Hour), log: &bytes.Buffer{}, now: time.Now().Truncate(time.Minute).Add(-30 * time.Minute),
+	}, client
 }
 
 func (d *desk) recorder() *recorder.Recorder {
@@ -111,15 +121,25 @@ func (d *desk) waiting(app string, key history.Key, minutes int) history.Column 
 	return got[app].Columns(key, from.UnixMilli(), minutes).Waiting
 }
 
-func (d *desk) verdict() protocol.Verdict {
+// trends are the recorder's verdicts on an app.
+func (d *desk) trends(app string) protocol.Trends {
 	d.t.Helper()
-	text, err := d.redis.Client.Get(d.t.Context(), "pulse:trend:shop").Bytes()
+	text, err := d.redis.Client.Get(d.t.Context(), protocol.TrendKey(app)).Bytes()
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	trends, err := protocol.DecodeTrends(text)
-	if err != nil || trends.App != "shop" || trends.Timestamp != d.now.UnixMilli() {
+	if err != nil {
 		d.t.Fatalf("the verdicts are %s, %v", text, err)
+	}
+	return trends
+}
+
+func (d *desk) verdict() protocol.Verdict {
+	d.t.Helper()
+	trends := d.trends("shop")
+	if trends.App != "shop" || trends.Timestamp != d.now.UnixMilli() {
+		d.t.Fatalf("the verdicts are %+v", trends)
 	}
 	if v := trends.Queues["sqs/orders"]; v != nil {
 		return protocol.Verdict{Health: v.Health, Reason: v.Reason, Trend: v.Trend}
@@ -879,14 +899,7 @@ func TestLooksStayWithTheirReportersQueue(t *testing.T) {
 						d.now.Add(time.Minute).UnixMilli(), source, map[bool]string{true: c.idle}[source == "b"])})
 				}
 				d.look(r, "")
-				text, err := d.redis.Client.Get(t.Context(), "pulse:trend:shop").Bytes()
-				if err != nil {
-					t.Fatal(err)
-				}
-				trends, err := protocol.DecodeTrends(text)
-				if err != nil {
-					t.Fatal(err)
-				}
+				trends := d.trends("shop")
 				health := func(key string) protocol.Health {
 					if v := trends.Queues[key]; v != nil {
 						return v.Health

@@ -426,16 +426,17 @@ func (r *Reporter) log(problems []protocol.Problem, sum *tally) {
 	if r.problems == nil {
 		r.problems = map[string]*logonce.Troubles{}
 	}
-	queues := map[string]int{} // with a problem of a kind, by adapter and kind
-	for _, p := range problems {
+	type cause struct{ adapter, kind string }
+	causes, queues := make([]cause, len(problems)), map[cause]int{}
+	for i, p := range problems {
 		name, text := r.split(p.Reason)
-		queues[name+"\x00"+logonce.Kind(text)]++
+		causes[i] = cause{name, logonce.Kind(text)}
+		queues[causes[i]]++
 	}
 	there := map[string]map[string]bool{} // kinds by adapter
-	for _, p := range problems {
-		name, text := r.split(p.Reason)
-		kind := logonce.Kind(text)
-		n := queues[name+"\x00"+kind]
+	for i, p := range problems {
+		name, kind := causes[i].adapter, causes[i].kind
+		n := queues[causes[i]]
 		if n < manyQueues {
 			kind = p.Queue + "\x00" + kind
 		}

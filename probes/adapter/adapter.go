@@ -64,6 +64,13 @@ type Session interface {
 	Close() error
 }
 
+// Breaker is a session of foreign code, which [Drive] tells that it broke a rule.
+type Breaker interface {
+	Session
+	// Break ends the poll and what runs the code. why goes on after the adapter's name.
+	Break(ctx context.Context, why error) Step
+}
+
 // DescriptionOf is the session's own description, where it has one, and else its adapter's. A module may know
 // only once it is open which adapter it is.
 func DescriptionOf(s Session, otherwise Description) Description {

@@ -42,12 +42,9 @@ func Drive(ctx context.Context, about Description, s Session, now time.Time, ask
 	return step.Snapshot, step.Err
 }
 
-// refuse ends a poll in which a session broke a rule. A session of foreign code has Break, which closes its instance. why
-// goes on after the adapter's name.
+// refuse ends a poll in which a session broke a rule. why goes on after the adapter's name.
 func refuse(ctx context.Context, s Session, name string, why error) Step {
-	if s, ok := s.(interface {
-		Break(ctx context.Context, why error) Step
-	}); ok {
+	if s, ok := s.(Breaker); ok {
 		return s.Break(ctx, why)
 	}
 	return Fail("the adapter " + name + " " + why.Error())

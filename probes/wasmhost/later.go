@@ -59,9 +59,7 @@ func (l *Later) Next(ctx context.Context, replies []adapter.Reply) adapter.Step 
 
 // Break hands on which rule the instance broke, as [Session.Break] takes it.
 func (l *Later) Break(ctx context.Context, why error) adapter.Step {
-	if s, ok := l.session.(interface {
-		Break(ctx context.Context, why error) adapter.Step
-	}); ok {
+	if s, ok := l.session.(adapter.Breaker); ok {
 		return s.Break(ctx, why)
 	}
 	return adapter.Step{Err: fmt.Errorf("it %w", why)}
